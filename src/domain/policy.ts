@@ -1,0 +1,69 @@
+import type { Slice } from './allocation'
+import type { EventName } from './telemetry'
+
+export type GuardrailRole = 'rollback' | 'pause' | 'notify'
+export type NoEvidenceAction = 'pause' | 'extend' | 'rollback' | 'ask'
+
+/** A metric watched against the incumbent. `metric` names a row of the metrics registry. */
+export interface GuardrailPolicy {
+  readonly metric: string
+  readonly role: GuardrailRole
+  /** Relative non-inferiority margin: 0.25 tolerates a quarter more than the incumbent. */
+  readonly margin: number
+  readonly noEvidence: NoEvidenceAction
+}
+
+/** An absolute limit on the candidate, with or without a control. */
+export type BreakerPolicy =
+  | {
+      readonly kind: 'errors'
+      readonly events: readonly Extract<EventName, 'error' | 'schema_failure'>[]
+      readonly minCount: number
+      readonly minRate: number
+      readonly windowMs: number
+    }
+  | { readonly kind: 'budget'; readonly usdPerHour?: number; readonly usdPerRelease?: number }
+
+export interface PolicyStep {
+  readonly basisPoints: number
+  readonly bakeMs: number
+  /** Units needed in each tested arm bound to this step's entry before any advance. */
+  readonly minimumSample: number
+}
+
+/** The content of a `policy` version: how a release goes forward and when it goes back. */
+export interface Policy {
+  /** Environments crossed, in order; the last one is where the release rolls out. */
+  readonly environments: readonly string[]
+  readonly leadMs: number
+  /** Approvals wanted once the plan is known. `trustSignals`: whether a signal's claim of who it is may count. */
+  readonly approvals: { readonly count: number; readonly notTheAuthor: boolean; readonly trustSignals: boolean }
+  readonly test: {
+    /** Candidate's accuracy may fall this far below the incumbent's (0..1) before it counts as a regression. */
+    readonly regressionMargin: number
+    readonly schemaComplianceMin: number
+    /** Largest tolerated ratio candidate / incumbent of mean tokens, p95 latency and mean cost. */
+    readonly tokensRatioMax: number
+    readonly latencyRatioMax: number
+    readonly costRatioMax: number
+    /** Output shift beyond this share of cases makes the change `shifting`. */
+    readonly shiftMargin: number
+    readonly budgetUsd: number
+  }
+  readonly stage: { readonly smokeCases: number }
+  /** Absent: no pilot. */
+  readonly pilot?: PolicyStep & { readonly ring: string; readonly by: Slice['by'] }
+  /** Empty: straight to the whole (`immediate`). */
+  readonly steps: readonly PolicyStep[]
+  readonly by: Slice['by']
+  readonly alpha: number
+  readonly guardrails: readonly GuardrailPolicy[]
+  readonly breakers: readonly BreakerPolicy[]
+  /** Longest wait for the minimum sample of a step after its bake; then the action of `onDeadline`. */
+  readonly deadlineMs: number
+  readonly onDeadline: 'pause' | 'rollback'
+  /** Change classes allowed into the same task, by name. */
+  readonly exceptions: readonly ('shifting' | 'breaking')[]
+  /** After a rollback: hold the lane, veto the composite. */
+  readonly afterRollback: { readonly hold: boolean; readonly veto: boolean }
+}

@@ -1,0 +1,127 @@
+import type { Digest } from './version'
+
+/** The 0/1 facts of a conversation that guardrails count: true once the first such request was seen. */
+export const eventNames = ['error', 'schema_failure', 'cost_exceeded', 'latency_exceeded'] as const
+export type EventName = (typeof eventNames)[number]
+
+export type Arm = 'candidate' | 'incumbent' | 'none'
+export const outcomes = ['ok', 'error', 'schema_failure', 'filtered'] as const
+export type Outcome = (typeof outcomes)[number]
+
+/** Cumulative totals of one conversation as one reporter saw it; `revision` grows with every change. */
+export interface UnitReport {
+  /** 64-bit hash of (tenant, conversation), 16 hex digits. */
+  readonly unit: string
+  readonly revision: number
+  readonly requests: number
+  readonly errors: number
+  readonly schemaFailures: number
+  readonly costUsd: number
+  /** Price-equivalent without the provider's prompt cache. */
+  readonly uncachedCostUsd: number
+  readonly latencyMs: number
+  readonly inputTokens: number
+  readonly cachedTokens: number
+  readonly outputTokens: number
+  readonly events: readonly EventName[]
+  readonly closed: boolean
+}
+
+/** Where a conversation counts: the lane entry it is bound to, the slice that matched, and its arm. */
+export interface StratumKey {
+  readonly environment: string
+  readonly task: string
+  readonly seq: number
+  /** Index of the slice in the entry's exposure; -1 where none matched (arm `none`). */
+  readonly slice: number
+  readonly arm: Arm
+  readonly composite: Digest
+}
+
+/** One request as it was served, for the request log. */
+export interface RequestRecord extends Omit<StratumKey, 'environment'> {
+  readonly requestId: string
+  readonly tenant: string
+  readonly conversation: string
+  readonly reason: string
+  readonly binding: string
+  /** Milliseconds since the epoch by the application's corrected clock. */
+  readonly at: number
+  readonly outcome: Outcome
+  readonly latencyMs: number
+  readonly inputTokens: number
+  readonly cachedTokens: number
+  readonly outputTokens: number
+  readonly costUsd: number
+  readonly uncachedCostUsd: number
+  readonly cacheAgeMs: number
+  readonly headSeq: number
+  readonly tenantSeq: number
+  readonly stale: boolean
+  readonly model?: string
+  readonly fingerprint?: string
+}
+
+/** Everything one SDK instance sends at a flush. Idempotent: units are cumulative, requests carry their id. */
+export interface TelemetryBatch {
+  /** Unique per SDK instance (ULID). */
+  readonly reporter: string
+  readonly environment: string
+  /** The lane head seqs this instance serves by now: `sluice active` names the stale ones. */
+  readonly appliedHeads: Readonly<Record<string, number>>
+  readonly strata: readonly (Omit<StratumKey, 'environment'> & { readonly units: readonly UnitReport[] })[]
+  readonly requests: readonly RequestRecord[]
+  /** Records this instance had to drop since it started, by cause. */
+  readonly dropped: number
+}
+
+/** Moments of a value over closed conversations. `log*` are of the natural logarithm of max(value, floor). */
+export interface Moments {
+  readonly n: number
+  readonly sum: number
+  readonly sumSquares: number
+  readonly logSum: number
+  readonly logSumSquares: number
+}
+
+/** Values whose means are tested, one per closed conversation. */
+export const closedValueNames = ['cost_usd', 'uncached_cost_usd', 'latency_ms'] as const
+export type ClosedValueName = (typeof closedValueNames)[number]
+
+/** Cumulative, sufficient statistics of one arm in one stratum. */
+export interface ArmStats {
+  readonly units: number
+  readonly requests: number
+  readonly costUsd: number
+  readonly uncachedCostUsd: number
+  readonly latencyMs: number
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly errorRequests: number
+  readonly schemaFailureRequests: number
+  /** Conversations with at least one such event. */
+  readonly events: Readonly<Record<EventName, number>>
+  readonly closed: Readonly<Record<ClosedValueName, Moments>>
+}
+
+/** One stratum of a release: the share in force is constant in it by construction. */
+export interface StratumStats {
+  readonly environment: string
+  readonly task: string
+  readonly seq: number
+  readonly slice: number
+  /** Candidate's share of assignment, strictly between 0 and 1 for tested strata. */
+  readonly share: number
+  readonly by: 'conversation' | 'tenant'
+  readonly candidate: ArmStats
+  readonly incumbent: ArmStats
+}
+
+/** Totals of the last moments, for absolute breakers: differences of totals, so they merge over replicas. */
+export interface BreakerWindow {
+  readonly windowMs: number
+  /** Candidate requests, errors (of both sorts) and spend within the window, all slices, any share. */
+  readonly requests: number
+  readonly errors: number
+  readonly costUsd: number
+}

@@ -1,0 +1,54 @@
+/** Versions: one immutable content of an artifact, identified by the digest of its canonical content. */
+
+export type Digest = `sha256:${string}`
+
+export const kindNames = [
+  'prompt',
+  'engine',
+  'schema',
+  'mapping',
+  'field',
+  'filter',
+  'dataset',
+  'suite',
+  'policy',
+] as const
+export type KindName = (typeof kindNames)[number]
+
+/** `safe`: same interface; `shifting`: same interface, outputs measured beyond the margin; `breaking`: interface changed. */
+export type ChangeClass = 'none' | 'safe' | 'shifting' | 'breaking'
+
+/** One difference between two contents, as people read it. `path` is a JSON pointer or a named part. */
+export interface Change {
+  readonly path: string
+  readonly change: 'added' | 'removed' | 'changed'
+  readonly before?: unknown
+  readonly after?: unknown
+  readonly text: string
+}
+
+export interface Version {
+  readonly kind: KindName
+  readonly name: string
+  readonly semver: string
+  readonly digest: Digest
+  /** Digest of what others depend on (variables, keys and types, fields written). */
+  readonly interface: Digest
+  /** The content with every reference resolved to a digest. */
+  readonly content: unknown
+  readonly author: string
+  readonly createdAt: Date
+  readonly description: string
+  readonly parents: readonly Digest[]
+  readonly provenance?: Readonly<Record<string, unknown>>
+}
+
+export interface Ref {
+  readonly kind: KindName
+  readonly name: string
+  /** Semver or digest. */
+  readonly version: string
+}
+
+export const refText = (version: Pick<Version, 'kind' | 'name' | 'semver'>): string =>
+  `${version.kind}/${version.name}@${version.semver}`

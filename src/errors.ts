@@ -1,0 +1,105 @@
+/**
+ * The one table of error codes. `docs/errors.md` is checked against it.
+ * A code is stable for ever: callers switch on it; the message is for people and may change.
+ */
+export interface ErrorRow {
+  /** HTTP status the API answers with. */
+  readonly status: number
+  /** Whether the same call may succeed later without a change by the caller. */
+  readonly retryable: boolean
+  /** What it means and what to do about it, one sentence each. */
+  readonly help: string
+}
+
+const row = (status: number, help: string, retryable = false): ErrorRow => ({ status, retryable, help })
+
+export const errorTable = {
+  // requests
+  invalid_request: row(400, 'The request is malformed. Correct the fields named in `details` and send it again.'),
+  unauthenticated: row(401, 'No valid API key was given. Send `Authorization: Bearer <key>`.'),
+  forbidden: row(403, 'The API key has not the role this call needs. Use a key with the role named in the message.'),
+  not_found: row(404, 'Nothing exists under this name. Check the spelling; list what exists first.'),
+  idempotency_conflict: row(409, 'This Idempotency-Key was used for another request. Use a fresh key.'),
+  payload_too_large: row(413, 'The body is over the size limit. Send it in smaller parts.'),
+  rate_limited: row(429, 'Too many calls. Wait as long as `retry-after` says, then try again.', true),
+  internal: row(500, 'An unexpected fault. Nothing was half-written; see the server log under the request id.', true),
+  store_unavailable: row(503, 'MongoDB does not answer. Try again; `sluice doctor` tells what is wrong.', true),
+  temporal_unavailable: row(503, 'Temporal does not answer. Try again; `sluice doctor` tells what is wrong.', true),
+  // versions and composites
+  unknown_kind: row(400, 'No artifact kind has this name. `details.kinds` lists them.'),
+  unknown_ref: row(404, 'A reference names nothing that is registered. Push the artifact first or correct the reference.'),
+  malformed_ref: row(400, 'The reference cannot be read. Write `kind/name@semver` or `kind/name@sha256:…`.'),
+  malformed_file: row(400, 'A workspace file cannot be read. Correct it at the place named in the message.'),
+  version_exists: row(409, 'This semver is registered with other content. Register the content under a new semver.'),
+  semver_understated: row(409, 'The change is larger than its semver says. Raise it as `details.suggested` says.'),
+  invalid_content: row(400, 'The content does not fit its kind. Correct the fields named in `details`.'),
+  immutable_field: row(409, 'This field can never change for this artifact. Register a new artifact and a mapping.'),
+  digest_mismatch: row(409, 'The content does not have the digest it claims. It was altered; take it from its source again.'),
+  // lanes
+  lane_moved: row(409, 'The lane has a newer entry than expected. Read its head and decide again.'),
+  lane_held: row(409, 'The lane refuses every start after a rollback. Lift it with `sluice hold lift` when the cause is known.'),
+  lane_disabled: row(409, 'The task is disabled in this environment. `sluice enable` it first.'),
+  vetoed: row(409, 'This composite may not be released again in this lane. Lift it with `sluice hold lift --veto`.'),
+  undeployable: row(409, 'The composite has no passing test evidence for the current suite. Run `sluice eval run` on it.'),
+  not_settled: row(409, 'The composite never was the settled incumbent of this lane. Choose one that was: `sluice active`.'),
+  no_previous: row(409, 'The lane has no earlier settled composite to go back to. `sluice disable` turns the task off.'),
+  invalid_entry: row(400, 'The allocation entry breaks a rule of the ledger. The message names it.'),
+  chain_broken: row(500, 'A hash chain does not verify: the stored history was altered. Run `sluice doctor`.'),
+  // resolve
+  unknown_environment: row(404, 'The snapshot is of another environment. Connect with the environment you ask for.'),
+  unknown_task: row(404, 'No task has this name here. Check the spelling; `sluice task ls` lists them.'),
+  start_missing: row(400, 'Neither a binding nor a start time was given. Keep the binding with the conversation.'),
+  start_in_future: row(400, 'The start lies in the future. Check the clock of this machine.'),
+  malformed_binding: row(400, 'The binding cannot be read. Hand back the string `resolve` gave, unchanged.'),
+  snapshot_behind: row(409, 'The binding is newer than this snapshot. Wait for the next update or allow stale serving.', true),
+  snapshot_stale: row(503, 'The snapshot is older than `maxStaleMs` and stale serving is off. Check the connection.', true),
+  invalid_id: row(400, 'An id is empty, too long, or contains NUL or a lone surrogate. Use plain text ids.'),
+  // tenants
+  tenant_pending: row(409, 'The override is not deployable yet. Its composite needs passing evidence first.'),
+  tenant_moved: row(409, 'The tenant changed meanwhile. Read it and decide again.', true),
+  // releases
+  release_running: row(409, 'A release of this task is running. Wait for it or roll it back; the message names it.'),
+  release_closed: row(409, 'The release has ended; it takes no more commands. Start a new one.'),
+  command_refused: row(409, 'The release cannot do this in its present state. The message says what it waits for.'),
+  plan_mismatch: row(409, 'The approval names another plan. Read the current plan and approve its digest.'),
+  reason_missing: row(400, 'A reason is required. Say why.'),
+  plan_refused: row(409, 'The plan cannot be carried out. `details` lists the reasons.'),
+  // evidence
+  suite_mismatch: row(409, 'Scores of different suite digests never compare. Re-score with `sluice eval run`.'),
+  budget_exhausted: row(409, 'The evaluation would cost more than its budget. Raise the budget or take a smaller suite.'),
+  engine_failed: row(502, 'The engine does not answer or answers with an error. See `details`.', true),
+  invalid_telemetry: row(400, 'A telemetry value is not finite, negative or absurd. It was refused and counted.'),
+  // set-up
+  provision_failed: row(500, 'Something the set-up needs cannot be had. The message names what was tried and what to install.'),
+  invalid_config: row(500, 'A setting is wrong. The message names the variable and what it takes.'),
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof errorTable
+
+/** The one error class of the product: a stable code, a message for people, details for programs. */
+export class SluiceError extends Error {
+  readonly code: ErrorCode
+  readonly details: Readonly<Record<string, unknown>>
+  constructor(code: ErrorCode, message: string, details: Readonly<Record<string, unknown>> = {}) {
+    super(message)
+    this.name = 'SluiceError'
+    this.code = code
+    this.details = details
+  }
+  get status(): number {
+    return errorTable[this.code].status
+  }
+  get retryable(): boolean {
+    return errorTable[this.code].retryable
+  }
+}
+
+/** Fails loudly where the program itself is wrong; never for bad input. */
+export function assert(fact: boolean, message: string): asserts fact {
+  if (!fact) throw new Error(`assertion failed: ${message}`)
+}
+
+/** Closes a switch over a union: a new member is a compile error. */
+export function assertNever(value: never): never {
+  throw new Error(`assertion failed: unexpected ${JSON.stringify(value)}`)
+}
