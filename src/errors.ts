@@ -27,22 +27,40 @@ export const errorTable = {
   temporal_unavailable: row(503, 'Temporal does not answer. Try again; `sluice doctor` tells what is wrong.', true),
   // versions and composites
   unknown_kind: row(400, 'No artifact kind has this name. `details.kinds` lists them.'),
-  unknown_ref: row(404, 'A reference names nothing that is registered. Push the artifact first or correct the reference.'),
+  unknown_ref: row(
+    404,
+    'A reference names nothing that is registered. Push the artifact first or correct the reference.',
+  ),
   malformed_ref: row(400, 'The reference cannot be read. Write `kind/name@semver` or `kind/name@sha256:…`.'),
   malformed_file: row(400, 'A workspace file cannot be read. Correct it at the place named in the message.'),
   version_exists: row(409, 'This semver is registered with other content. Register the content under a new semver.'),
   semver_understated: row(409, 'The change is larger than its semver says. Raise it as `details.suggested` says.'),
   invalid_content: row(400, 'The content does not fit its kind. Correct the fields named in `details`.'),
   immutable_field: row(409, 'This field can never change for this artifact. Register a new artifact and a mapping.'),
-  digest_mismatch: row(409, 'The content does not have the digest it claims. It was altered; take it from its source again.'),
+  digest_mismatch: row(
+    409,
+    'The content does not have the digest it claims. It was altered; take it from its source again.',
+  ),
   // lanes
   lane_moved: row(409, 'The lane has a newer entry than expected. Read its head and decide again.'),
-  lane_held: row(409, 'The lane refuses every start after a rollback. Lift it with `sluice hold lift` when the cause is known.'),
+  lane_held: row(
+    409,
+    'The lane refuses every start after a rollback. Lift it with `sluice hold lift` when the cause is known.',
+  ),
   lane_disabled: row(409, 'The task is disabled in this environment. `sluice enable` it first.'),
   vetoed: row(409, 'This composite may not be released again in this lane. Lift it with `sluice hold lift --veto`.'),
-  undeployable: row(409, 'The composite has no passing test evidence for the current suite. Run `sluice eval run` on it.'),
-  not_settled: row(409, 'The composite never was the settled incumbent of this lane. Choose one that was: `sluice active`.'),
-  no_previous: row(409, 'The lane has no earlier settled composite to go back to. `sluice disable` turns the task off.'),
+  undeployable: row(
+    409,
+    'The composite has no passing test evidence for the current suite. Run `sluice eval run` on it.',
+  ),
+  not_settled: row(
+    409,
+    'The composite never was the settled incumbent of this lane. Choose one that was: `sluice active`.',
+  ),
+  no_previous: row(
+    409,
+    'The lane has no earlier settled composite to go back to. `sluice disable` turns the task off.',
+  ),
   invalid_entry: row(400, 'The allocation entry breaks a rule of the ledger. The message names it.'),
   chain_broken: row(500, 'A hash chain does not verify: the stored history was altered. Run `sluice doctor`.'),
   // resolve
@@ -51,8 +69,16 @@ export const errorTable = {
   start_missing: row(400, 'Neither a binding nor a start time was given. Keep the binding with the conversation.'),
   start_in_future: row(400, 'The start lies in the future. Check the clock of this machine.'),
   malformed_binding: row(400, 'The binding cannot be read. Hand back the string `resolve` gave, unchanged.'),
-  snapshot_behind: row(409, 'The binding is newer than this snapshot. Wait for the next update or allow stale serving.', true),
-  snapshot_stale: row(503, 'The snapshot is older than `maxStaleMs` and stale serving is off. Check the connection.', true),
+  snapshot_behind: row(
+    409,
+    'The binding is newer than this snapshot. Wait for the next update or allow stale serving.',
+    true,
+  ),
+  snapshot_stale: row(
+    503,
+    'The snapshot is older than `maxStaleMs` and stale serving is off. Check the connection.',
+    true,
+  ),
   invalid_id: row(400, 'An id is empty, too long, or contains NUL or a lone surrogate. Use plain text ids.'),
   // tenants
   tenant_pending: row(409, 'The override is not deployable yet. Its composite needs passing evidence first.'),
@@ -66,11 +92,17 @@ export const errorTable = {
   plan_refused: row(409, 'The plan cannot be carried out. `details` lists the reasons.'),
   // evidence
   suite_mismatch: row(409, 'Scores of different suite digests never compare. Re-score with `sluice eval run`.'),
-  budget_exhausted: row(409, 'The evaluation would cost more than its budget. Raise the budget or take a smaller suite.'),
+  budget_exhausted: row(
+    409,
+    'The evaluation would cost more than its budget. Raise the budget or take a smaller suite.',
+  ),
   engine_failed: row(502, 'The engine does not answer or answers with an error. See `details`.', true),
   invalid_telemetry: row(400, 'A telemetry value is not finite, negative or absurd. It was refused and counted.'),
   // set-up
-  provision_failed: row(500, 'Something the set-up needs cannot be had. The message names what was tried and what to install.'),
+  provision_failed: row(
+    500,
+    'Something the set-up needs cannot be had. The message names what was tried and what to install.',
+  ),
   invalid_config: row(500, 'A setting is wrong. The message names the variable and what it takes.'),
 } as const satisfies Record<string, ErrorRow>
 

@@ -20,5 +20,8 @@ export interface ServedComposite extends Composite {
 
 /** The value whose RFC 8785 SHA-256 is the composite's id. */
 export function compositeIdentity(roles: Readonly<Record<string, Pick<Pin, 'digest'>>>): unknown {
-  return { kind: 'composite', roles: Object.fromEntries(Object.entries(roles).map(([role, pin]) => [role, pin.digest])) }
+  return {
+    kind: 'composite',
+    roles: Object.fromEntries(Object.entries(roles).map(([role, pin]) => [role, pin.digest])),
+  }
 }

@@ -50,7 +50,10 @@ export interface SnapshotDelta {
 
 type Table = 'lanes' | 'tenants' | 'composites'
 
-function changedRows<T>(before: Readonly<Record<string, T>>, after: Readonly<Record<string, T>>): Record<string, T | null> {
+function changedRows<T>(
+  before: Readonly<Record<string, T>>,
+  after: Readonly<Record<string, T>>,
+): Record<string, T | null> {
   const rows: Record<string, T | null> = {}
   for (const [key, value] of Object.entries(after)) {
     const old = before[key]
@@ -84,5 +87,11 @@ function patched<T>(rows: Readonly<Record<string, T>>, changes: Readonly<Record<
 export function applyDelta(snapshot: Snapshot, delta: SnapshotDelta): Snapshot | undefined {
   if (snapshot.version !== delta.from) return undefined
   const part = <K extends Table>(table: K) => patched<unknown>(snapshot[table], delta[table]) as unknown as Snapshot[K]
-  return { ...snapshot, version: delta.to, lanes: part('lanes'), tenants: part('tenants'), composites: part('composites') }
+  return {
+    ...snapshot,
+    version: delta.to,
+    lanes: part('lanes'),
+    tenants: part('tenants'),
+    composites: part('composites'),
+  }
 }

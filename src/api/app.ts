@@ -1,0 +1,41 @@
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Store } from '../store/store'
+
+/** The fastify instance with zod schemas as types. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
+
+/** What routes may use. The composition root (`src/server.ts`) builds it. */
+export interface ApiDeps {
+  readonly store: Store
+}
+
+/** The authenticated caller; set on every request but health. */
+export interface Principal {
+  readonly name: string
+  readonly role: Role
+}
+export const roles = ['app', 'admin'] as const
+export type Role = (typeof roles)[number]
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    principal: Principal
+  }
+  interface FastifyContextConfig {
+    /** `app`: SDK keys may call it too. Absent: admin only. `public`: health. */
+    access?: 'public' | 'app'
+  }
+}

@@ -1,0 +1,84 @@
+import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
+import {
+  hasZodFastifySchemaValidationErrors,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod'
+import { type ErrorCode, SluiceError } from '../errors'
+import type { ApiDeps, App } from './app'
+import { routes } from './routes'
+
+const bodyLimitBytes = 4 * 1024 * 1024
+
+/** The HTTP API: authentication, validation, problem+json errors (RFC 9457) and every route of the registry. */
+export function buildServer(deps: ApiDeps): App {
+  const app = fastify({ logger: false, bodyLimit: bodyLimitBytes }).withTypeProvider<ZodTypeProvider>()
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply))
+  app.setNotFoundHandler((request, reply) =>
+    answerError(new SluiceError('not_found', `No resource at ${request.method} ${request.url}.`), request, reply),
+  )
+  app.decorateRequest('principal')
+  app.addHook('onRequest', (request) => authenticate(deps, request))
+  for (const register of routes) register(app, deps)
+  return app
+}
+
+async function authenticate(deps: ApiDeps, request: FastifyRequest): Promise<void> {
+  const { access } = request.routeOptions.config
+  if (access === 'public' || request.is404) return
+  const key = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
+  const found = key === undefined ? undefined : await deps.store.keys.find(key)
+  if (!found) throw new SluiceError('unauthenticated', 'This call needs a valid API key in the authorization header.')
+  if (access !== 'app' && found.role !== 'admin') {
+    throw new SluiceError(
+      'forbidden',
+      `This call needs the role admin; the key ${found.name} has the role ${found.role}.`,
+    )
+  }
+  request.principal = found
+}
+
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = problemOf(error)
+  if (problem.status >= 500) request.log.error(error)
+  reply.status(problem.status).type('application/problem+json').send(JSON.stringify(problem))
+}
+
+interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: ErrorCode
+  readonly detail: string
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+function problemOf(error: unknown): Problem {
+  const known = asSluiceError(error)
+  return {
+    type: `https://sluice.dev/errors#${known.code}`,
+    title: known.code.replaceAll('_', ' '),
+    status: known.status,
+    code: known.code,
+    detail: known.message,
+    details: known.details,
+  }
+}
+
+function asSluiceError(error: unknown): SluiceError {
+  if (error instanceof SluiceError) return error
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const fields = error.validation.map((issue) => ({ path: issue.instancePath, message: issue.message }))
+    const text = fields.map((field) => `${field.path || 'body'}: ${field.message}`).join('; ')
+    return new SluiceError('invalid_request', `The request does not fit: ${text}.`, { fields })
+  }
+  const { statusCode, code, message } = error as FastifyError
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new SluiceError('payload_too_large', message)
+  if (statusCode !== undefined && statusCode < 500) return new SluiceError('invalid_request', message)
+  if (/^Mongo/.test((error as Error).name))
+    return new SluiceError('store_unavailable', 'MongoDB does not answer as it should.')
+  return new SluiceError('internal', 'An unexpected fault.')
+}

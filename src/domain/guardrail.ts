@@ -1,0 +1,74 @@
+import type { GuardrailPolicy, Policy } from './policy'
+import type { BreakerWindow, StratumStats } from './telemetry'
+
+/** `not_applicable`: there is nothing to compare with (no incumbent, no concurrent control); it blocks nothing. */
+export type VerdictKind = 'pass' | 'fail' | 'no_evidence' | 'not_applicable'
+
+export type VerdictReason =
+  | 'worse_than_incumbent'
+  | 'absolute_limit'
+  | 'non_inferior'
+  | 'sample_complete'
+  | 'below_minimum_sample'
+  | 'no_traffic'
+  | 'reporters_silent'
+  | 'ratio_mismatch'
+  | 'set_full'
+  | 'no_control'
+  | 'share_too_high'
+
+export interface GuardrailVerdict {
+  readonly name: string
+  readonly role: GuardrailPolicy['role']
+  readonly verdict: VerdictKind
+  readonly reason: VerdictReason
+  /** Point estimates in the metric's unit; absent where there is nothing to estimate. */
+  readonly candidate?: number
+  readonly incumbent?: number
+  /** Evidence against "not worse than the margin" (e-value or lower bound) and the limit it is held to. */
+  readonly statistic?: number
+  readonly threshold?: number
+  readonly text: string
+}
+
+export interface ArmSummary {
+  readonly units: number
+  readonly requests: number
+  readonly errorRate?: number
+  readonly schemaFailureRate?: number
+  readonly costPerRequestUsd?: number
+  readonly latencyMeanMs?: number
+}
+
+/** What is judged: everything cumulative over the release, plus which strata belong to the current step. */
+export interface AssessmentInput {
+  readonly policy: Policy
+  /** Strata with 0 < share < 1 of every lane of the release. */
+  readonly strata: readonly StratumStats[]
+  /** One window per breaker of kind `errors`, in the policy's order. */
+  readonly windows: readonly BreakerWindow[]
+  /** The candidate's spend: over the whole release, and over the last hour. All slices, any share. */
+  readonly spend: { readonly releaseUsd: number; readonly lastHourUsd: number }
+  /** The step in force; absent before the first exposed step. */
+  readonly step?: {
+    readonly environment: string
+    /** The lane entry of the step and every later one that repeats it (disable / enable). */
+    readonly seqs: readonly number[]
+    readonly minimumSample: number
+    readonly bakeComplete: boolean
+    /** Units of each arm bound to the step whatever the share (1.0 slices included). */
+    readonly units: { readonly candidate: number; readonly incumbent: number }
+  }
+  /** False in a lane without incumbent: relative guardrails and the ratio check are not applicable. */
+  readonly hasIncumbent: boolean
+}
+
+/** `action` is what the safety clock does now; `mayAdvance` is what the step clock asks for. */
+export interface Assessment {
+  readonly action: 'continue' | 'pause' | 'rollback'
+  readonly mayAdvance: boolean
+  /** Why not, where it may not advance: the reason codes in the order they matter. */
+  readonly waitingFor: readonly VerdictReason[]
+  readonly verdicts: readonly GuardrailVerdict[]
+  readonly arms: { readonly candidate: ArmSummary; readonly incumbent: ArmSummary }
+}

@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import type { Digest } from '../domain/version'
+import { assert } from '../errors'
+
+/** RFC 8785 text of a JSON value. Throws on what JSON cannot carry (NaN, functions, cycles). */
+export function canonicalJson(value: unknown): string {
+  const text = canonicalize(value)
+  assert(text !== undefined, 'value has a canonical JSON form')
+  return text
+}
+
+/** `sha256:` + 64 hex digits over the RFC 8785 form of the value. */
+export function digestOf(value: unknown): Digest {
+  return `sha256:${createHash('sha256').update(canonicalJson(value)).digest('hex')}`
+}
+
+/** The link of a hash chain: binds `value` to everything before it. The first link's `prev` is the empty string. */
+export function chainHash(prev: string, value: unknown): string {
+  return digestOf({ prev, value })
+}

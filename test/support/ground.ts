@@ -1,0 +1,21 @@
+import { randomUUID } from 'node:crypto'
+import { openStore, type Store } from '../../src/store/store'
+
+/** Set by jest's global set-up, from running servers or from those it started. */
+export function groundAddress(name: 'MONGODB_URI' | 'TEMPORAL_ADDRESS'): string {
+  const value = process.env[name]
+  if (!value) throw new Error(`${name} is not set: run tests with npm test, which starts the servers.`)
+  return value
+}
+
+/** A store on a database of its own; `drop` removes it. */
+export async function testStore(): Promise<{ store: Store; drop(): Promise<void> }> {
+  const store = await openStore(groundAddress('MONGODB_URI'), `test_${randomUUID().slice(0, 13).replace('-', '')}`)
+  return {
+    store,
+    async drop() {
+      await store.database.db.dropDatabase()
+      await store.database.close()
+    },
+  }
+}
