@@ -14,6 +14,8 @@ export interface LaneView {
   readonly task: string
   readonly supersedes?: string
   readonly entries: readonly LaneEntry[]
+  /** Revoking entries that left the horizon: a pin of a tenant can be older than any entry in `entries`. */
+  readonly olderRevocations?: readonly Pick<LaneEntry, 'seq' | 'incumbent' | 'revokes'>[]
 }
 
 export interface TenantView {

@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, isAbsolute, join } from 'node:path'
+import { type ErrorCode, errorTable, SluiceError } from '../errors'
+
+/** The HTTP API as commands see it. Throws `SluiceError` with the server's code. */
+export interface ApiClient {
+  get<T>(path: string, query?: Query): Promise<T>
+  post<T>(path: string, body?: unknown): Promise<T>
+  put<T>(path: string, body: unknown): Promise<T>
+  delete<T>(path: string, body?: unknown): Promise<T>
+  /** For what is no JSON (event streams): the raw answer, after the same error handling. */
+  open(path: string, query?: Query, headers?: Readonly<Record<string, string>>): Promise<Response>
+  readonly url: string
+}
+
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface Connection {
+  readonly url: string
+  readonly apiKey: string
+}
+
+const requestTimeoutMs = 120_000
+const maxAttempts = 3
+const pauseMs = 300
+const maxParents = 32
+
+/** `SLUICE_URL` with `SLUICE_API_KEY`, else the nearest `.sluice/run.json` at or above the directory. */
+export function findConnection(environment: Readonly<Record<string, string | undefined>>, from: string): Connection {
+  const { SLUICE_URL: url, SLUICE_API_KEY: apiKey } = environment
+  if (url !== undefined && url !== '') {
+    if (!apiKey) throw new SluiceError('invalid_config', 'SLUICE_URL is set without SLUICE_API_KEY. Set both.')
+    return { url: url.replace(/\/+$/, ''), apiKey }
+  }
+  const file = findRunFile(from)
+  if (file === undefined) {
+    const text = 'No running instance was found: set SLUICE_URL and SLUICE_API_KEY, or run `sluice up` here first.'
+    throw new SluiceError('invalid_config', text)
+  }
+  return readRunFile(file, apiKey)
+}
+
+function findRunFile(from: string): string | undefined {
+  let directory = from
+  for (let depth = 0; depth < maxParents; depth += 1) {
+    const file = join(directory, '.sluice', 'run.json')
+    if (existsSync(file)) return file
+    if (dirname(directory) === directory) return undefined
+    directory = dirname(directory)
+  }
+  return undefined
+}
+
+function readRunFile(file: string, apiKey: string | undefined): Connection {
+  const wrong = (what: string) =>
+    new SluiceError('invalid_config', `${file} ${what}. Start the instance again with \`sluice up\`.`)
+  let run: { apiUrl?: unknown; adminKeyFile?: unknown }
+  try {
+    run = JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    throw wrong('is no JSON')
+  }
+  if (typeof run.apiUrl !== 'string') throw wrong('names no apiUrl')
+  if (apiKey) return { url: run.apiUrl, apiKey }
+  if (typeof run.adminKeyFile !== 'string') throw wrong('names no adminKeyFile')
+  const keyFile = isAbsolute(run.adminKeyFile) ? run.adminKeyFile : join(dirname(dirname(file)), run.adminKeyFile)
+  if (!existsSync(keyFile)) throw wrong(`names the key file ${keyFile}, which does not exist`)
+  return { url: run.apiUrl, apiKey: readFileSync(keyFile, 'utf8').trim() }
+}
+
+/** `connect` is called at the first request. Mutations carry an Idempotency-Key, so a lost answer is safe to ask again. */
+export function createApiClient(connect: () => Connection): ApiClient {
+  let connection: Connection | undefined
+  const connected = () => {
+    connection ??= connect()
+    return connection
+  }
+  const call = async <T>(method: string, path: string, rest: CallOptions = {}): Promise<T> => {
+    const response = await send(connected(), method, path, rest)
+    return (response.status === 204 ? undefined : await response.json()) as T
+  }
+  return {
+    get: (path, query) => call('GET', path, query ? { query } : {}),
+    post: (path, body) => call('POST', path, { body: body ?? {} }),
+    put: (path, body) => call('PUT', path, { body }),
+    delete: (path, body) => call('DELETE', path, body === undefined ? {} : { body }),
+    open: (path, query, headers) =>
+      send(connected(), 'GET', path, { streaming: true, ...(query ? { query } : {}), ...(headers ? { headers } : {}) }),
+    get url() {
+      return connected().url
+    },
+  }
+}
+
+interface CallOptions {
+  readonly body?: unknown
+  readonly query?: Query
+  readonly headers?: Readonly<Record<string, string>>
+  readonly streaming?: boolean
+}
+
+async function send(connection: Connection, method: string, path: string, options: CallOptions): Promise<Response> {
+  const url = new URL(connection.url + path)
+  for (const [key, value] of Object.entries(options.query ?? {})) {
+    if (value !== undefined) url.searchParams.set(key, String(value))
+  }
+  const init: RequestInit = {
+    method,
+    headers: {
+      authorization: `Bearer ${connection.apiKey}`,
+      ...(method === 'GET' ? {} : { 'idempotency-key': randomUUID() }),
+      ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...options.headers,
+    },
+    ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+  }
+  for (let attempt = 1; ; attempt += 1) {
+    const last = attempt === maxAttempts
+    const answer = await attemptOnce(url, init, options.streaming === true)
+    if (answer instanceof Response && answer.ok) return answer
+    const error = answer instanceof Response ? await problemOf(answer) : unreachable(connection.url, answer)
+    if (last || !isWorthAnotherTry(error)) throw error
+    await new Promise((resolve) => setTimeout(resolve, pauseMs * attempt))
+  }
+}
+
+async function attemptOnce(url: URL, init: RequestInit, streaming: boolean): Promise<Response | Error> {
+  try {
+    return await fetch(url, streaming ? init : { ...init, signal: AbortSignal.timeout(requestTimeoutMs) })
+  } catch (error) {
+    return error as Error
+  }
+}
+
+function unreachable(url: string, error: Error): SluiceError {
+  const cause = (error.cause as { code?: string } | undefined)?.code ?? error.message
+  return new SluiceError('api_unreachable', `Sluice does not answer at ${url} (${cause}).`, { url, cause })
+}
+
+const isWorthAnotherTry = (error: SluiceError): boolean =>
+  (error.code === 'api_unreachable' && error.details.cause !== 'ECONNREFUSED') || error.code === 'store_unavailable'
+
+async function problemOf(response: Response): Promise<SluiceError> {
+  const text = await response.text()
+  try {
+    const problem = JSON.parse(text) as { code?: string; detail?: string; details?: Record<string, unknown> }
+    if (problem.code !== undefined && problem.code in errorTable) {
+      return new SluiceError(problem.code as ErrorCode, problem.detail ?? problem.code, problem.details ?? {})
+    }
+  } catch {
+    // Not a problem document: something between here and the server answered.
+  }
+  return new SluiceError('internal', `The server answered ${response.status}: ${text.slice(0, 200)}`)
+}

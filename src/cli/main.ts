@@ -1,0 +1,86 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander'
+import { errorTable, SluiceError } from '../errors'
+import type { Cli, RegisterCommand } from './cli'
+import { createApiClient, findConnection } from './client'
+import { createPrinter, type Output } from './print'
+
+/** Every command; a new one is a file in `commands/` and a line here. */
+const commands: readonly RegisterCommand[] = []
+
+export const exitCodes = { ok: 0, failed: 1, usage: 2, refused: 3 } as const
+
+/** What the process gives a run of the CLI; tests give their own. */
+export interface CliProcess {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly directory: string
+  readonly output: Output
+}
+
+/** The command tree, for running and for documentation. */
+export function buildProgram(host: CliProcess): Command {
+  let json = false
+  const cli: Cli = {
+    api: createApiClient(() => findConnection(host.environment, host.directory)),
+    print: createPrinter(host.output, () => json),
+    directory: host.directory,
+  }
+  const program = new Command('sluice')
+    .description('Releases AI changes a little at a time, and takes them back by itself.')
+    .showHelpAfterError('Run the command with --help for its use.')
+    .hook('preAction', (_, action) => {
+      json = action.opts<{ json?: boolean }>().json === true
+    })
+  for (const register of commands) register(program, cli)
+  for (const command of everyCommand(program)) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => host.output.out(text),
+      writeErr: (text) => host.output.err(text),
+    })
+    if (isLeaf(command, program)) command.option('--json', 'print the answer as JSON')
+  }
+  return program
+}
+
+/** The command and all below it. */
+export function everyCommand(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)]
+}
+
+const isLeaf = (command: Command, program: Command): boolean => command !== program && command.commands.length === 0
+
+/** Runs one command line (without node and script) and answers the exit code. */
+export async function runCli(args: readonly string[], host: CliProcess): Promise<number> {
+  try {
+    await buildProgram(host).parseAsync(args, { from: 'user' })
+    return exitCodes.ok
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    return failure(error, args.includes('--json'), host.output)
+  }
+}
+
+function failure(error: unknown, json: boolean, output: Output): number {
+  if (!(error instanceof SluiceError)) {
+    output.err(`internal: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    return exitCodes.failed
+  }
+  const { help } = errorTable[error.code]
+  const { code, message, details } = error
+  output.err(json ? `${JSON.stringify({ code, message, help, details })}\n` : `${code}: ${message}\n${help}\n`)
+  return error.status === 409 ? exitCodes.refused : exitCodes.failed
+}
+
+if (require.main === module) {
+  const host: CliProcess = {
+    environment: process.env,
+    directory: process.cwd(),
+    output: {
+      out: (text) => process.stdout.write(text),
+      err: (text) => process.stderr.write(text),
+    },
+  }
+  void runCli(process.argv.slice(2), host).then((code) => {
+    process.exitCode = code
+  })
+}

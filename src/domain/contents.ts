@@ -1,0 +1,122 @@
+import type { Digest } from './version'
+
+/**
+ * What a version of each kind holds once its references are resolved. These are plain types without zod, so that
+ * applications can read served contents; the zod schemas in `src/kinds` are checked against them.
+ */
+
+export const promptRoles = ['system', 'user', 'assistant'] as const
+export interface PromptMessage {
+  readonly role: (typeof promptRoles)[number]
+  /** Template text: `{{name}}` is a variable, `\{{` is a literal `{{`. */
+  readonly content: string
+}
+
+/** `text` is one user message; `messages` is a chat. */
+export type PromptContent = { readonly text: string } | { readonly messages: readonly PromptMessage[] }
+
+export interface EngineParameters {
+  readonly temperature?: number
+  readonly topP?: number
+  readonly maxOutputTokens?: number
+  readonly presencePenalty?: number
+  readonly frequencyPenalty?: number
+  readonly stop?: readonly string[]
+}
+
+export interface EngineContent {
+  /** Symbolic name, resolved to a URL by configuration: identity does not depend on a port. */
+  readonly endpoint: string
+  readonly provider: 'openai-compatible'
+  readonly model: string
+  readonly parameters: EngineParameters
+  readonly timeoutMs: number
+  readonly maxAttempts: number
+  /** USD per million tokens. */
+  readonly pricePerMillion: { readonly input: number; readonly cachedInput: number; readonly output: number }
+  readonly seed?: number
+  /** Library versions, hardware class, quantization: what a reproduction needs to know. */
+  readonly inferenceStack?: Readonly<Record<string, string>>
+}
+
+/** A JSON Schema, draft-07 or 2020-12 (also when `$schema` is absent). */
+export type SchemaContent = Readonly<Record<string, unknown>>
+
+/** Key of the output → digest of the field version it is written to. */
+export interface MappingContent {
+  readonly fields: Readonly<Record<string, Digest>>
+}
+
+export const fieldTypes = ['string', 'number', 'integer', 'boolean', 'enum', 'date'] as const
+export interface FieldContent {
+  /** Fixed for ever, like `type`. */
+  readonly computerName: string
+  readonly type: (typeof fieldTypes)[number]
+  readonly label: string
+}
+
+export type AttributeValue = string | number | boolean
+export type FilterCondition =
+  | { readonly all: readonly FilterCondition[] }
+  | { readonly any: readonly FilterCondition[] }
+  | { readonly not: FilterCondition }
+  | { readonly attribute: string; readonly eq: AttributeValue }
+  | { readonly attribute: string; readonly in: readonly AttributeValue[] }
+  | { readonly attribute: string; readonly exists: boolean }
+  | { readonly attribute: string; readonly gt: number }
+  | { readonly attribute: string; readonly lt: number }
+
+export interface FilterContent {
+  /** A conversation is taken when this holds for its attributes. */
+  readonly accept: FilterCondition
+}
+
+/** A top-level key of the rows. `required`: every row has it. */
+export interface DatasetColumn {
+  readonly types: readonly string[]
+  readonly required: boolean
+}
+
+/** The rows themselves are kept by digest; `root` is the digest of their sorted digests. */
+export interface DatasetContent {
+  readonly root: Digest
+  readonly count: number
+  readonly columns: Readonly<Record<string, DatasetColumn>>
+}
+
+/** A row of a dataset that a suite may run on. */
+export interface SuiteCase {
+  readonly id: string
+  /** Cases of one group are not independent: intervals and paired tests are by group. */
+  readonly group: string
+  readonly input: Readonly<Record<string, unknown>>
+  readonly expected: Readonly<Record<string, unknown>>
+}
+
+export interface SuiteScorer {
+  /** Name of the score within this suite. */
+  readonly name: string
+  /** Row of the scorers registry. */
+  readonly scorer: string
+  readonly options: Readonly<Record<string, unknown>>
+  /** A case passes only when every gate scorer gives the full score. */
+  readonly gate?: boolean
+}
+
+export interface SuiteContent {
+  readonly dataset: Digest
+  /** Prompt variable → key of the case's `input`. A variable not named here is taken from the key of its own name. */
+  readonly inputs: Readonly<Record<string, string>>
+  readonly scorers: readonly SuiteScorer[]
+  /** Name of the scorer whose mean is the accuracy. */
+  readonly primary: string
+  readonly thresholds: {
+    /** Least mean of the primary scorer, 0..1. */
+    readonly minAccuracy: number
+    /** Least share of schema-valid outputs, 0..1. */
+    readonly minSchemaCompliance?: number
+  }
+  readonly groupBy: 'group'
+  /** Runs of each case, each with a seed of its own. */
+  readonly repeats: number
+}

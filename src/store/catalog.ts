@@ -1,0 +1,92 @@
+import type { Composite, ServedComposite } from '../domain/composite'
+import type { ClassedChange } from '../domain/diff'
+import type { TaskDefinition, TaskDraft } from '../domain/task'
+import type { ChangeClass, Digest, KindName, Version } from '../domain/version'
+
+/** What a caller registers. `content` is the draft form of its kind: references may be labels. */
+export interface Registration {
+  readonly kind: KindName
+  readonly name: string
+  readonly semver: string
+  readonly content: unknown
+  readonly author: string
+  /** What changed and why. */
+  readonly description: string
+  readonly parents?: readonly Digest[]
+  readonly provenance?: Readonly<Record<string, unknown>>
+}
+
+export interface Registered {
+  readonly version: Version
+  /** False where the same content stood under this semver already. */
+  readonly created: boolean
+  /** Relative to `base`; `none` for the first version. */
+  readonly changeClass: ChangeClass
+  /** The highest lower semver at the time of registration. */
+  readonly base?: string
+  readonly changes: readonly ClassedChange[]
+}
+
+/** What a registration would do, or why it would be refused. */
+export interface CheckedItem {
+  readonly ref: string
+  readonly outcome: 'new' | 'unchanged' | 'refused'
+  readonly changeClass?: ChangeClass
+  readonly digest?: Digest
+  readonly code?: string
+  readonly message?: string
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+export interface VersionFilter {
+  readonly kind?: KindName
+  readonly name?: string
+  /** The `kind/name@semver` of the last version of the page before. */
+  readonly after?: string
+  readonly limit?: number
+}
+
+/** A version without its content, for lists. */
+export type VersionSummary = Omit<Version, 'content'>
+
+export interface VersionDiff {
+  readonly from: string
+  readonly to: string
+  readonly changeClass: ChangeClass
+  readonly changes: readonly ClassedChange[]
+}
+
+/**
+ * Versions, composites and tasks. Versions and composites never change once written; every write is majority-committed
+ * and safe from several processes at once. References are `kind/name@semver` or `kind/name@sha256:…`.
+ */
+export interface Catalog {
+  /** Throws invalid_content, unknown_ref, malformed_ref, version_exists, semver_understated, immutable_field. */
+  register(registration: Registration): Promise<Registered>
+  /** What registering all of these in order, then putting the tasks, would do; writes nothing. */
+  check(registrations: readonly Registration[], tasks: readonly TaskDraft[]): Promise<readonly CheckedItem[]>
+  /** Throws unknown_ref, malformed_ref. */
+  version(ref: string): Promise<Version>
+  byDigest(kind: KindName, digest: Digest): Promise<Version>
+  /** Ordered by kind, name and semver. */
+  versions(filter: VersionFilter): Promise<readonly Version[]>
+  summaries(filter: VersionFilter): Promise<readonly VersionSummary[]>
+  diff(from: string, to: string): Promise<VersionDiff>
+
+  /** Stores rows by digest (idempotent) and answers their digests in order. */
+  putRows(rows: readonly unknown[]): Promise<readonly Digest[]>
+  /** The rows of a dataset version, by its content's `root`, in order of their digests. Throws unknown_ref. */
+  rows(root: Digest): AsyncIterable<{ readonly digest: Digest; readonly row: unknown }>
+
+  /** Role → reference (the kind is implied by a role named after it). Idempotent: same pins, same id. */
+  commitComposite(roles: Readonly<Record<string, string>>): Promise<Composite>
+  /** Throws not_found. */
+  composite(id: Digest): Promise<ServedComposite>
+  /** In the order asked for; throws not_found where one is missing. */
+  compositesByIds(ids: readonly Digest[]): Promise<readonly ServedComposite[]>
+
+  putTask(task: TaskDraft, author: string): Promise<TaskDefinition>
+  /** Throws unknown_task. */
+  task(name: string): Promise<TaskDefinition>
+  tasks(): Promise<readonly TaskDefinition[]>
+}

@@ -1,0 +1,199 @@
+import type { ClientSession, Collection, Document } from 'mongodb'
+import { assertId } from '../domain/bucket'
+import {
+  type LanePin,
+  type Ring,
+  type TenantEntry,
+  type TenantState,
+  type TenantTask,
+  unknownTenant,
+} from '../domain/tenant'
+import type { Digest } from '../domain/version'
+import { SluiceError } from '../errors'
+import { chainHash } from './canonical'
+import type { CollectionSpec, Database } from './database'
+import type { DeployGate, Ledger } from './ledger'
+
+/** Tenant entries take effect after the same lead as forward lane entries, so that every app has them by then. */
+export const tenantLeadMs = 2_000
+
+export interface TenantSettings {
+  readonly ring?: Ring
+  readonly region?: string
+  readonly locale?: string
+  readonly contacts?: readonly string[]
+}
+
+export interface Author {
+  readonly by: string
+  readonly reason: string
+}
+
+export interface OverrideRequest {
+  readonly tenant: string
+  readonly task: string
+  /** The production incumbent it was derived from. */
+  readonly base: Digest
+  readonly composite: Digest
+  readonly policy: Digest
+}
+
+/** Tenants: rings, subscriptions, opt-outs and overrides, each tenant an append-only ledger of its own. */
+export interface Tenants {
+  /** The newest entry; undefined: unknown, so ring `general` and every task that supersedes none. */
+  current(tenant: string): Promise<TenantEntry | undefined>
+  history(tenant: string, limit?: number): Promise<TenantEntry[]>
+  /** Newest entry of every known tenant, by id. */
+  list(page?: { after?: string; limit?: number }): Promise<TenantEntry[]>
+  /** Sets what is given, keeps the rest; appends nothing where nothing changes. */
+  put(tenant: string, settings: TenantSettings, author: Author): Promise<TenantEntry>
+  setRuns(tenant: string, task: string, runs: boolean, author: Author): Promise<TenantEntry>
+  /** Pins each lane's incumbent of this moment. */
+  optOut(tenant: string, task: string, author: Author): Promise<TenantEntry>
+  /** Codes: tenant_pending where the override's composite has no passing evidence against its base. */
+  override(request: OverrideRequest, author: Author): Promise<TenantEntry>
+  /** Back to the global allocation: drops override and opt-out. */
+  reset(tenant: string, task: string, author: Author): Promise<TenantEntry>
+}
+
+type EntryDocument = TenantEntry & { _id: string }
+
+const entryValidator: Document = {
+  $jsonSchema: {
+    bsonType: 'object',
+    required: ['tenant', 'seq', 'at', 'by', 'reason', 'state', 'prev', 'hash'],
+    properties: { seq: { bsonType: 'number', minimum: 1 }, hash: { bsonType: 'string' } },
+  },
+}
+
+export const tenantCollections: readonly CollectionSpec[] = [
+  {
+    name: 'tenantEntries',
+    validator: entryValidator,
+    indexes: [{ key: { tenant: 1, seq: 1 }, unique: true }, { key: { at: 1 } }],
+  },
+  { name: 'tenants' },
+]
+
+const maxPage = 1_000
+
+export function createTenants(database: Database, ledger: Ledger, gate: DeployGate): Tenants {
+  return new MongoTenants(database, ledger, gate)
+}
+
+class MongoTenants implements Tenants {
+  private readonly database: Database
+  private readonly ledger: Ledger
+  private readonly gate: DeployGate
+  private readonly journal: Collection<EntryDocument>
+  private readonly heads: Collection<EntryDocument>
+
+  constructor(database: Database, ledger: Ledger, gate: DeployGate) {
+    this.database = database
+    this.ledger = ledger
+    this.gate = gate
+    this.journal = database.collection('tenantEntries')
+    this.heads = database.collection('tenants')
+  }
+
+  current(tenant: string): Promise<TenantEntry | undefined> {
+    return this.head(tenant)
+  }
+
+  history(tenant: string, limit = maxPage): Promise<TenantEntry[]> {
+    return this.journal
+      .find({ tenant }, { projection: { _id: 0 } })
+      .sort({ seq: 1 })
+      .limit(Math.min(limit, maxPage))
+      .toArray()
+  }
+
+  list(page: { after?: string; limit?: number } = {}): Promise<TenantEntry[]> {
+    const filter = page.after === undefined ? {} : { _id: { $gt: page.after } }
+    const found = this.heads.find(filter, { projection: { _id: 0 } }).sort({ _id: 1 })
+    return found.limit(Math.min(page.limit ?? maxPage, maxPage)).toArray()
+  }
+
+  put(tenant: string, settings: TenantSettings, author: Author): Promise<TenantEntry> {
+    return this.append(tenant, author, async (state) => ({ ...state, ...settings }))
+  }
+
+  setRuns(tenant: string, task: string, runs: boolean, author: Author): Promise<TenantEntry> {
+    return this.append(tenant, author, async (state) => withTask(state, task, { ...state.tasks[task], runs }))
+  }
+
+  optOut(tenant: string, task: string, author: Author): Promise<TenantEntry> {
+    return this.append(tenant, author, async (state, session) => {
+      const lanes = await this.lanesOf(task, session)
+      const pins = lanes.flatMap((lane) =>
+        lane.incumbent ? [[lane.environment, pin(lane.incumbent, lane.headSeq)] as const] : [],
+      )
+      if (pins.length === 0) throw new SluiceError('not_found', `Nothing settled in any lane of ${task} to stay on.`)
+      return withTask(state, task, { ...state.tasks[task], optOut: Object.fromEntries(pins) })
+    })
+  }
+
+  override(request: OverrideRequest, author: Author): Promise<TenantEntry> {
+    const { tenant, task, base, composite, policy } = request
+    return this.append(tenant, author, async (state, session) => {
+      try {
+        await this.gate.assertDeployable({ task, candidate: composite, incumbent: base, policy }, session)
+      } catch (error) {
+        if (!(error instanceof SluiceError && error.code === 'undeployable')) throw error
+        throw new SluiceError(
+          'tenant_pending',
+          `The override of ${tenant} is not deployable yet: ${error.message}`,
+          error.details,
+        )
+      }
+      const lanes = await this.lanesOf(task, session)
+      const pins = Object.fromEntries(lanes.map((lane) => [lane.environment, pin(composite, lane.headSeq)]))
+      return withTask(state, task, { ...state.tasks[task], override: { base, pins } })
+    })
+  }
+
+  reset(tenant: string, task: string, author: Author): Promise<TenantEntry> {
+    return this.append(tenant, author, async (state) => {
+      const { override: _override, optOut: _optOut, ...kept } = state.tasks[task] ?? {}
+      return withTask(state, task, kept)
+    })
+  }
+
+  private lanesOf(task: string, session: ClientSession) {
+    return this.ledger.lanesOf(task, session)
+  }
+
+  private async head(tenant: string, session?: ClientSession): Promise<TenantEntry | undefined> {
+    const options = { ...(session ? { session } : {}), projection: { _id: 0 } }
+    return (await this.heads.findOne({ _id: tenant }, options)) ?? undefined
+  }
+
+  private append(
+    tenant: string,
+    author: Author,
+    change: (state: TenantState, session: ClientSession) => Promise<TenantState>,
+  ): Promise<TenantEntry> {
+    assertId('tenant', tenant)
+    if (author.reason.trim() === '') throw new SluiceError('reason_missing', 'Say why the tenant is changed.')
+    return this.database.transact(async (session) => {
+      const before = await this.head(tenant, session)
+      const state = await change(before?.state ?? unknownTenant, session)
+      if (before !== undefined && chainHash('', before.state) === chainHash('', state)) return before
+      const now = await this.database.now(session)
+      const seq = (before?.seq ?? 0) + 1
+      const prev = before?.hash ?? ''
+      const hashed = { tenant, seq, at: Math.max(now + tenantLeadMs, (before?.at ?? 0) + 1), ...author, state }
+      const entry: TenantEntry = { ...hashed, prev, hash: chainHash(prev, hashed) }
+      await this.journal.insertOne({ _id: `${tenant}/${seq}`, ...entry }, { session })
+      await this.heads.replaceOne({ _id: tenant }, entry, { session, upsert: true })
+      return entry
+    })
+  }
+}
+
+const pin = (composite: Digest, head: number): LanePin => ({ composite, head })
+
+const withTask = (state: TenantState, task: string, settings: TenantTask): TenantState => ({
+  ...state,
+  tasks: { ...state.tasks, [task]: settings },
+})
