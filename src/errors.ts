@@ -25,6 +25,8 @@ export const errorTable = {
   internal: row(500, 'An unexpected fault. Nothing was half-written; see the server log under the request id.', true),
   store_unavailable: row(503, 'MongoDB does not answer. Try again; `sluice doctor` tells what is wrong.', true),
   temporal_unavailable: row(503, 'Temporal does not answer. Try again; `sluice doctor` tells what is wrong.', true),
+  request_in_progress: row(409, 'The first call with this Idempotency-Key still runs. Ask again in a moment.', true),
+  api_unreachable: row(503, 'No Sluice server answers there. Start it with `sluice up` or correct SLUICE_URL.', true),
   // versions and composites
   unknown_kind: row(400, 'No artifact kind has this name. `details.kinds` lists them.'),
   unknown_ref: row(
@@ -36,6 +38,7 @@ export const errorTable = {
   version_exists: row(409, 'This semver is registered with other content. Register the content under a new semver.'),
   semver_understated: row(409, 'The change is larger than its semver says. Raise it as `details.suggested` says.'),
   invalid_content: row(400, 'The content does not fit its kind. Correct the fields named in `details`.'),
+  prompt_variables: row(400, 'The values do not fit the variables of the prompt. Give exactly those it names.'),
   immutable_field: row(409, 'This field can never change for this artifact. Register a new artifact and a mapping.'),
   digest_mismatch: row(
     409,
@@ -102,6 +105,11 @@ export const errorTable = {
   provision_failed: row(
     500,
     'Something the set-up needs cannot be had. The message names what was tried and what to install.',
+  ),
+  instance_running: row(
+    409,
+    'Another process holds this data. Stop it, or wait for it; the message names its pid.',
+    true,
   ),
   invalid_config: row(500, 'A setting is wrong. The message names the variable and what it takes.'),
 } as const satisfies Record<string, ErrorRow>

@@ -47,7 +47,7 @@ export interface MappingContent {
   readonly fields: Readonly<Record<string, Digest>>
 }
 
-export const fieldTypes = ['string', 'number', 'integer', 'boolean', 'enum', 'date'] as const
+export const fieldTypes = ['string', 'number', 'integer', 'boolean', 'date'] as const
 export interface FieldContent {
   /** Fixed for ever, like `type`. */
   readonly computerName: string

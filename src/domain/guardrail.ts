@@ -6,26 +6,36 @@ export type VerdictKind = 'pass' | 'fail' | 'no_evidence' | 'not_applicable'
 
 export type VerdictReason =
   | 'worse_than_incumbent'
+  /** Only the raw mean is worse, on evidence mostly from shares over one half: it may pause, not roll back. */
+  | 'share_too_high'
   | 'absolute_limit'
+  | 'within_limit'
   | 'non_inferior'
   | 'sample_complete'
-  | 'below_minimum_sample'
   | 'no_traffic'
+  | 'below_minimum_sample'
+  /** The sample is complete and no harm is found, but the step's time is not over. */
+  | 'baking'
   | 'reporters_silent'
-  | 'ratio_mismatch'
   | 'set_full'
+  | 'ratio_mismatch'
+  | 'no_incumbent'
   | 'no_control'
-  | 'share_too_high'
 
 export interface GuardrailVerdict {
+  /** A metric of the policy, `sample_ratio`, `error_breaker`, `budget_per_hour` or `budget_per_release`. */
   readonly name: string
+  /** The role in force: a `rollback` guardrail that fails by `share_too_high` stands here as `pause`. */
   readonly role: GuardrailPolicy['role']
   readonly verdict: VerdictKind
   readonly reason: VerdictReason
   /** Point estimates in the metric's unit; absent where there is nothing to estimate. */
   readonly candidate?: number
   readonly incumbent?: number
-  /** Evidence against "not worse than the margin" (e-value or lower bound) and the limit it is held to. */
+  /**
+   * Relative guardrails and the sample ratio: the e-value against "not worse than the margin" (against the intended
+   * shares) and 1/α, at which it fails. Breakers: the count or the money, and its limit.
+   */
   readonly statistic?: number
   readonly threshold?: number
   readonly text: string
@@ -58,6 +68,13 @@ export interface AssessmentInput {
     readonly bakeComplete: boolean
     /** Units of each arm bound to the step whatever the share (1.0 slices included). */
     readonly units: { readonly candidate: number; readonly incumbent: number }
+  }
+  /** Faults of the evidence itself. Absent: none. */
+  readonly reporting?: {
+    /** Applications are served but none has reported lately: "no reports" is not "no traffic". */
+    readonly silent: boolean
+    /** A bounded set of units or events is full, so that counts no longer grow. */
+    readonly full: boolean
   }
   /** False in a lane without incumbent: relative guardrails and the ratio check are not applicable. */
   readonly hasIncumbent: boolean

@@ -8,10 +8,15 @@ export type Arm = 'candidate' | 'incumbent' | 'none'
 export const outcomes = ['ok', 'error', 'schema_failure', 'filtered'] as const
 export type Outcome = (typeof outcomes)[number]
 
-/** Cumulative totals of one conversation as one reporter saw it; `revision` grows with every change. */
+/**
+ * Cumulative totals of one conversation as one reporter saw it; `revision` grows with every change. A reporter that
+ * forgot an acknowledged conversation to save memory starts a new `part`, greater than all its earlier ones, from zero.
+ */
 export interface UnitReport {
   /** 64-bit hash of (tenant, conversation), 16 hex digits. */
   readonly unit: string
+  readonly tenant: string
+  readonly part: number
   readonly revision: number
   readonly requests: number
   readonly errors: number
@@ -25,6 +30,8 @@ export interface UnitReport {
   readonly outputTokens: number
   readonly events: readonly EventName[]
   readonly closed: boolean
+  /** Begun between the `at` of an entry and the moment when this reporter heard of it: shown, never tested. */
+  readonly gap: boolean
 }
 
 /** Where a conversation counts: the lane entry it is bound to, the slice that matched, and its arm. */
@@ -62,17 +69,54 @@ export interface RequestRecord extends Omit<StratumKey, 'environment'> {
   readonly fingerprint?: string
 }
 
-/** Everything one SDK instance sends at a flush. Idempotent: units are cumulative, requests carry their id. */
+/** A lane entry that a reporter heard of only `lateMs` after it began to count. */
+export interface LateEntry {
+  readonly task: string
+  readonly seq: number
+  readonly lateMs: number
+}
+
+/** A judgement on a conversation that arrives long after it: a survey, thumbs, a judge's score. Shown only. */
+export interface LateOutcome {
+  /** Chosen by the sender, so that a repeated delivery counts once. */
+  readonly id: string
+  readonly task: string
+  readonly tenant: string
+  readonly conversation: string
+  readonly metric: string
+  readonly value: number
+  /** Milliseconds since the epoch by the application's corrected clock. */
+  readonly at: number
+}
+
+/** Everything one SDK instance sends at a flush. Idempotent: units are cumulative, the rest carries ids. */
 export interface TelemetryBatch {
-  /** Unique per SDK instance (ULID). */
+  /** Unique per SDK instance: 8 to 64 letters, digits, `-` or `_`. */
   readonly reporter: string
   readonly environment: string
   /** The lane head seqs this instance serves by now: `sluice active` names the stale ones. */
   readonly appliedHeads: Readonly<Record<string, number>>
   readonly strata: readonly (Omit<StratumKey, 'environment'> & { readonly units: readonly UnitReport[] })[]
   readonly requests: readonly RequestRecord[]
-  /** Records this instance had to drop since it started, by cause. */
+  readonly late: readonly LateEntry[]
+  readonly lateOutcomes: readonly LateOutcome[]
+  /** Records this instance had to drop since it started, to keep its memory bounded. */
   readonly dropped: number
+}
+
+/** One record of a batch that was not taken. The rest of the batch was. */
+export interface TelemetryRefusal {
+  /** JSON pointer into the batch. */
+  readonly path: string
+  readonly code: 'invalid_telemetry'
+  readonly message: string
+}
+
+export interface TelemetryAnswer {
+  readonly accepted: { readonly units: number; readonly requests: number; readonly lateOutcomes: number }
+  /** The first hundred. */
+  readonly refused: readonly TelemetryRefusal[]
+  readonly refusedCount: number
 }
 
 /** Moments of a value over closed conversations. `log*` are of the natural logarithm of max(value, floor). */

@@ -1,0 +1,107 @@
+import { assertNever } from '../errors'
+import type { GuardrailVerdict } from './guardrail'
+import type { BreakerPolicy } from './policy'
+import type { BreakerWindow } from './telemetry'
+import { formatDuration, formatUsd, formatValue } from './verdict-text'
+
+/** The candidate's running totals at one moment, over all reporters and slices. */
+export interface BreakerTotals {
+  readonly requests: number
+  readonly errors: number
+  readonly costUsd: number
+}
+
+/**
+ * What happened between two readings of the totals. Totals only grow; a reading that is behind the earlier one (a replica of
+ * the store that lags) counts as nothing new instead of as less than nothing.
+ */
+export function windowBetween(earlier: BreakerTotals, later: BreakerTotals, windowMs: number): BreakerWindow {
+  return {
+    windowMs,
+    requests: Math.max(0, later.requests - earlier.requests),
+    errors: Math.max(0, later.errors - earlier.errors),
+    costUsd: Math.max(0, later.costUsd - earlier.costUsd),
+  }
+}
+
+export interface Spend {
+  readonly releaseUsd: number
+  readonly lastHourUsd: number
+}
+
+/** Absolute limits on the candidate. They need no control and no sample, and always have the role `rollback`. */
+export function judgeBreakers(
+  breakers: readonly BreakerPolicy[],
+  windows: readonly BreakerWindow[],
+  spend: Spend,
+): readonly GuardrailVerdict[] {
+  let nextWindow = 0
+  return breakers.flatMap((breaker) => {
+    switch (breaker.kind) {
+      case 'errors': {
+        const window = windows[nextWindow]
+        nextWindow += 1
+        return [judgeErrors(breaker, window)]
+      }
+      case 'budget':
+        return [
+          ...judgeBudget('budget_per_hour', 'the last hour', spend.lastHourUsd, breaker.usdPerHour),
+          ...judgeBudget('budget_per_release', 'this release', spend.releaseUsd, breaker.usdPerRelease),
+        ]
+      default:
+        return assertNever(breaker)
+    }
+  })
+}
+
+function judgeErrors(
+  breaker: Extract<BreakerPolicy, { kind: 'errors' }>,
+  window: BreakerWindow | undefined,
+): GuardrailVerdict {
+  const base = { name: 'error_breaker', role: 'rollback' } as const
+  const requests = window?.requests ?? 0
+  const errors = window?.errors ?? 0
+  const span = formatDuration(breaker.windowMs)
+  if (!(requests > 0)) {
+    return { ...base, verdict: 'no_evidence', reason: 'no_traffic', text: `no candidate requests in the last ${span}` }
+  }
+  const rate = errors / requests
+  const limit = `the limit is ${breaker.minCount} at ${formatValue(breaker.minRate, 'share')} or more`
+  const seen = `${errors} of ${requests} candidate requests failed in the last ${span} (${formatValue(rate, 'share')})`
+  const broken = errors >= breaker.minCount && rate >= breaker.minRate
+  return {
+    ...base,
+    verdict: broken ? 'fail' : 'pass',
+    reason: broken ? 'absolute_limit' : 'within_limit',
+    candidate: rate,
+    statistic: errors,
+    threshold: breaker.minCount,
+    text: `${seen}: ${limit}`,
+  }
+}
+
+function judgeBudget(
+  name: string,
+  span: string,
+  spentUsd: number,
+  limitUsd: number | undefined,
+): readonly GuardrailVerdict[] {
+  if (limitUsd === undefined) return []
+  if (!Number.isFinite(spentUsd)) {
+    const text = `what the candidate spent in ${span} is not known`
+    return [{ name, role: 'rollback', verdict: 'no_evidence', reason: 'reporters_silent', text }]
+  }
+  const broken = spentUsd > limitUsd
+  return [
+    {
+      name,
+      role: 'rollback',
+      verdict: broken ? 'fail' : 'pass',
+      reason: broken ? 'absolute_limit' : 'within_limit',
+      candidate: spentUsd,
+      statistic: spentUsd,
+      threshold: limitUsd,
+      text: `the candidate spent ${formatUsd(spentUsd)} in ${span}: the limit is ${formatUsd(limitUsd)}`,
+    },
+  ]
+}

@@ -1,0 +1,143 @@
+import { assertNever } from '../errors'
+import { logEvidenceAbove, logEvidenceBelow } from '../stats/asymptotic-confidence-sequence'
+import { type MeanStratum, mostlyTreated, stratifiedDifference } from '../stats/mean-difference'
+import type { SampleMoments } from '../stats/moments'
+import { type EventStratum, logEvalueRatioAbove, logEvalueRatioBelow } from '../stats/rate-ratio'
+import type { MetricStatistic } from './metric'
+import type { ArmStats, ClosedValueName, EventName, Moments, StratumStats } from './telemetry'
+
+/** What the strata say about one metric, candidate against incumbent at the same time. */
+export interface Comparison {
+  /** Stratum-weighted estimates (weights n ρ (1 − ρ)), so that a ramp does not mix times; absent without units. */
+  readonly candidate?: number
+  readonly incumbent?: number
+  /** Units the estimates rest on. */
+  readonly units: { readonly candidate: number; readonly incumbent: number }
+  /** log evidence that the candidate is worse than the margin; alarms at `logThreshold`. */
+  readonly logEvidence: number
+  readonly logThreshold: number
+  /** `mean_only`: only the raw mean alarms, and most evidence is from shares over one half, where it is unreliable. */
+  readonly worse: 'no' | 'yes' | 'mean_only'
+  /** The candidate is shown to be within the margin. */
+  readonly nonInferior: boolean
+}
+
+export interface ComparisonLevels {
+  /** Relative margin tolerated. */
+  readonly margin: number
+  /** Level of this guardrail's alarm: its part of the policy's alpha. */
+  readonly alpha: number
+  /** Level of the certificate of non-inferiority. All guardrails must hold one, so it is not split. */
+  readonly certificateAlpha: number
+}
+
+/** Strata with a concurrent control: the only ones that are ever tested. */
+export const testedStrata = (strata: readonly StratumStats[]): readonly StratumStats[] =>
+  strata.filter(({ share }) => share > 0 && share < 1)
+
+/** Compares one metric over strata with 0 < share < 1. Pure and total: no count makes it NaN or infinite. */
+export function compare(
+  statistic: MetricStatistic,
+  strata: readonly StratumStats[],
+  levels: ComparisonLevels,
+): Comparison {
+  switch (statistic.kind) {
+    case 'event':
+      return compareEvents(statistic.event, strata, levels)
+    case 'mean':
+      return compareMeans(statistic.value, strata, levels)
+    default:
+      return assertNever(statistic)
+  }
+}
+
+function compareEvents(event: EventName, strata: readonly StratumStats[], levels: ComparisonLevels): Comparison {
+  const counts: EventStratum[] = strata.map(({ share, candidate, incumbent }) => ({
+    a: incumbent.events[event],
+    b: candidate.events[event],
+    share,
+  }))
+  const ratio = 1 + levels.margin
+  const logEvidence = logEvalueRatioAbove(counts, ratio)
+  const logThreshold = -Math.log(levels.alpha)
+  return {
+    ...estimates(strata, (arm) => ({ n: arm.units, sum: arm.events[event] })),
+    logEvidence,
+    logThreshold,
+    worse: logEvidence >= logThreshold ? 'yes' : 'no',
+    nonInferior: logEvalueRatioBelow(counts, ratio) >= -Math.log(levels.certificateAlpha),
+  }
+}
+
+/**
+ * Two alarms share the guardrail's alpha: the mean itself, and the mean of logarithms, which finds a shift of the whole
+ * distribution in half the time but not a fatter tail. Non-inferiority is wanted of both: skewed costs make the raw mean of
+ * a small candidate arm look low.
+ */
+function compareMeans(value: ClosedValueName, strata: readonly StratumStats[], levels: ComparisonLevels): Comparison {
+  const ratio = 1 + levels.margin
+  const alpha = levels.alpha / 2
+  const raw: MeanStratum[] = strata.map(({ share, candidate, incumbent }) => ({
+    a: incumbent.closed[value],
+    b: candidate.closed[value],
+    share,
+  }))
+  const logs: MeanStratum[] = strata.map(({ share, candidate, incumbent }) => ({
+    a: logMoments(incumbent.closed[value]),
+    b: logMoments(candidate.closed[value]),
+    share,
+  }))
+  const rawDifference = stratifiedDifference(raw, ratio)
+  const logDifference = stratifiedDifference(logs, 1, Math.log(ratio))
+  const rawEvidence = logEvidenceAbove(rawDifference, alpha)
+  const logEvidence = logEvidenceAbove(logDifference, alpha)
+  const logThreshold = -Math.log(alpha)
+  const meanWorse = rawEvidence >= logThreshold
+  const wholeWorse = logEvidence >= logThreshold || (meanWorse && !mostlyTreated(raw))
+  const certificate = -Math.log(levels.certificateAlpha)
+  const nonInferior =
+    logEvidenceBelow(rawDifference, levels.certificateAlpha) >= certificate &&
+    logEvidenceBelow(logDifference, levels.certificateAlpha) >= certificate
+  return {
+    ...estimates(strata, (arm) => arm.closed[value]),
+    logEvidence: Math.max(rawEvidence, logEvidence),
+    logThreshold,
+    worse: wholeWorse ? 'yes' : meanWorse ? 'mean_only' : 'no',
+    nonInferior,
+  }
+}
+
+const logMoments = ({ n, logSum, logSumSquares }: Moments): SampleMoments => ({
+  n,
+  sum: logSum,
+  sumSquares: logSumSquares,
+})
+
+/** Means by arm over the strata that hold both arms, with the weights of the test; else each arm's own mean. */
+function estimates(
+  strata: readonly StratumStats[],
+  sample: (arm: ArmStats) => Pick<SampleMoments, 'n' | 'sum'>,
+): Pick<Comparison, 'candidate' | 'incumbent' | 'units'> {
+  const totals = { weight: 0, candidate: 0, incumbent: 0 }
+  const pooled = { candidate: { n: 0, sum: 0 }, incumbent: { n: 0, sum: 0 } }
+  for (const stratum of strata) {
+    const candidate = sample(stratum.candidate)
+    const incumbent = sample(stratum.incumbent)
+    pooled.candidate = { n: pooled.candidate.n + candidate.n, sum: pooled.candidate.sum + candidate.sum }
+    pooled.incumbent = { n: pooled.incumbent.n + incumbent.n, sum: pooled.incumbent.sum + incumbent.sum }
+    if (!(candidate.n > 0 && incumbent.n > 0)) continue
+    const weight = (candidate.n + incumbent.n) * stratum.share * (1 - stratum.share)
+    totals.weight += weight
+    totals.candidate += (weight * candidate.sum) / candidate.n
+    totals.incumbent += (weight * incumbent.sum) / incumbent.n
+  }
+  const units = { candidate: pooled.candidate.n, incumbent: pooled.incumbent.n }
+  const both = totals.weight > 0
+  const candidate = both ? totals.candidate / totals.weight : pooled.candidate.sum / pooled.candidate.n
+  const incumbent = both ? totals.incumbent / totals.weight : pooled.incumbent.sum / pooled.incumbent.n
+  return {
+    units,
+    ...(Number.isFinite(candidate) && { candidate }),
+    ...(Number.isFinite(incumbent) && { incumbent }),
+  }
+}

@@ -1,0 +1,219 @@
+import {
+  type ArmStats,
+  type ClosedValueName,
+  closedValueNames,
+  type EventName,
+  eventNames,
+  type Moments,
+  type UnitReport,
+} from './telemetry'
+
+/**
+ * How reports of one conversation from many replicas become one unit, and what it adds to the totals of its stratum.
+ * Money and time are kept as integers (nano-dollars, microseconds), so that sums are exact whatever the order.
+ */
+const counterNames = [
+  'requests',
+  'errors',
+  'schemaFailures',
+  'costNano',
+  'uncachedNano',
+  'latencyMicros',
+  'inputTokens',
+  'cachedTokens',
+  'outputTokens',
+] as const
+type CounterName = (typeof counterNames)[number]
+export type Counters = Readonly<Record<CounterName, number>>
+
+const momentNames = ['n', 'sum', 'sumSquares', 'logSum', 'logSumSquares'] as const satisfies readonly (keyof Moments)[]
+type MomentName = (typeof momentNames)[number]
+
+export type TotalName = 'units' | CounterName | `event_${EventName}` | `closed_${ClosedValueName}_${MomentName}`
+
+/** A sparse sum: an absent name is zero. Flat, so that a store can increment it name by name. */
+export type Totals = Readonly<Partial<Record<TotalName, number>>>
+
+/** `tested`: what guardrails may look at. `gap`: units begun in a reported gap, for display. */
+export interface UnitContribution {
+  readonly tested: Totals
+  readonly gap: Totals
+}
+
+/** What one reporter told: its finished parts summed, and the newest part at its highest revision. */
+export interface ReporterPart {
+  readonly part: number
+  readonly revision: number
+  readonly finished: Counters
+  readonly current: Counters
+}
+
+export interface UnitState {
+  readonly tenant: string
+  readonly parts: Readonly<Record<string, ReporterPart>>
+  readonly events: readonly EventName[]
+  readonly closed: boolean
+  readonly gap: boolean
+  /** Frozen when the unit was sealed: a value that is revised later has no place in a sequential test. */
+  readonly sealed?: SealedValues
+}
+
+/** Empty for a unit without any request. */
+export type SealedValues = Readonly<Partial<Record<ClosedValueName, number>>>
+
+export interface Merged {
+  readonly unit: UnitState
+  readonly delta: UnitContribution
+  readonly changed: boolean
+  /** The report came from one reporter too many and was not taken. */
+  readonly full: boolean
+}
+
+/** Reporters whose parts one unit keeps. */
+export const maxReportersPerUnit = 64
+
+/** Below these, logarithms are taken of the floor: USD for costs, milliseconds for latency. */
+export const logFloors: Readonly<Record<ClosedValueName, number>> = {
+  cost_usd: 1e-6,
+  uncached_cost_usd: 1e-6,
+  latency_ms: 1,
+}
+
+const nothing: UnitContribution = { tested: {}, gap: {} }
+
+/**
+ * Takes one report into a unit. Idempotent and free of order: a part is replaced only by a higher revision of itself,
+ * events are a union, `closed` and `gap` never go back. `delta` is exactly what the stratum's totals change by.
+ */
+export function mergeUnit(existing: UnitState | undefined, reporter: string, report: UnitReport): Merged {
+  const before = existing ?? { tenant: report.tenant, parts: {}, events: [], closed: false, gap: false }
+  const known = before.parts[reporter]
+  if (known === undefined && Object.keys(before.parts).length >= maxReportersPerUnit) {
+    return { unit: before, delta: nothing, changed: false, full: true }
+  }
+  const part = mergePart(known, report)
+  const events = eventNames.filter((name) => before.events.includes(name) || report.events.includes(name))
+  const closed = before.closed || report.closed
+  const gap = before.gap || report.gap
+  const changed =
+    part !== known || events.length !== before.events.length || closed !== before.closed || gap !== before.gap
+  if (!changed) return { unit: before, delta: nothing, changed, full: false }
+  const unit = { ...before, parts: { ...before.parts, [reporter]: part }, events, closed, gap }
+  return { unit, delta: difference(contributionOf(unit), contributionOf(existing)), changed, full: false }
+}
+
+/** A later part means that the reporter saw the earlier one acknowledged: it is final and joins the finished sum. */
+function mergePart(known: ReporterPart | undefined, report: UnitReport): ReporterPart {
+  const { part, revision } = report
+  if (known === undefined) return { part, revision, finished: noCounters, current: countersOf(report) }
+  if (part < known.part || (part === known.part && revision <= known.revision)) return known
+  const finished = part === known.part ? known.finished : sumCounters(known.finished, known.current)
+  return { part, revision, finished, current: countersOf(report) }
+}
+
+/** Freezes the values of a unit, once. `delta` adds them to the moments of its stratum. */
+export function sealUnit(unit: UnitState): { readonly unit: UnitState; readonly delta: UnitContribution } {
+  if (unit.sealed) return { unit, delta: nothing }
+  const sealed = { ...unit, closed: true, sealed: valuesOf(countersOfUnit(unit)) }
+  return { unit: sealed, delta: difference(contributionOf(sealed), contributionOf(unit)) }
+}
+
+function valuesOf(counters: Counters): SealedValues {
+  if (counters.requests === 0) return {}
+  return {
+    cost_usd: counters.costNano / 1e9,
+    uncached_cost_usd: counters.uncachedNano / 1e9,
+    latency_ms: counters.latencyMicros / 1e3 / counters.requests,
+  }
+}
+
+/** All that a unit adds to its stratum. */
+export function contributionOf(unit: UnitState | undefined): UnitContribution {
+  if (unit === undefined) return nothing
+  const totals: Record<string, number> = { units: 1, ...countersOfUnit(unit) }
+  for (const name of unit.events) totals[`event_${name}`] = 1
+  for (const name of closedValueNames) {
+    const value = unit.sealed?.[name]
+    if (value === undefined) continue
+    for (const [moment, addend] of Object.entries(momentsOf(name, value))) totals[`closed_${name}_${moment}`] = addend
+  }
+  return unit.gap ? { tested: {}, gap: totals } : { tested: totals, gap: {} }
+}
+
+/** The moments of a single value. */
+export function momentsOf(name: ClosedValueName, value: number): Moments {
+  const log = Math.log(Math.max(value, logFloors[name]))
+  return { n: 1, sum: value, sumSquares: value * value, logSum: log, logSumSquares: log * log }
+}
+
+export function sumTotals(left: Totals, right: Totals): Totals {
+  const sum: Partial<Record<TotalName, number>> = { ...left }
+  for (const [name, value] of Object.entries(right) as [TotalName, number][]) sum[name] = (sum[name] ?? 0) + value
+  return sum
+}
+
+export const sumContributions = (left: UnitContribution, right: UnitContribution): UnitContribution => ({
+  tested: sumTotals(left.tested, right.tested),
+  gap: sumTotals(left.gap, right.gap),
+})
+
+/** The names whose sum changed, and by how much. */
+function minusTotals(after: Totals, before: Totals): Totals {
+  const rest: Partial<Record<TotalName, number>> = {}
+  for (const name of new Set([...Object.keys(after), ...Object.keys(before)]) as Set<TotalName>) {
+    const change = (after[name] ?? 0) - (before[name] ?? 0)
+    if (change !== 0) rest[name] = change
+  }
+  return rest
+}
+
+const difference = (after: UnitContribution, before: UnitContribution): UnitContribution => ({
+  tested: minusTotals(after.tested, before.tested),
+  gap: minusTotals(after.gap, before.gap),
+})
+
+/** The totals as guardrails read them. */
+export function armStatsOf(totals: Totals): ArmStats {
+  const total = (name: TotalName): number => totals[name] ?? 0
+  const moments = (value: ClosedValueName): Moments =>
+    Object.fromEntries(momentNames.map((moment) => [moment, total(`closed_${value}_${moment}`)])) as unknown as Moments
+  return {
+    units: total('units'),
+    requests: total('requests'),
+    costUsd: total('costNano') / 1e9,
+    uncachedCostUsd: total('uncachedNano') / 1e9,
+    latencyMs: total('latencyMicros') / 1e3,
+    inputTokens: total('inputTokens'),
+    outputTokens: total('outputTokens'),
+    errorRequests: total('errors'),
+    schemaFailureRequests: total('schemaFailures'),
+    events: Object.fromEntries(eventNames.map((name) => [name, total(`event_${name}`)])) as Record<EventName, number>,
+    closed: Object.fromEntries(closedValueNames.map((name) => [name, moments(name)])) as Record<
+      ClosedValueName,
+      Moments
+    >,
+  }
+}
+
+const noCounters = Object.fromEntries(counterNames.map((name) => [name, 0])) as unknown as Counters
+
+const countersOf = (report: UnitReport): Counters => ({
+  requests: report.requests,
+  errors: report.errors,
+  schemaFailures: report.schemaFailures,
+  costNano: Math.round(report.costUsd * 1e9),
+  uncachedNano: Math.round(report.uncachedCostUsd * 1e9),
+  latencyMicros: Math.round(report.latencyMs * 1e3),
+  inputTokens: report.inputTokens,
+  cachedTokens: report.cachedTokens,
+  outputTokens: report.outputTokens,
+})
+
+const sumCounters = (left: Counters, right: Counters): Counters =>
+  Object.fromEntries(counterNames.map((name) => [name, left[name] + right[name]])) as unknown as Counters
+
+const countersOfUnit = (unit: UnitState): Counters =>
+  Object.values(unit.parts).reduce(
+    (sum, part) => sumCounters(sum, sumCounters(part.finished, part.current)),
+    noCounters,
+  )

@@ -1,0 +1,47 @@
+import type { EngineContent, PromptMessage } from '../domain/contents'
+import type { Cost, TokenUsage } from '../domain/pricing'
+
+/** Where an engine's endpoint is; identity does not depend on it. */
+export interface Endpoint {
+  /** Base URL of the protocol, such as `https://host/v1`. */
+  readonly url: string
+  readonly apiKey?: string
+}
+
+/** Symbolic endpoint name of engine contents → where it is. */
+export type Endpoints = Readonly<Record<string, Endpoint>>
+
+export interface EngineCall {
+  readonly engine: EngineContent
+  readonly endpoint: Endpoint
+  readonly messages: readonly PromptMessage[]
+  /** Instead of the engine's own seed, where a repeat wants another one. */
+  readonly seed?: number
+  readonly signal?: AbortSignal
+}
+
+/** What one call gave. Latency is of the try that was answered; waiting between tries is not in it. */
+export interface EngineAnswer extends TokenUsage, Cost {
+  readonly text: string
+  /** Whether the answer was cut off at the limit of output tokens. */
+  readonly truncated: boolean
+  readonly latencyMs: number
+  /** Tries made, the answered one included. */
+  readonly attempts: number
+  /** As the provider returned them: a change under an unchanged engine version voids evidence. */
+  readonly model?: string
+  readonly fingerprint?: string
+}
+
+/** One way of calling a pinned engine over the network. */
+export interface EngineProvider {
+  readonly name: EngineContent['provider']
+  /**
+   * Calls with the pinned model and parameters. Retries what is worth it (429, 5xx, time-outs, broken connections)
+   * up to the engine's `maxAttempts`. Throws `engine_failed` with `details.cause`, or the signal's reason when aborted.
+   */
+  call(call: EngineCall): Promise<EngineAnswer>
+}
+
+/** Why a try failed. */
+export type FailureCause = 'time_out' | 'rate_limited' | 'server_error' | 'unreachable' | 'refused' | 'unreadable'

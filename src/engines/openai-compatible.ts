@@ -1,0 +1,148 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { costOf } from '../domain/pricing'
+import { SluiceError } from '../errors'
+import type { EngineAnswer, EngineCall, EngineProvider, FailureCause } from './engine'
+
+const firstPauseMs = 250
+const longestPauseMs = 8_000
+/** A provider that asks for a longer pause is taken as failed. */
+const longestRetryAfterMs = 60_000
+const maxAnswerBytes = 8 * 1024 * 1024
+const quotedCharacters = 300
+
+interface Failure {
+  readonly cause: FailureCause
+  readonly message: string
+  readonly status?: number
+  readonly retryable: boolean
+  readonly retryAfterMs?: number
+}
+type Attempt = { readonly answer: Omit<EngineAnswer, 'attempts'> } | { readonly failure: Failure }
+
+/** The OpenAI chat protocol (`POST /chat/completions`), as OpenAI and many others serve it. */
+export const openaiCompatible: EngineProvider = {
+  name: 'openai-compatible',
+  async call(call) {
+    const tries = Math.max(1, call.engine.maxAttempts)
+    for (let attempt = 1; ; attempt += 1) {
+      const outcome = await tryOnce(call)
+      if ('answer' in outcome) return { ...outcome.answer, attempts: attempt }
+      call.signal?.throwIfAborted()
+      const { failure } = outcome
+      const pause = failure.retryAfterMs ?? pauseMs(attempt)
+      if (!failure.retryable || attempt >= tries || pause > longestRetryAfterMs) throw asError(call, failure, attempt)
+      await wait(pause, undefined, call.signal ? { signal: call.signal } : {})
+    }
+  },
+}
+
+/** Exponential back-off with jitter, so that many callers do not come back at the same moment. */
+function pauseMs(attempt: number): number {
+  return Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2)
+}
+
+function asError(call: EngineCall, failure: Failure, attempts: number): SluiceError {
+  const { cause, status, message } = failure
+  const { endpoint, model } = call.engine
+  const text = `The engine ${model} at ${endpoint} failed after ${attempts} tries: ${message}`
+  return new SluiceError('engine_failed', text, { cause, status, attempts, endpoint, model })
+}
+
+async function tryOnce(call: EngineCall): Promise<Attempt> {
+  const timeOut = AbortSignal.timeout(call.engine.timeoutMs)
+  const started = performance.now()
+  try {
+    const response = await fetch(`${call.endpoint.url}/chat/completions`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(call.endpoint.apiKey === undefined ? {} : { authorization: `Bearer ${call.endpoint.apiKey}` }),
+      },
+      body: JSON.stringify(requestBody(call)),
+      signal: call.signal ? AbortSignal.any([timeOut, call.signal]) : timeOut,
+    })
+    const text = await response.text()
+    if (!response.ok) return { failure: refusal(response, text) }
+    return readAnswer(call, text, performance.now() - started)
+  } catch (error) {
+    if (timeOut.aborted && !call.signal?.aborted) {
+      const message = `no answer within ${call.engine.timeoutMs} ms`
+      return { failure: { cause: 'time_out', message, retryable: true } }
+    }
+    const reason = (error as Error & { cause?: Error }).cause?.message ?? (error as Error).message
+    return { failure: { cause: 'unreachable', message: reason, retryable: true } }
+  }
+}
+
+function requestBody({ engine, messages, seed }: EngineCall): Record<string, unknown> {
+  const { temperature, topP, maxOutputTokens, presencePenalty, frequencyPenalty, stop } = engine.parameters
+  return {
+    model: engine.model,
+    messages: messages.map(({ role, content }) => ({ role, content })),
+    temperature,
+    top_p: topP,
+    max_tokens: maxOutputTokens,
+    presence_penalty: presencePenalty,
+    frequency_penalty: frequencyPenalty,
+    stop,
+    seed: seed ?? engine.seed,
+  }
+}
+
+function refusal(response: Response, text: string): Failure {
+  const { status } = response
+  const message = `HTTP ${status} ${text.slice(0, quotedCharacters)}`
+  const retryAfterMs = readRetryAfter(response.headers.get('retry-after'))
+  const after = retryAfterMs === undefined ? {} : { retryAfterMs }
+  if (status === 429) return { cause: 'rate_limited', message, status, retryable: true, ...after }
+  if (status >= 500) return { cause: 'server_error', message, status, retryable: true, ...after }
+  return { cause: 'refused', message, status, retryable: false }
+}
+
+/** Seconds or an HTTP date (RFC 9110, 10.2.3); undefined when absent or unreadable. */
+function readRetryAfter(value: string | null): number | undefined {
+  if (value === null) return undefined
+  const seconds = Number(value)
+  const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - Date.now()
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined
+}
+
+interface ChatCompletion {
+  readonly model?: string
+  readonly system_fingerprint?: string | null
+  readonly choices?: readonly { readonly finish_reason?: string; readonly message?: { readonly content?: unknown } }[]
+  readonly usage?: {
+    readonly prompt_tokens?: number
+    readonly completion_tokens?: number
+    readonly prompt_tokens_details?: { readonly cached_tokens?: number } | null
+  }
+}
+
+function readAnswer(call: EngineCall, text: string, latencyMs: number): Attempt {
+  const unreadable = (message: string): Attempt => ({ failure: { cause: 'unreadable', message, retryable: false } })
+  if (text.length > maxAnswerBytes) return unreadable(`the answer is longer than ${maxAnswerBytes} characters`)
+  let body: ChatCompletion
+  try {
+    body = JSON.parse(text) as ChatCompletion
+  } catch {
+    return unreadable(`the answer is not JSON: ${text.slice(0, quotedCharacters)}`)
+  }
+  const choice = body.choices?.[0]
+  if (typeof choice?.message?.content !== 'string') return unreadable('the answer holds no text')
+  const usage = {
+    inputTokens: body.usage?.prompt_tokens ?? 0,
+    cachedTokens: body.usage?.prompt_tokens_details?.cached_tokens ?? 0,
+    outputTokens: body.usage?.completion_tokens ?? 0,
+  }
+  return {
+    answer: {
+      text: choice.message.content,
+      truncated: choice.finish_reason === 'length',
+      latencyMs,
+      ...usage,
+      ...costOf(call.engine.pricePerMillion, usage),
+      ...(body.model ? { model: body.model } : {}),
+      ...(body.system_fingerprint ? { fingerprint: body.system_fingerprint } : {}),
+    },
+  }
+}

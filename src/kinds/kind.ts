@@ -1,0 +1,112 @@
+import { z } from 'zod'
+import type { ClassedChange } from '../domain/diff'
+import type { Digest, KindName } from '../domain/version'
+import { SluiceError } from '../errors'
+
+/** A reference within a draft: where it stands, the kind that its position implies, and what is written there. */
+export interface Reference {
+  readonly path: readonly string[]
+  readonly kind: KindName
+  readonly ref: string
+}
+
+/** What a kind may know of the versions that its content refers to: their interface digest. */
+export type InterfaceLookup = (digest: Digest) => Digest
+
+/** Rows as the store keeps them: by digest, with the type of each top-level key. */
+export interface StoredRow {
+  readonly digest: Digest
+  readonly columns: Readonly<Record<string, string>>
+}
+
+/** What a kind may ask of the store while a draft becomes content. */
+export interface SealTools {
+  putRows(rows: readonly unknown[]): Promise<readonly Digest[]>
+  /** In the order asked for; throws unknown_ref where a row was never uploaded. */
+  findRows(digests: readonly Digest[]): Promise<readonly StoredRow[]>
+  /** Remembers which rows a dataset has; answers their order-free root. */
+  sealRows(digests: readonly Digest[]): Promise<Digest>
+  /** Throws unknown_ref where no dataset has this root. */
+  requireRoot(root: Digest): Promise<void>
+}
+
+/**
+ * One kind of artifact: everything that differs between kinds is here, so nothing else switches on a kind.
+ * A draft is what people register (labels as references, defaults left out); content is what a version holds.
+ */
+export interface Kind<Content = unknown, Draft = Content> {
+  readonly name: KindName
+  /** Folder of a workspace. */
+  readonly folder: string
+  /** What a release that moves it changes: the engine or its configuration; `test` kinds change no behaviour. */
+  readonly changeType: 'engine' | 'configuration' | 'test'
+  /** Refuses unknown keys and fills defaults. Content fits it too, so a version can be registered again elsewhere. */
+  readonly schema: z.ZodType<Draft>
+  /** Keys whose values never change over all versions of one artifact. */
+  readonly immutable?: readonly string[]
+  references(draft: Draft): readonly Reference[]
+  /** Where content is more than its draft with references resolved. */
+  seal?(draft: Draft, tools: SealTools): Promise<Content>
+  /** What others depend on, as a JSON value; its digest is the interface digest. */
+  interfaceOf(content: Content, lookup: InterfaceLookup): unknown
+  /** Every difference with its class; empty exactly where the contents are equal. */
+  diff(before: Content, after: Content, lookup: InterfaceLookup): readonly ClassedChange[]
+  /** One line for lists. */
+  summarize(content: Content): string
+}
+
+const digestText = '^sha256:[0-9a-f]{64}$'
+const nameText = '[a-z0-9][a-z0-9._-]{0,99}'
+
+/** Artifact and task names. */
+export const nameSchema = z.string().regex(new RegExp(`^${nameText}$`), 'is no name: a-z, 0-9, dot, dash, underscore')
+export const digestSchema = z
+  .string()
+  .regex(new RegExp(digestText), 'is no digest: sha256: and 64 hex digits')
+  .transform((text) => text as Digest)
+
+/** A reference in a position that implies its kind: `name@semver`, `kind/name@…`, or the digest itself. */
+export function refSchema(kind: KindName): z.ZodType<string> {
+  const text = new RegExp(`^(${kind}/)?${nameText}@[^\\s@/]{1,100}$|${digestText}`)
+  return z.string().regex(text, `is no reference to a ${kind}: write name@semver or ${kind}/name@semver`)
+}
+
+/** A key that is safe as a property name of plain objects. */
+export const keySchema = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine((key) => key !== '__proto__', 'is a reserved key')
+
+/** The draft checked and completed; throws `invalid_content` naming every field. */
+export function parseDraft(kind: Kind, draft: unknown, ref: string): unknown {
+  const parsed = kind.schema.safeParse(draft)
+  if (parsed.success) return parsed.data
+  const fields = describeIssues(parsed.error)
+  const text = fields.map((field) => `${field.path || 'content'}: ${field.message}`).join('; ')
+  throw new SluiceError('invalid_content', `${ref} does not fit its kind: ${text}.`, { fields })
+}
+
+export interface FieldProblem {
+  readonly path: string
+  readonly message: string
+}
+
+const maxProblems = 20
+
+/** Issues as path and message. Of a union's branches, the one that got furthest speaks. */
+export function describeIssues(error: z.ZodError): readonly FieldProblem[] {
+  return error.issues.flatMap((issue) => describeIssue(issue, [])).slice(0, maxProblems)
+}
+
+function describeIssue(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): readonly FieldProblem[] {
+  const path = [...above, ...issue.path]
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    const furthest = [...issue.errors].sort((a, b) => a.length - b.length || depthOf(b) - depthOf(a))[0] ?? []
+    return furthest.flatMap((inner) => describeIssue(inner, path))
+  }
+  return [{ path: path.map(String).join('.'), message: issue.message }]
+}
+
+const depthOf = (issues: readonly z.core.$ZodIssue[]): number =>
+  Math.max(0, ...issues.map((issue) => issue.path.length))

@@ -1,0 +1,123 @@
+import { z } from 'zod'
+import { diffJson } from '../domain/diff'
+import type { Policy } from '../domain/policy'
+import { type Kind, nameSchema } from './kind'
+
+const hourMs = 3_600_000
+const maxDurationMs = 90 * 24 * hourMs
+const maxSteps = 50
+const maxRules = 50
+
+const durationMs = z.int().min(0).max(maxDurationMs)
+const share = z.number().min(0).max(1)
+const ratio = z.number().positive().max(1000)
+const assignment = z.enum(['conversation', 'tenant'])
+
+const stepShape = {
+  basisPoints: z.int().min(1).max(10_000),
+  bakeMs: durationMs.default(hourMs),
+  minimumSample: z.int().min(0).max(10_000_000).default(200),
+}
+
+const guardrail = z.strictObject({
+  metric: z.string().min(1).max(100),
+  role: z.enum(['rollback', 'pause', 'notify']).default('rollback'),
+  margin: z.number().min(0).max(100),
+  noEvidence: z.enum(['pause', 'extend', 'rollback', 'ask']).default('extend'),
+})
+
+const breaker = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('errors'),
+    events: z
+      .array(z.enum(['error', 'schema_failure']))
+      .min(1)
+      .max(2),
+    minCount: z.int().min(1),
+    minRate: share,
+    windowMs: z.int().min(1000).max(hourMs),
+  }),
+  z.strictObject({
+    kind: z.literal('budget'),
+    usdPerHour: z.number().positive().exactOptional(),
+    usdPerRelease: z.number().positive().exactOptional(),
+  }),
+])
+
+/** A policy that says nothing goes through 1, 5, 25, 50 and 95 % for an hour each; `steps: []` goes straight there. */
+const defaultSteps = [100, 500, 2500, 5000, 9500].map((basisPoints) => ({
+  basisPoints,
+  bakeMs: hourMs,
+  minimumSample: 200,
+}))
+
+const policySchema = z
+  .strictObject({
+    environments: z.array(nameSchema).min(1).max(10).default(['staging', 'production']),
+    leadMs: z.int().min(0).max(60_000).default(2000),
+    approvals: z
+      .strictObject({
+        count: z.int().min(0).max(10).default(0),
+        notTheAuthor: z.boolean().default(false),
+        trustSignals: z.boolean().default(false),
+      })
+      .prefault({}),
+    test: z
+      .strictObject({
+        regressionMargin: share.default(0.05),
+        schemaComplianceMin: share.default(0.99),
+        tokensRatioMax: ratio.default(1.5),
+        latencyRatioMax: ratio.default(1.5),
+        costRatioMax: ratio.default(1.5),
+        shiftMargin: share.default(0.25),
+        budgetUsd: z.number().positive().max(1_000_000).default(25),
+      })
+      .prefault({}),
+    stage: z.strictObject({ smokeCases: z.int().min(0).max(100).default(3) }).prefault({}),
+    pilot: z
+      .strictObject({
+        ...stepShape,
+        basisPoints: stepShape.basisPoints.default(5000),
+        ring: nameSchema.default('pilot'),
+        by: assignment.default('conversation'),
+      })
+      .exactOptional(),
+    steps: z.array(z.strictObject(stepShape)).max(maxSteps).default(defaultSteps),
+    by: assignment.default('conversation'),
+    alpha: z.number().gt(0).max(0.5).default(0.05),
+    guardrails: z.array(guardrail).max(maxRules).default([]),
+    breakers: z
+      .array(breaker)
+      .max(maxRules)
+      .default([{ kind: 'errors', events: ['error', 'schema_failure'], minCount: 20, minRate: 0.5, windowMs: 60_000 }]),
+    deadlineMs: durationMs.default(24 * hourMs),
+    onDeadline: z.enum(['pause', 'rollback']).default('pause'),
+    exceptions: z
+      .array(z.enum(['shifting', 'breaking']))
+      .max(2)
+      .default([]),
+    afterRollback: z.strictObject({ hold: z.boolean().default(true), veto: z.boolean().default(true) }).prefault({}),
+  })
+  .superRefine(({ environments }, context) => {
+    if (new Set(environments).size < environments.length) {
+      context.addIssue({ code: 'custom', path: ['environments'], message: 'names an environment twice' })
+    }
+  }) satisfies z.ZodType<Policy>
+
+/** How a release goes forward and when it goes back. Which environments it crosses is what others rely on. */
+export const policyKind: Kind<Policy> = {
+  name: 'policy',
+  folder: 'policies',
+  changeType: 'test',
+  schema: policySchema,
+  references: () => [],
+  interfaceOf: ({ environments }) => ({ environments }),
+  diff: (before, after) =>
+    diffJson(before, after, ({ path }) => (path.startsWith('/environments') ? 'breaking' : 'safe')),
+  summarize({ environments, pilot, steps, guardrails, breakers }) {
+    const shares = steps.map((step) => `${step.basisPoints / 100} %`).join(', ') || 'straight to 100 %'
+    const first = pilot === undefined ? '' : `pilot ${pilot.ring}, then `
+    const watch = `${guardrails.length} guardrails, ${breakers.length} breakers`
+    return `${environments.join(' → ')}: ${first}${shares}; ${watch}`
+  },
+}

@@ -1,0 +1,113 @@
+import { isRecord, own } from '../domain/diff'
+
+/** Why a JSON Schema is refused. */
+export class SchemaFault extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'SchemaFault'
+  }
+}
+
+/** Nodes after references are put in place: keeps "billion laughs" from growing without bound. */
+const maxInlinedNodes = 20_000
+
+/** Stands for a reference to a schema that is being described already, further out. */
+export const recursionKey = 'recursive reference'
+
+/** Keywords whose schemas apply to a part of the value: recursion through them ends with the value. */
+const descending = new Set([
+  'properties',
+  'patternProperties',
+  'additionalProperties',
+  'unevaluatedProperties',
+  'items',
+  'prefixItems',
+  'additionalItems',
+  'unevaluatedItems',
+  'contains',
+])
+const definitions = new Set(['$defs', 'definitions'])
+
+interface Walk {
+  readonly root: Readonly<Record<string, unknown>>
+  readonly recursions: Set<string>
+  nodes: number
+}
+
+interface Place {
+  /** Open references, outermost first; `descended` once a part of the value was entered since. */
+  readonly open: readonly { readonly ref: string; readonly descended: boolean }[]
+  /** Which part of the value is described. */
+  readonly value: string
+}
+
+/**
+ * The schema with every local `$ref` replaced by what it names, definitions left out; recursion is cut with a marker.
+ * Throws `SchemaFault` for references that are remote, dangling, endless, or ambiguous enough to take exponential time.
+ */
+export function inlineReferences(schema: Readonly<Record<string, unknown>>): unknown {
+  const walk: Walk = { root: schema, recursions: new Set(), nodes: 0 }
+  return inlineNode(walk, schema, { open: [{ ref: '#', descended: false }], value: '' })
+}
+
+function inlineNode(walk: Walk, node: unknown, place: Place): unknown {
+  walk.nodes += 1
+  if (walk.nodes > maxInlinedNodes) throw new SchemaFault(`describes more than ${maxInlinedNodes} nodes`)
+  if (Array.isArray(node)) return node.map((item) => inlineNode(walk, item, place))
+  if (!isRecord(node)) return node
+  const parts = Object.entries(node).filter(([key]) => key !== '$ref' && !definitions.has(key))
+  const rest = Object.fromEntries(parts.map(([key, value]) => [key, inlineKeyword(walk, key, value, place)]))
+  const ref = own(node, '$ref')
+  if (ref === undefined) return rest
+  const target = inlineTarget(walk, ref, place)
+  if (parts.length === 0) return target
+  // Siblings of a reference hold beside what it names (in draft-07 they are ignored, so this reads them too strictly).
+  return { ...rest, allOf: [...(Array.isArray(rest.allOf) ? rest.allOf : []), target] }
+}
+
+function inlineKeyword(walk: Walk, key: string, value: unknown, place: Place): unknown {
+  if (key === 'enum' || key === 'const' || key === 'default' || key === 'examples') return value
+  if (!descending.has(key)) return inlineNode(walk, value, place)
+  const open = place.open.map(({ ref }) => ({ ref, descended: true }))
+  if (!isRecord(value) || (key !== 'properties' && key !== 'patternProperties')) {
+    return inlineNode(walk, value, { open, value: `${place.value}/*` })
+  }
+  const parts = Object.entries(value).map(([name, part]): [string, unknown] => [
+    name,
+    inlineNode(walk, part, { open, value: `${place.value}/${key === 'properties' ? name : '*'}` }),
+  ])
+  return Object.fromEntries(parts)
+}
+
+function inlineTarget(walk: Walk, ref: unknown, place: Place): unknown {
+  if (typeof ref !== 'string') throw new SchemaFault('has a $ref that is no text')
+  const target = locate(walk.root, ref)
+  const outer = place.open.find((candidate) => candidate.ref === ref)
+  if (outer === undefined) {
+    return inlineNode(walk, target, { ...place, open: [...place.open, { ref, descended: false }] })
+  }
+  if (!outer.descended) throw new SchemaFault(`refers to itself without end through ${ref}`)
+  const recursion = `${ref} ${place.value}`
+  if (walk.recursions.has(recursion)) throw new SchemaFault(`recurses into ${ref} twice for the same value`)
+  walk.recursions.add(recursion)
+  return { [recursionKey]: ref }
+}
+
+function locate(root: Readonly<Record<string, unknown>>, ref: string): unknown {
+  if (ref !== '#' && !ref.startsWith('#/')) throw new SchemaFault(`refers to ${ref}, which is not within the schema`)
+  let node: unknown = root
+  for (const part of ref.split('/').slice(1)) {
+    const key = decodePart(part, ref)
+    node = Array.isArray(node) ? node[Number(key)] : isRecord(node) ? own(node, key) : undefined
+  }
+  if (!isRecord(node) && typeof node !== 'boolean') throw new SchemaFault(`refers to ${ref}, which does not exist`)
+  return node
+}
+
+function decodePart(part: string, ref: string): string {
+  try {
+    return decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~')
+  } catch {
+    throw new SchemaFault(`refers to ${ref}, which is no JSON pointer`)
+  }
+}

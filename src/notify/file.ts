@@ -1,0 +1,66 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { Channel, Delivery, Message } from './channel'
+
+const options = z.strictObject({
+  /** A folder below the one for notes; absent: that one itself. */
+  folder: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/)
+    .optional(),
+})
+
+/** Longest part of a file name in bytes; common file systems end at 255. */
+const maxNameBytes = 180
+
+/** Writes each note as `<folder>/<tenant>/<release>.<kind>.{md,html,json}`. The same message always gives the same files. */
+export const file: Channel<z.infer<typeof options>> = {
+  name: 'file',
+  options,
+  async send(message, { folder }, context) {
+    const place = join(context.folder, folder ?? '.', safeName(message.tenant))
+    const name = `${safeName(message.release)}.${message.kind}`
+    const texts = { md: message.markdown, html: message.html, json: `${JSON.stringify(message.data, undefined, 2)}\n` }
+    try {
+      await mkdir(place, { recursive: true })
+      for (const [ending, text] of Object.entries(texts)) await writeWhole(join(place, `${name}.${ending}`), text)
+    } catch (error) {
+      return failed(error)
+    }
+    return { result: 'delivered', receipt: `${safeName(message.tenant)}/${name}` }
+  },
+}
+
+/** Readers see the whole file or none: it is written beside its place and moved there. */
+async function writeWhole(path: string, text: string): Promise<void> {
+  const beside = `${path}.${randomUUID()}.part`
+  try {
+    const handle = await open(beside, 'wx')
+    try {
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(beside, path)
+  } catch (error) {
+    await rm(beside, { force: true })
+    throw error
+  }
+}
+
+/** An id as a file name of its own: it cannot leave the folder, and two ids never share a name. */
+export function safeName(id: Message['tenant']): string {
+  const name = encodeURIComponent(id.toWellFormed()).replace(/[.*~!'()]/g, (found) => hex(found))
+  if (name.length <= maxNameBytes) return name
+  return `${name.slice(0, maxNameBytes - 65)}-${createHash('sha256').update(id).digest('hex')}`
+}
+
+const hex = (character: string): string => `%${character.charCodeAt(0).toString(16).toUpperCase()}`
+
+function failed(error: unknown): Delivery {
+  const { code = 'unknown', message } = error as NodeJS.ErrnoException
+  return { result: 'retry', reason: `the file cannot be written (${code}): ${message}` }
+}

@@ -1,0 +1,82 @@
+import { wilsonInterval } from './binomial-interval'
+import { studentCdf, studentQuantile } from './student-t'
+
+/** A value with the group it belongs to: values of one group are not independent, groups are. */
+export interface GroupedValue {
+  readonly group: string
+  readonly value: number
+}
+
+export interface GroupedEstimate {
+  readonly mean: number
+  readonly lower: number
+  readonly upper: number
+}
+
+export interface GroupedTest extends GroupedEstimate {
+  readonly groups: number
+  /** Standard error by groups. */
+  readonly standardError: number
+  /** One-sided p-values of a mean below and above zero. */
+  readonly pBelow: number
+  readonly pAbove: number
+}
+
+interface Spread {
+  readonly mean: number
+  readonly standardError: number
+  readonly groups: number
+}
+
+/**
+ * Mean of all values and its cluster-robust standard error: residuals are summed within a group before they are
+ * squared (Liang and Zeger 1986, with the G / (G − 1) correction). One group tells nothing: infinite error.
+ */
+function spreadOf(values: readonly GroupedValue[]): Spread {
+  const n = values.length
+  const mean = values.reduce((sum, { value }) => sum + value, 0) / n
+  const residuals = new Map<string, number>()
+  for (const { group, value } of values) residuals.set(group, (residuals.get(group) ?? 0) + value - mean)
+  const groups = residuals.size
+  let squares = 0
+  for (const residual of residuals.values()) squares += residual * residual
+  const variance = groups > 1 ? ((groups / (groups - 1)) * squares) / (n * n) : Number.POSITIVE_INFINITY
+  return { mean, standardError: Math.sqrt(variance), groups }
+}
+
+/**
+ * A mean with its two-sided interval and the one-sided tests against zero, by Student's distribution with groups − 1
+ * degrees of freedom. Undefined without values.
+ */
+export function groupedTest(values: readonly GroupedValue[], confidence = 0.95): GroupedTest | undefined {
+  if (values.length === 0) return undefined
+  const { mean, standardError, groups } = spreadOf(values)
+  if (!(standardError < Number.POSITIVE_INFINITY)) {
+    const [lower, upper] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+    return { mean, lower, upper, groups, standardError, pBelow: 0.5, pAbove: 0.5 }
+  }
+  const half = studentQuantile((1 + confidence) / 2, groups - 1) * standardError
+  const t = standardError > 0 ? mean / standardError : mean * Number.POSITIVE_INFINITY
+  const below = Number.isNaN(t) ? 0.5 : studentCdf(t, groups - 1)
+  return { mean, lower: mean - half, upper: mean + half, groups, standardError, pBelow: below, pAbove: 1 - below }
+}
+
+/**
+ * A share of values in 0..1 with an interval that stays within 0..1: Wilson's with the effective sample size
+ * p (1 − p) / se², at most n; where all values are equal the groups are the sample (Korn and Graubard 1998).
+ */
+export function groupedShare(values: readonly GroupedValue[], confidence = 0.95): GroupedEstimate {
+  if (values.length === 0) return { mean: 0, lower: 0, upper: 1 }
+  const { mean, standardError, groups } = spreadOf(values)
+  if (groups < 2) return { mean, lower: 0, upper: 1 }
+  const binomial = mean * (1 - mean)
+  const effective = standardError > 0 ? Math.min(values.length, binomial / standardError ** 2) : groups
+  const { lower, upper } = wilsonInterval(mean * effective, effective, studentQuantile((1 + confidence) / 2, groups - 1))
+  return { mean, lower, upper }
+}
+
+/** The smallest value that at least the share `q` of the values does not exceed; undefined without values. */
+export function quantileOf(values: readonly number[], q: number): number | undefined {
+  const sorted = values.toSorted((left, right) => left - right)
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]
+}

@@ -1,0 +1,249 @@
+import type { ClientSession, Collection } from 'mongodb'
+import type { Plan, ReleaseRequest } from '../domain/plan'
+import type { ReleasePhase } from '../domain/release'
+import type { Stage } from '../domain/rollout'
+import type { Digest } from '../domain/version'
+import { SluiceError } from '../errors'
+import { chainHash, digestOf } from './canonical'
+import type { CollectionSpec, Database } from './database'
+
+/** What is known of a release for ever; Temporal's own retention forgets runs. */
+export interface ReleaseRecord {
+  readonly id: string
+  readonly task: string
+  readonly request: ReleaseRequest
+  readonly author: string
+  readonly createdAt: number
+  readonly workflowId: string
+  readonly runId?: string
+  readonly plan?: Digest
+  readonly candidate?: Digest
+  readonly stage: Stage
+  readonly phase: ReleasePhase
+  readonly step?: string
+  readonly endedAt?: number
+  readonly reason?: string
+  /** Head of the decision chain. */
+  readonly decisionSeq: number
+  readonly decisionHash: string
+}
+
+/** One decision with everything it was made on; hash-chained per release, never truncated. */
+export interface Decision {
+  readonly releaseId: string
+  readonly seq: number
+  readonly at: number
+  readonly kind: 'plan' | 'test' | 'advance' | 'settle' | 'pause' | 'rollback' | 'assessment' | 'close'
+  readonly by: string
+  readonly reason: string
+  /** Inputs, estimates, thresholds: whatever a replay of the decision needs. */
+  readonly evidence: unknown
+  /** Version of the deciding code. */
+  readonly code: string
+  readonly prev: string
+  readonly hash: string
+}
+
+export type DecisionDraft = Pick<Decision, 'releaseId' | 'kind' | 'by' | 'reason' | 'evidence'>
+
+/** Releases, their plans, decisions and watch ticks. */
+export interface Releases {
+  create(record: Pick<ReleaseRecord, 'id' | 'task' | 'request' | 'author' | 'workflowId'>): Promise<ReleaseRecord>
+  /** Removes a record whose workflow was refused at the start: it never ran. */
+  discard(id: string): Promise<void>
+  /** The record of this workflow run, made now if it was started without the API. */
+  adopt(
+    record: Pick<ReleaseRecord, 'id' | 'task' | 'request' | 'author' | 'workflowId'> & { runId: string },
+  ): Promise<ReleaseRecord>
+  /** Throws not_found. */
+  get(id: string, session?: ClientSession): Promise<ReleaseRecord>
+  list(filter: { task?: string; after?: string; limit?: number; open?: boolean }): Promise<ReleaseRecord[]>
+  update(
+    id: string,
+    change: Partial<Pick<ReleaseRecord, 'stage' | 'phase' | 'step' | 'plan' | 'candidate' | 'reason' | 'endedAt'>>,
+    session?: ClientSession,
+  ): Promise<void>
+  putPlan(plan: Plan): Promise<Digest>
+  plan(digest: Digest): Promise<Plan>
+  decide(draft: DecisionDraft, session?: ClientSession): Promise<Decision>
+  decisions(releaseId: string, page?: { after?: number; limit?: number }): Promise<Decision[]>
+  verifyDecisions(releaseId: string): Promise<{ decisions: number }>
+  /** Counts a tick of the safety clock. */
+  tick(releaseId: string): Promise<void>
+  /** The last tick's number and its age by the store's clock; undefined before the first. */
+  lastTick(releaseId: string, session?: ClientSession): Promise<{ tick: number; ageMs: number } | undefined>
+}
+
+type RecordDocument = Omit<ReleaseRecord, 'id'> & { _id: string }
+type DecisionDocument = Decision & { _id: string }
+
+export const releaseCollections: readonly CollectionSpec[] = [
+  {
+    name: 'releases',
+    indexes: [
+      { key: { task: 1, _id: -1 } },
+      { key: { phase: 1 } },
+      { key: { runId: 1 }, unique: true, partial: { runId: { $exists: true } } },
+    ],
+  },
+  { name: 'plans' },
+  { name: 'decisions', indexes: [{ key: { releaseId: 1, seq: 1 }, unique: true }] },
+  { name: 'watches' },
+]
+
+/** Version of the deciding code, stamped on every decision. */
+export const decidingCode = 'sluice/0.1.0'
+
+const maxPage = 1_000
+const closed = ['done', 'done_with_failed_deliveries', 'refused', 'blocked', 'rejected', 'rolled_back', 'superseded']
+
+export function createReleases(database: Database): Releases {
+  return new MongoReleases(database)
+}
+
+class MongoReleases implements Releases {
+  private readonly database: Database
+  private readonly records: Collection<RecordDocument>
+  private readonly plans: Collection<{ _id: Digest; plan: Plan }>
+  private readonly journal: Collection<DecisionDocument>
+  private readonly watches: Collection<{ _id: string; tick: number; at: Date }>
+
+  constructor(database: Database) {
+    this.database = database
+    this.records = database.collection('releases')
+    this.plans = database.collection('plans')
+    this.journal = database.collection('decisions')
+    this.watches = database.collection('watches')
+  }
+
+  async create(record: Parameters<Releases['create']>[0]): Promise<ReleaseRecord> {
+    const { id, ...rest } = record
+    const fresh = { ...rest, createdAt: await this.database.now(), ...beginning }
+    await this.records.insertOne({ _id: id, ...fresh })
+    return { id, ...fresh }
+  }
+
+  async discard(id: string): Promise<void> {
+    await this.records.deleteOne({ _id: id, runId: { $exists: false } })
+  }
+
+  async adopt(record: Parameters<Releases['adopt']>[0]): Promise<ReleaseRecord> {
+    const { id, ...rest } = record
+    const adopted = await this.records.findOne({ runId: record.runId })
+    if (adopted) return named(adopted)
+    const fresh = { createdAt: await this.database.now(), ...beginning }
+    const filter = { _id: id, $or: [{ runId: { $exists: false } }, { runId: record.runId }] }
+    const found = await this.records.findOneAndUpdate(
+      filter,
+      { $set: rest, $setOnInsert: fresh },
+      { upsert: true, returnDocument: 'after' },
+    )
+    if (found === null) throw new SluiceError('not_found', `No release ${id}.`)
+    return named(found)
+  }
+
+  async get(id: string, session?: ClientSession): Promise<ReleaseRecord> {
+    const found = await this.records.findOne({ _id: id }, session ? { session } : {})
+    if (found === null) throw new SluiceError('not_found', `No release ${id}; \`sluice release ls\` lists them.`)
+    return named(found)
+  }
+
+  async list(filter: Parameters<Releases['list']>[0]): Promise<ReleaseRecord[]> {
+    const query = {
+      ...(filter.task === undefined ? {} : { task: filter.task }),
+      ...(filter.after === undefined ? {} : { _id: { $lt: filter.after } }),
+      ...(filter.open ? { phase: { $nin: closed as ReleasePhase[] } } : {}),
+    }
+    const found = this.records
+      .find(query)
+      .sort({ _id: -1 })
+      .limit(Math.min(filter.limit ?? 100, maxPage))
+    return (await found.toArray()).map(named)
+  }
+
+  async update(id: string, change: Parameters<Releases['update']>[1], session?: ClientSession): Promise<void> {
+    await this.records.updateOne({ _id: id }, { $set: change }, session ? { session } : {})
+  }
+
+  async putPlan(plan: Plan): Promise<Digest> {
+    const digest = digestOf(plan)
+    await this.plans.updateOne({ _id: digest }, { $setOnInsert: { plan } }, { upsert: true })
+    return digest
+  }
+
+  async plan(digest: Digest): Promise<Plan> {
+    const found = await this.plans.findOne({ _id: digest })
+    if (found === null) throw new SluiceError('not_found', `No plan ${digest}.`)
+    return found.plan
+  }
+
+  decide(draft: DecisionDraft, session?: ClientSession): Promise<Decision> {
+    const work = (inner: ClientSession) => this.decideIn(draft, inner)
+    return session ? work(session) : this.database.transact(work)
+  }
+
+  async decisions(releaseId: string, page: { after?: number; limit?: number } = {}): Promise<Decision[]> {
+    const filter = { releaseId, seq: { $gt: page.after ?? 0 } }
+    const found = this.journal.find(filter, { projection: { _id: 0 } }).sort({ seq: 1 })
+    return found.limit(Math.min(page.limit ?? 200, maxPage)).toArray()
+  }
+
+  async verifyDecisions(releaseId: string): Promise<{ decisions: number }> {
+    let seq = 0
+    let last = ''
+    for await (const decision of this.journal.find({ releaseId }, { projection: { _id: 0 } }).sort({ seq: 1 })) {
+      const { prev, hash, ...hashed } = decision
+      seq++
+      if (decision.seq !== seq || prev !== last || hash !== chainHash(prev, hashed)) {
+        throw new SluiceError('chain_broken', `The decisions of ${releaseId} do not verify at ${decision.seq}.`)
+      }
+      last = hash
+    }
+    const record = await this.get(releaseId)
+    if (record.decisionSeq !== seq || record.decisionHash !== last) {
+      throw new SluiceError('chain_broken', `The decisions of ${releaseId} end before their recorded head.`)
+    }
+    return { decisions: seq }
+  }
+
+  async tick(releaseId: string): Promise<void> {
+    await this.watches.updateOne(
+      { _id: releaseId },
+      { $inc: { tick: 1 }, $currentDate: { at: true } },
+      { upsert: true },
+    )
+  }
+
+  async lastTick(releaseId: string, session?: ClientSession): Promise<{ tick: number; ageMs: number } | undefined> {
+    const found = await this.watches.findOne({ _id: releaseId }, session ? { session } : {})
+    if (found === null) return undefined
+    return { tick: found.tick, ageMs: (await this.database.now(session)) - found.at.getTime() }
+  }
+
+  private async decideIn(draft: DecisionDraft, session: ClientSession): Promise<Decision> {
+    const record = await this.get(draft.releaseId, session)
+    const seq = record.decisionSeq + 1
+    const prev = record.decisionHash
+    const hashed = {
+      ...draft,
+      evidence: jsonOnly(draft.evidence),
+      seq,
+      at: await this.database.now(session),
+      code: decidingCode,
+    }
+    const decision: Decision = { ...hashed, prev, hash: chainHash(prev, hashed) }
+    await this.journal.insertOne({ _id: `${draft.releaseId}/${seq}`, ...decision }, { session })
+    const head = { decisionSeq: seq, decisionHash: decision.hash }
+    await this.records.updateOne({ _id: draft.releaseId }, { $set: head }, { session })
+    return decision
+  }
+}
+
+const beginning = { stage: 'plan', phase: 'running', decisionSeq: 0, decisionHash: '' } as const
+
+function named({ _id, ...rest }: RecordDocument): ReleaseRecord {
+  return { id: _id, ...rest }
+}
+
+/** Drops what JSON cannot carry (undefined members), so that the stored value hashes like the given one. */
+const jsonOnly = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? {}))

@@ -1,0 +1,106 @@
+import type { LateEntry, TelemetryBatch } from '../domain/telemetry'
+import { SluiceError } from '../errors'
+import type { CollectionSpec, Database } from './database'
+
+interface ReporterDocument {
+  _id: string
+  environment: string
+  /** The API key that the reporter used first; no other key may speak for it. */
+  principal: string
+  appliedHeads: Record<string, number>
+  dropped: number
+  refused: number
+  late: LateEntry[]
+  seenAt: Date
+}
+
+/** An application process that reports, and whether it serves by the newest entries. */
+export interface Reporter {
+  readonly reporter: string
+  readonly environment: string
+  readonly principal: string
+  readonly seenAt: number
+  /** It reported within the last minute. */
+  readonly active: boolean
+  readonly appliedHeads: Readonly<Record<string, number>>
+  /** Lanes whose head it does not serve by yet. */
+  readonly behind: readonly { readonly task: string; readonly applied: number; readonly head: number }[]
+  readonly dropped: number
+  readonly refused: number
+  /** The last entries that it heard of too late. */
+  readonly late: readonly LateEntry[]
+}
+
+const retentionSeconds = 24 * 3_600
+const activeMs = 60_000
+const maxLate = 50
+const maxReporters = 10_000
+const maxOwners = 10_000
+
+export const reporterCollections: readonly CollectionSpec[] = [
+  {
+    name: 'reporters',
+    indexes: [{ key: { environment: 1, seenAt: -1 } }, { key: { seenAt: 1 }, expireAfterSeconds: retentionSeconds }],
+  },
+]
+
+/** Who reports: "no reports" is not "no traffic". */
+export class Reporters {
+  private readonly owners = new Map<string, string>()
+  private readonly database: Database
+
+  constructor(database: Database) {
+    this.database = database
+  }
+
+  /** Throws `invalid_telemetry` where the reporter belongs to another key. */
+  async assertOwned(reporter: string, principal: string): Promise<void> {
+    const owner = this.owners.get(reporter) ?? (await this.reporters().findOne({ _id: reporter }))?.principal
+    if (owner === undefined) return
+    if (owner !== principal) {
+      throw new SluiceError('invalid_telemetry', `The reporter ${reporter} belongs to another API key.`)
+    }
+    if (this.owners.size >= maxOwners) this.owners.clear()
+    this.owners.set(reporter, owner)
+  }
+
+  async saw(batch: TelemetryBatch, principal: string, refused: number): Promise<void> {
+    const now = await this.database.now()
+    const { environment, appliedHeads, dropped, late } = batch
+    await this.reporters().updateOne(
+      { _id: batch.reporter },
+      {
+        $setOnInsert: { principal },
+        $set: { environment, appliedHeads: { ...appliedHeads }, dropped, seenAt: new Date(now) },
+        $inc: { refused },
+        $push: { late: { $each: [...late], $slice: -maxLate } },
+      },
+      { upsert: true },
+    )
+  }
+
+  /** Reporters of the last day, the most recent first. */
+  async list(environment: string): Promise<Reporter[]> {
+    const now = await this.database.now()
+    const heads = await this.database
+      .collection<{ task: string; headSeq: number }>('lanes')
+      .find({ environment }, { projection: { task: 1, headSeq: 1 } })
+      .limit(maxReporters)
+      .toArray()
+    const rows = await this.reporters().find({ environment }).sort({ seenAt: -1 }).limit(maxReporters).toArray()
+    return rows.map(({ _id, ...row }) => ({
+      ...row,
+      reporter: _id,
+      seenAt: row.seenAt.getTime(),
+      active: now - row.seenAt.getTime() < activeMs,
+      behind: heads.flatMap(({ task, headSeq }) => {
+        const applied = row.appliedHeads[task] ?? 0
+        return applied < headSeq ? [{ task, applied, head: headSeq }] : []
+      }),
+    }))
+  }
+
+  private reporters() {
+    return this.database.collection<ReporterDocument>('reporters')
+  }
+}

@@ -1,0 +1,85 @@
+import type { ClosedValueName, EventName, StratumKey } from '../domain/telemetry'
+import type { Totals, UnitState } from '../domain/telemetry-fold'
+import type { CollectionSpec } from './database'
+
+/** One conversation in one stratum and arm. Kept for as long as late reports of it are recognised. */
+export interface UnitDocument extends StratumKey {
+  _id: string
+  unit: string
+  state: UnitState
+  /** Its slice is exposed by tenant, so it counts in a tenant unit too. */
+  byTenant?: true
+  /** When the unit is to be sealed, by the store's clock; absent once it is, and in arm `none`. */
+  due?: Date
+  touchedAt: Date
+}
+
+/**
+ * Exact totals of one arm in one stratum. Several documents (`shard`) hold parts of the sum, so that servers writing
+ * at the same time rarely meet in one document.
+ */
+export interface StratumDocument extends StratumKey {
+  _id: string
+  shard: number
+  tested: Totals
+  gap: Totals
+}
+
+/** A tenant of a slice that is exposed by tenant: there the tenant is the unit of assignment. */
+export interface TenantUnitDocument extends StratumKey {
+  _id: string
+  tenant: string
+  /** Bucket 0..9999 of the tenant under the entry's salt, computed here and never by a reporter. */
+  bucket: number
+  events: EventName[]
+  totals: Totals
+  /** A conversation of the tenant began in a reported gap: the tenant is shown, never tested. */
+  gap?: boolean
+  /** Values of the tenant's first sealed conversation: fixed once, unlike a mean over all of them. */
+  first?: Partial<Record<ClosedValueName, number>>
+}
+
+/** What one composite did within one second of the store's clock: breakers and budgets look at these. */
+export interface SeriesDocument {
+  _id: string
+  environment: string
+  task: string
+  composite: string
+  at: Date
+  shard: number
+  requests: number
+  errors: number
+  schemaFailures: number
+  costNano: number
+}
+
+const daySeconds = 24 * 3_600
+
+/** Longer than a binding lives (one horizon), so that a report is recognised for as long as it can be made. */
+const unitRetentionSeconds = 60 * daySeconds
+export const seriesRetentionSeconds = 2 * 3_600
+
+const stratum = { environment: 1, task: 1, seq: 1, slice: 1, arm: 1 } as const
+
+export const telemetryCollections: readonly CollectionSpec[] = [
+  {
+    name: 'units',
+    indexes: [
+      { key: { due: 1 }, partial: { due: { $exists: true } } },
+      { key: stratum },
+      { key: { touchedAt: 1 }, expireAfterSeconds: unitRetentionSeconds },
+    ],
+  },
+  { name: 'strata', indexes: [{ key: stratum }] },
+  { name: 'tenantUnits', indexes: [{ key: { ...stratum, bucket: 1 } }] },
+  {
+    name: 'series',
+    indexes: [{ key: { composite: 1, at: 1 } }, { key: { at: 1 }, expireAfterSeconds: seriesRetentionSeconds }],
+  },
+]
+
+/** Servers that write at the same time take different shards, as far as they go. */
+export const shardCount = 8
+
+export const stratumId = (key: StratumKey): string =>
+  `${key.environment}/${key.task}/${key.seq}/${key.slice}/${key.arm}/${key.composite.slice('sha256:'.length, 23)}`

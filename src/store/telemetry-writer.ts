@@ -1,0 +1,308 @@
+import type { AnyBulkWriteOperation, ClientSession, Document } from 'mongodb'
+import { MongoServerError } from 'mongodb'
+import { bucketOf } from '../domain/bucket'
+import { closedValueNames, type EventName, type StratumKey, type UnitReport } from '../domain/telemetry'
+import {
+  mergeUnit,
+  sealUnit,
+  sumTotals,
+  type Totals,
+  type UnitContribution,
+  type UnitState,
+} from '../domain/telemetry-fold'
+import { SluiceError } from '../errors'
+import type { Database } from './database'
+import {
+  type SeriesDocument,
+  type StratumDocument,
+  shardCount,
+  stratumId,
+  type TenantUnitDocument,
+  type UnitDocument,
+} from './telemetry-documents'
+
+/** One report of one unit, checked against the ledger. `salt` present: its slice is exposed by tenant. */
+export interface UnitWork {
+  readonly key: StratumKey
+  readonly reporter: string
+  readonly report: UnitReport
+  readonly salt?: string
+}
+
+export interface TelemetryTimes {
+  /** From the first report that closes a unit to its sealing: a few flush intervals of other replicas. */
+  readonly sealGraceMs: number
+  /** A unit without any report for this long is closed. */
+  readonly idleMs: number
+}
+
+interface Waiting {
+  readonly works: readonly UnitWork[]
+  resolve(full: number): void
+  reject(error: unknown): void
+}
+
+const maxUnitsPerTransaction = 500
+const maxQueuedUnits = 20_000
+const maxAttempts = 8
+const duplicateKey = 11_000
+
+/**
+ * The only writer of units and totals in a process. Batches that wait for the running transaction are merged into the
+ * next one (group commit); a unit and the totals it changes are written together, so that totals are always what a
+ * recount of the units gives.
+ */
+export class TelemetryWriter {
+  private readonly queue: Waiting[] = []
+  private queuedUnits = 0
+  private running: Promise<void> | undefined
+  private last: Promise<unknown> = Promise.resolve()
+  private readonly database: Database
+  private readonly times: TelemetryTimes
+  private readonly shard = Math.floor(Math.random() * shardCount)
+
+  constructor(database: Database, times: TelemetryTimes) {
+    this.database = database
+    this.times = times
+  }
+
+  /** Resolves once the works are committed, with the number refused because their unit has too many reporters. */
+  async write(works: readonly UnitWork[]): Promise<number> {
+    if (works.length === 0) return 0
+    if (this.queuedUnits + works.length > maxQueuedUnits) {
+      throw new SluiceError('rate_limited', 'Telemetry arrives faster than it can be stored. Send it again later.')
+    }
+    const chunks: Promise<number>[] = []
+    for (let from = 0; from < works.length; from += maxUnitsPerTransaction) {
+      chunks.push(this.enqueue(works.slice(from, from + maxUnitsPerTransaction)))
+    }
+    return (await Promise.all(chunks)).reduce((sum, full) => sum + full, 0)
+  }
+
+  private enqueue(works: readonly UnitWork[]): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.queue.push({ works, resolve, reject })
+      this.queuedUnits += works.length
+      this.running ??= this.drain().finally(() => {
+        this.running = undefined
+      })
+    })
+  }
+
+  private async drain(): Promise<void> {
+    while (this.queue.length > 0) {
+      const group = this.takeGroup()
+      try {
+        const full = await this.alone(() => this.transact((session) => this.merge(group, session)))
+        group.forEach((waiting, index) => {
+          waiting.resolve(full[index] ?? 0)
+        })
+      } catch (error) {
+        for (const waiting of group) waiting.reject(error)
+      }
+    }
+  }
+
+  private takeGroup(): Waiting[] {
+    const group: Waiting[] = []
+    let size = 0
+    for (;;) {
+      const next = this.queue[0]
+      if (next === undefined || (group.length > 0 && size + next.works.length > maxUnitsPerTransaction)) break
+      this.queue.shift()
+      group.push(next)
+      size += next.works.length
+    }
+    this.queuedUnits -= size
+    return group
+  }
+
+  /** Seals up to `limit` units that are due; returns how many. Safe with other servers doing the same. */
+  seal(limit: number): Promise<number> {
+    return this.alone(() => this.transact((session) => this.sealDue(Math.min(limit, maxUnitsPerTransaction), session)))
+  }
+
+  /** Transactions of one process never compete with each other. */
+  private alone<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.last.then(work, work)
+    this.last = next.catch(() => undefined)
+    return next
+  }
+
+  /** The driver repeats what MongoDB calls transient; two upserts of one new document are the same and are not. */
+  private async transact<T>(work: (session: ClientSession) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.database.transact(work)
+      } catch (error) {
+        const again = error instanceof MongoServerError && error.code === duplicateKey && attempt < maxAttempts
+        if (!again) throw error
+      }
+    }
+  }
+
+  private async merge(group: readonly Waiting[], session: ClientSession): Promise<number[]> {
+    const units = this.database.collection<UnitDocument>('units')
+    const ids = new Set(group.flatMap(({ works }) => works.map(unitId)))
+    const known = new Map<string, UnitDocument>()
+    for await (const row of units.find({ _id: { $in: [...ids] } }, { session })) known.set(row._id, row)
+    const now = await this.database.now(session)
+    const changes = new Changes(this.shard, now)
+    const refused = group.map(({ works }) => {
+      let full = 0
+      for (const work of works) {
+        const before = known.get(unitId(work))
+        const merged = mergeUnit(before?.state, work.reporter, work.report)
+        if (merged.full) full++
+        if (!merged.changed) continue
+        const document = this.documentOf(work, merged.unit, before, now)
+        known.set(document._id, document)
+        changes.unit(document)
+        changes.add(work.key, merged.delta, true)
+        if (work.salt !== undefined) changes.tenant(work.key, work.salt, merged.unit, merged.delta)
+      }
+      return full
+    })
+    await changes.save(this.database, session)
+    return refused
+  }
+
+  private documentOf(work: UnitWork, state: UnitState, before: UnitDocument | undefined, now: number): UnitDocument {
+    const wait = state.closed ? this.times.sealGraceMs : this.times.idleMs
+    const due = before?.state.closed ? before.due : new Date(now + wait)
+    return {
+      _id: unitId(work),
+      ...work.key,
+      unit: work.report.unit,
+      state,
+      touchedAt: new Date(now),
+      ...(work.salt === undefined ? {} : { byTenant: true as const }),
+      ...(due === undefined || state.sealed || work.key.arm === 'none' ? {} : { due }),
+    }
+  }
+
+  private async sealDue(limit: number, session: ClientSession): Promise<number> {
+    const now = await this.database.now(session)
+    const units = this.database.collection<UnitDocument>('units')
+    const due = await units
+      .find({ due: { $lte: new Date(now) } }, { session })
+      .sort({ due: 1 })
+      .limit(limit)
+      .toArray()
+    const changes = new Changes(this.shard, now)
+    for (const { due: _due, ...row } of due) {
+      const key = keyOf(row)
+      const { unit, delta } = sealUnit(row.state)
+      changes.unit({ ...row, state: unit })
+      changes.add(key, delta, false)
+      if (row.byTenant) changes.firstSealed(key, unit)
+    }
+    await changes.save(this.database, session)
+    return due.length
+  }
+}
+
+const unitId = (work: UnitWork): string => `${stratumId(work.key)}/${work.report.unit}`
+
+const keyOf = ({ environment, task, seq, slice, arm, composite }: StratumKey): StratumKey => ({
+  environment,
+  task,
+  seq,
+  slice,
+  arm,
+  composite,
+})
+
+const incremented = (prefix: string, totals: Totals): Record<string, number> =>
+  Object.fromEntries(Object.entries(totals).map(([name, value]) => [`${prefix}.${name}`, value]))
+
+const tenantUnitId = (key: StratumKey, tenant: string): string => `${stratumId(key)}/${tenant}`
+
+/** What one transaction writes, gathered so that each document is written once. */
+class Changes {
+  private readonly units = new Map<string, UnitDocument>()
+  private readonly strata = new Map<string, { key: StratumKey; tested: Totals; gap: Totals }>()
+  private readonly series = new Map<string, { key: StratumKey; totals: Totals }>()
+  private readonly tenants: AnyBulkWriteOperation<TenantUnitDocument>[] = []
+  private readonly shard: number
+  private readonly now: number
+
+  constructor(shard: number, now: number) {
+    this.shard = shard
+    this.now = now
+  }
+
+  unit(document: UnitDocument): void {
+    this.units.set(document._id, document)
+  }
+
+  add(key: StratumKey, delta: UnitContribution, traffic: boolean): void {
+    const id = `${stratumId(key)}/${this.shard}`
+    const sum = this.strata.get(id) ?? { key, tested: {}, gap: {} }
+    sum.tested = sumTotals(sum.tested, delta.tested)
+    sum.gap = sumTotals(sum.gap, delta.gap)
+    this.strata.set(id, sum)
+    if (!traffic) return
+    const second = `${key.environment}/${key.task}/${key.composite}/${Math.floor(this.now / 1_000)}/${this.shard}`
+    const served = this.series.get(second) ?? { key, totals: {} }
+    served.totals = sumTotals(served.totals, sumTotals(delta.tested, delta.gap))
+    this.series.set(second, served)
+  }
+
+  tenant(key: StratumKey, salt: string, unit: UnitState, delta: UnitContribution): void {
+    const events = unit.events as EventName[]
+    this.tenants.push({
+      updateOne: {
+        filter: { _id: tenantUnitId(key, unit.tenant) },
+        update: {
+          $setOnInsert: { ...key, tenant: unit.tenant, bucket: bucketOf(salt, unit.tenant) },
+          $addToSet: { events: { $each: events } },
+          $inc: incremented('totals', sumTotals(delta.tested, delta.gap)),
+          ...(unit.gap ? { $set: { gap: true } } : {}),
+        } as Document,
+        upsert: true,
+      },
+    })
+  }
+
+  firstSealed(key: StratumKey, unit: UnitState): void {
+    const first = unit.sealed ?? {}
+    if (unit.gap || closedValueNames.every((name) => first[name] === undefined)) return
+    const filter = { _id: tenantUnitId(key, unit.tenant), first: { $exists: false } }
+    this.tenants.push({ updateOne: { filter, update: { $set: { first } } } })
+  }
+
+  async save(database: Database, session: ClientSession): Promise<void> {
+    if (this.units.size === 0) return
+    const options = { session, ordered: false }
+    const replaced = [...this.units.values()].map((document) => ({
+      replaceOne: { filter: { _id: document._id }, replacement: document, upsert: true },
+    }))
+    await database.collection<UnitDocument>('units').bulkWrite(replaced, options)
+    const strata = [...this.strata].flatMap(([_id, { key, tested, gap }]) => {
+      const $inc = { ...incremented('tested', tested), ...incremented('gap', gap) }
+      if (Object.keys($inc).length === 0) return []
+      const update = { $setOnInsert: { ...key, shard: this.shard }, $inc } as Document
+      return [{ updateOne: { filter: { _id }, update, upsert: true } }]
+    })
+    if (strata.length > 0) await database.collection<StratumDocument>('strata').bulkWrite(strata, options)
+    const series = [...this.series].flatMap(([_id, row]) => this.seriesWrite(_id, row))
+    if (series.length > 0) await database.collection<SeriesDocument>('series').bulkWrite(series, options)
+    // The same tenant may be written twice: in order, so that the first sealed value wins.
+    if (this.tenants.length > 0) {
+      await database.collection<TenantUnitDocument>('tenantUnits').bulkWrite(this.tenants, { session })
+    }
+  }
+
+  private seriesWrite(_id: string, row: { key: StratumKey; totals: Totals }) {
+    const { requests = 0, errors = 0, schemaFailures = 0, costNano = 0 } = row.totals
+    if (requests === 0 && errors === 0 && schemaFailures === 0 && costNano === 0) return []
+    const { environment, task, composite } = row.key
+    const at = new Date(Math.floor(this.now / 1_000) * 1_000)
+    const update = {
+      $setOnInsert: { environment, task, composite, at, shard: this.shard },
+      $inc: { requests, errors, schemaFailures, costNano },
+    }
+    return [{ updateOne: { filter: { _id }, update, upsert: true } }]
+  }
+}

@@ -1,0 +1,115 @@
+import type { StratumKey, TelemetryBatch, TelemetryRefusal, UnitReport } from '../domain/telemetry'
+import type { Digest } from '../domain/version'
+import type { CollectionSpec, Database } from './database'
+import { Issued } from './issued'
+import { Reporters, reporterCollections } from './reporters'
+import { RequestLog, requestLogCollections } from './request-log'
+import { telemetryCollections as documents } from './telemetry-documents'
+import { TelemetryReader } from './telemetry-reader'
+import { type TelemetryTimes, TelemetryWriter, type UnitWork } from './telemetry-writer'
+
+export const telemetryCollections: readonly CollectionSpec[] = [
+  ...documents,
+  ...reporterCollections,
+  ...requestLogCollections,
+]
+
+export const defaultTelemetryTimes: TelemetryTimes = { sealGraceMs: 2_000, idleMs: 10 * 60_000 }
+
+export interface Ingested {
+  readonly units: number
+  readonly requests: number
+  readonly refused: readonly TelemetryRefusal[]
+}
+
+/** Live traffic as it is reported: totals by stratum, the request log, who reports. */
+export interface Telemetry {
+  /**
+   * Takes a batch whose values are checked; idempotent. What names a stratum that was never issued is refused, the
+   * rest is taken. Throws `invalid_telemetry` where the reporter belongs to another key, `rate_limited` when full.
+   */
+  ingest(batch: TelemetryBatch, principal: string, refusedBefore?: number): Promise<Ingested>
+  /** Seals units that are due, oldest first; returns how many. Call it every second in every server. */
+  seal(limit?: number): Promise<number>
+  readonly read: TelemetryReader
+  readonly reporters: Reporters
+  readonly requests: RequestLog
+}
+
+const sealBatch = 500
+
+export function createTelemetry(
+  database: Database,
+  isComposite: (id: Digest) => Promise<boolean>,
+  times: TelemetryTimes = defaultTelemetryTimes,
+): Telemetry {
+  const issued = new Issued(database, isComposite)
+  const writer = new TelemetryWriter(database, times)
+  const reporters = new Reporters(database)
+  const requests = new RequestLog(database)
+
+  async function ingest(batch: TelemetryBatch, principal: string, refusedBefore = 0): Promise<Ingested> {
+    await reporters.assertOwned(batch.reporter, principal)
+    const { works, refused } = await checkStrata(issued, batch)
+    const { environment, reporter } = batch
+    const checked = await checkRequests(issued, batch)
+    await requests.append(checked.taken.map((record) => ({ ...record, environment, reporter })))
+    await requests.appendOutcomes(environment, batch.lateOutcomes)
+    const full = await writer.write(works)
+    if (full > 0) refused.push(refusal('/strata', `${full} units are reported by too many reporters`))
+    refused.push(...checked.refused)
+    await reporters.saw(batch, principal, refused.length + refusedBefore)
+    return { units: works.length - full, requests: checked.taken.length, refused }
+  }
+
+  return {
+    ingest,
+    seal: (limit = sealBatch) => writer.seal(limit),
+    read: new TelemetryReader(database),
+    reporters,
+    requests,
+  }
+}
+
+interface Checked {
+  readonly works: UnitWork[]
+  readonly refused: TelemetryRefusal[]
+}
+
+async function checkStrata(issued: Issued, batch: TelemetryBatch): Promise<Checked> {
+  const works: UnitWork[] = []
+  const refused: TelemetryRefusal[] = []
+  for (const [index, stratum] of batch.strata.entries()) {
+    const { units, ...rest } = stratum
+    const key: StratumKey = { environment: batch.environment, ...rest }
+    const entry = await issued.entryOf(key)
+    if (typeof entry === 'string') {
+      refused.push(refusal(`/strata/${index}`, `The stratum was never issued: ${entry}`))
+      continue
+    }
+    const byTenant = entry.exposure[key.slice]?.by === 'tenant'
+    works.push(...units.map((report) => workOf(key, batch.reporter, report, byTenant ? entry.salt : undefined)))
+  }
+  return { works, refused }
+}
+
+const workOf = (key: StratumKey, reporter: string, report: UnitReport, salt: string | undefined): UnitWork => ({
+  key,
+  reporter,
+  report,
+  ...(salt === undefined ? {} : { salt }),
+})
+
+async function checkRequests(issued: Issued, { environment, requests }: TelemetryBatch) {
+  const taken: (typeof requests)[number][] = []
+  const refused: TelemetryRefusal[] = []
+  for (const [index, record] of requests.entries()) {
+    const { task, seq, slice, arm, composite } = record
+    const entry = await issued.entryOf({ environment, task, seq, slice, arm, composite })
+    if (typeof entry !== 'string') taken.push(record)
+    else refused.push(refusal(`/requests/${index}`, `The stratum was never issued: ${entry}`))
+  }
+  return { taken, refused }
+}
+
+const refusal = (path: string, message: string): TelemetryRefusal => ({ path, code: 'invalid_telemetry', message })

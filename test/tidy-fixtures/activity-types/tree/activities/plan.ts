@@ -1,0 +1,2 @@
+export type Plan = unknown
+export const planRelease = 1

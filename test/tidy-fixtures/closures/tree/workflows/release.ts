@@ -1,0 +1,2 @@
+import { digestOf } from '../src/domain/digest'
+export const release = digestOf

@@ -1,0 +1,1 @@
+module.exports = { globalSetup: '<rootDir>/test/support/set-up.ts' }

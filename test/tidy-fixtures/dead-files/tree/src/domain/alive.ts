@@ -1,0 +1,1 @@
+export const alive = 1

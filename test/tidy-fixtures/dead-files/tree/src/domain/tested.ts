@@ -1,0 +1,1 @@
+export const tested = 1

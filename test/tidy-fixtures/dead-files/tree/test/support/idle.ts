@@ -1,0 +1,1 @@
+export const idle = 1

@@ -1,0 +1,5 @@
+export const errorTable = {
+  not_found: { status: 404 },
+  lane_moved: { status: 409 },
+} as const
+export class SluiceError extends Error {}

@@ -1,0 +1,6 @@
+export { release } from './release'
+export {
+  campaign,
+  type CampaignInput,
+} from './campaign'
+export type { ReleaseInput } from './release'

@@ -1,0 +1,1 @@
+export const mean = 1

@@ -1,0 +1,8 @@
+export const local = 'http://127.0.0.1:8080/home'
+export const data = '/home/ann/sluice/data'
+export const mine = '/Users/Ann/data'
+export const registry = 'https://packages.acme.internal/npm'
+export const host = '10.1.2.3'
+export const version = '1.10.2.3'
+export const above = '../shared/data'
+export const own = '../../src/shared/data'

@@ -1,0 +1,2 @@
+import { errors } from './errors'
+export const metrics = { errors }

@@ -1,0 +1,2 @@
+import { paper } from './paper'
+export const file = paper

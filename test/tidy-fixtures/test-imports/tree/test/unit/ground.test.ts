@@ -1,0 +1,2 @@
+import { ground } from '../support/ground'
+export const used = ground

@@ -1,0 +1,2 @@
+/** Every exported function is registered as a workflow type under its name. */
+export { release } from './release'

@@ -1,0 +1,38 @@
+import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow'
+import type { ReleaseActivities, WatchActivities } from './messages'
+
+/** Task queues; workers and clients import these names from here. */
+export const taskQueues = { main: 'sluice', watch: 'sluice-watch', bulk: 'sluice-bulk' } as const
+
+const minute = 60_000
+
+/** Reads and small writes: idempotent, so they are tried until they succeed. */
+export const quick = proxyActivities<ReleaseActivities>({
+  startToCloseTimeout: '30s',
+  retry: { initialInterval: '200ms', maximumInterval: '10s' },
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+})
+
+/** Judge and append in one transaction. Waiting for evidence is a retry, which leaves no trace in the history. */
+export const ledger = proxyActivities<ReleaseActivities>({
+  startToCloseTimeout: '30s',
+  retry: { initialInterval: '200ms', maximumInterval: '5s' },
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+})
+
+/** The suite on both arms: long, resumes from its stored results. */
+export const evaluation = proxyActivities<ReleaseActivities>({
+  startToCloseTimeout: 120 * minute,
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '500ms', maximumInterval: '30s' },
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+})
+
+/** One watch for the whole release; after a killed worker the blind gap is the heartbeat time-out. */
+export const watching = proxyActivities<WatchActivities>({
+  taskQueue: taskQueues.watch,
+  startToCloseTimeout: 30 * 24 * 60 * minute,
+  heartbeatTimeout: '5s',
+  retry: { initialInterval: '200ms', maximumInterval: '2s' },
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+})

@@ -1,0 +1,319 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  isCancellation,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow'
+import { exposureText } from '../src/domain/plan'
+import { type ClosedPhase, initialRelease, noted, type ReleaseState } from '../src/domain/release'
+import type { PlannedStep, Stage } from '../src/domain/rollout'
+import type { AdvanceOutcome, PlanOutcome, ReleaseInput, ReleaseOutcome, WatchOutcome } from './messages'
+import { evaluation, ledger, quick, watching } from './proxies'
+import { openBoard, type ReleaseBoard } from './release-board'
+import { searchAttributes } from './search-attributes'
+
+/** The way forward is over: the release ends without exposing anything, or goes back. */
+class Stop extends Error {
+  readonly phase: ClosedPhase | 'withdraw'
+  readonly reason: string
+  constructor(phase: ClosedPhase | 'withdraw', reason: string) {
+    super(reason)
+    this.phase = phase
+    this.reason = reason
+  }
+}
+
+type Planned = Extract<PlanOutcome, { kind: 'planned' }>
+
+/**
+ * One release, `plan → test → stage → pilot → rollout → communicate`. The workflow only decides; effects are activities
+ * that may run twice. Its history does not depend on bake times, traffic or tenants.
+ */
+export async function release(input: ReleaseInput): Promise<ReleaseOutcome> {
+  const board = openBoard(
+    initialRelease({ releaseId: input.releaseId ?? '', task: input.request.task, author: input.author }),
+  )
+  const run = new ReleaseRun(board, input)
+  try {
+    const phase = await run.forward()
+    return await run.close(phase, 'every step is done')
+  } catch (error) {
+    return await CancellationScope.nonCancellable(() => run.goBack(error))
+  }
+}
+
+class ReleaseRun {
+  private readonly board: ReleaseBoard
+  private readonly input: ReleaseInput
+  private readonly watchScope = new CancellationScope({ cancellable: true })
+  /** True from the moment at which a lane may have been written: from then on a stop is a rollback. */
+  private exposed = false
+
+  constructor(board: ReleaseBoard, input: ReleaseInput) {
+    this.board = board
+    this.input = input
+  }
+
+  private get state(): ReleaseState {
+    return this.board.state
+  }
+
+  async forward(): Promise<ClosedPhase> {
+    const plan = await this.plan()
+    await this.until(() => this.state.approvalsWanted === 0)
+    await this.test()
+    this.exposed = true
+    this.watch()
+    let from: PlannedStep | undefined
+    for (const [index, step] of plan.steps.entries()) {
+      this.enter(step.stage, { name: step.name, index: index + 1, of: plan.steps.length })
+      await this.advance(plan, step, from)
+      if (step.stage === 'stage') await this.smoke(step)
+      await this.bake(step.bakeMs + plan.leadMs, step)
+      from = step
+    }
+    await this.advance(plan, undefined, from)
+    await quick.settleRelease.executeWithOptions({ summary: 'settle in the earlier environments' }, [this.release()])
+    this.watchScope.cancel()
+    return this.communicate()
+  }
+
+  private async plan(): Promise<Planned> {
+    const { workflowId, runId } = workflowInfo()
+    const { request, author } = this.input
+    const order = { releaseId: this.state.releaseId, request, author, workflowId, runId }
+    const plan = await this.interruptible(() =>
+      quick.planRelease.executeWithOptions({ summary: `plan ${request.task}` }, [order]),
+    )
+    this.board.set((state) => ({ ...state, releaseId: plan.releaseId }))
+    if (plan.kind === 'refused') throw new Stop('refused', `${plan.code}: ${plan.message}`)
+    upsertSearchAttributes([
+      { key: searchAttributes.environment, value: plan.environment },
+      { key: searchAttributes.risk, value: plan.risk },
+    ])
+    const { count, ...approvalRules } = plan.approvals
+    this.board.set((state) => ({
+      ...noted(state, Date.now(), `planned: ${plan.steps.length} steps`),
+      planDigest: plan.digest,
+      candidate: plan.candidate,
+      approvalsWanted: count,
+      approvalRules,
+    }))
+    return plan
+  }
+
+  private async test(): Promise<void> {
+    this.enter('test')
+    const outcome = await this.interruptible(() =>
+      evaluation.testRelease.executeWithOptions({ summary: 'run the suite on candidate and incumbent' }, [
+        this.release(),
+      ]),
+    )
+    this.board.set((state) => ({ ...state, verdicts: [...outcome.figures] }))
+    if (outcome.verdict !== 'pass') throw new Stop('blocked', outcome.reasons.join('; '))
+    this.board.note('the suite passed')
+  }
+
+  /** Starts the safety clock; it ends with the release, or withdraws it by itself. */
+  private watch(): void {
+    const running = this.watchScope.run(() =>
+      watching.watchRelease.executeWithOptions({ summary: 'safety clock' }, [this.release()]),
+    )
+    running.then(
+      (outcome) => this.watched(outcome),
+      (error: unknown) => {
+        if (!isCancellation(error)) this.board.note(`the safety clock failed: ${messageOf(error)}`)
+      },
+    )
+  }
+
+  private watched(outcome: WatchOutcome): void {
+    if (outcome.kind === 'ended' || this.state.ending !== undefined) return
+    const { by, reason } = outcome
+    this.board.set((state) => ({
+      ...noted(state, Date.now(), `withdrawn by ${by}: ${reason}`),
+      phase: 'rolling_back',
+      ending: { kind: 'rollback', by, reason },
+    }))
+  }
+
+  /** Waits for the evidence of the step in force, then appends the next entry: one activity does both. */
+  private async advance(plan: Planned, step: PlannedStep | undefined, from: PlannedStep | undefined): Promise<void> {
+    const summary = step ? `${step.name}: ${exposureText(step)}` : 'settle the candidate'
+    const order = { releaseId: this.state.releaseId, ...(step ? { step } : {}), ...(from ? { from } : {}) }
+    for (;;) {
+      await this.until(() => this.state.paused === undefined)
+      this.board.set((state) => ({ ...state, waitingFor: from ? [`the evidence of ${from.name}`] : [] }))
+      const outcome = await this.interruptible(() => ledger.advanceRelease.executeWithOptions({ summary }, [order]), {
+        stopOnPause: true,
+        deadline: plan,
+      })
+      if (outcome === undefined) continue
+      if (outcome.kind === 'disabled') this.pause('sluice', 'disabled')
+      else return this.advanced(outcome)
+    }
+  }
+
+  private advanced(outcome: Exclude<AdvanceOutcome, { kind: 'disabled' }>): void {
+    if (outcome.kind === 'moved') {
+      throw new Stop(
+        outcome.cause === 'rollback' ? 'withdraw' : 'superseded',
+        `the lane was moved by a ${outcome.cause}`,
+      )
+    }
+    if (outcome.kind === 'refused') throw new Stop('withdraw', `${outcome.code}: ${outcome.message}`)
+    this.board.set((state) => ({
+      ...state,
+      advanceAsked: false,
+      waitingFor: [],
+      verdicts: outcome.verdicts.map((verdict) => `${verdict.name}: ${verdict.verdict} — ${verdict.text}`),
+      ...(outcome.arms ? { arms: outcome.arms } : {}),
+    }))
+  }
+
+  private async smoke(step: PlannedStep): Promise<void> {
+    const order = { ...this.release(), environment: step.environment }
+    const outcome = await this.interruptible(() =>
+      evaluation.smokeRelease.executeWithOptions({ summary: `smoke cases in ${step.environment}` }, [order]),
+    )
+    if (!outcome.passed) throw new Stop('withdraw', `the smoke cases failed: ${outcome.reasons.join('; ')}`)
+  }
+
+  /** A pause stops the clock of the bake; `advance` skips what is left of it. */
+  private async bake(bakeMs: number, step: PlannedStep): Promise<void> {
+    let left = bakeMs
+    while (left > 0 && !this.state.advanceAsked) {
+      await this.until(() => this.state.paused === undefined)
+      const from = Date.now()
+      const interrupted = () =>
+        this.state.ending !== undefined || this.state.paused !== undefined || this.state.advanceAsked
+      await condition(interrupted, left, { summary: `bake ${step.name}` })
+      this.assertGoing()
+      left -= Date.now() - from
+    }
+  }
+
+  private async communicate(): Promise<ClosedPhase> {
+    this.enter('communicate')
+    const outcome = await this.interruptible(() =>
+      quick.communicateRelease.executeWithOptions(
+        { summary: 'notes to the tenants', startToCloseTimeout: '10 minutes' },
+        [this.release()],
+      ),
+    )
+    this.board.note(`${outcome.delivered} notes delivered, ${outcome.failed} failed`)
+    return outcome.failed > 0 ? 'done_with_failed_deliveries' : 'done'
+  }
+
+  /** Compensation: lanes first, then what people were told, then the record. Idempotent and tried without end. */
+  async goBack(error: unknown): Promise<ReleaseOutcome> {
+    const { by, reason, phase } = this.endingOf(error)
+    this.board.set((state) => ({ ...state, ending: state.ending ?? { kind: 'rollback', by, reason } }))
+    const order = { releaseId: this.state.releaseId, by, reason, penalise: phase !== 'superseded' }
+    if (this.exposed) {
+      this.board.set((state) => ({ ...state, phase: 'rolling_back' }))
+      await quick.withdrawRelease.executeWithOptions({ summary: 'restore every lane' }, [order])
+      this.watchScope.cancel()
+      await quick.retractRelease.executeWithOptions({ summary: 'take back what was communicated' }, [order])
+    }
+    const outcome = await this.close(this.exposed && phase !== 'superseded' ? 'rolled_back' : phase, reason)
+    if (isCancellation(error)) throw error
+    return outcome
+  }
+
+  private endingOf(error: unknown): { by: string; reason: string; phase: ClosedPhase } {
+    const { ending } = this.state
+    if (ending !== undefined) return { ...ending, phase: ending.kind === 'reject' ? 'rejected' : 'rolled_back' }
+    if (error instanceof Stop)
+      return { by: 'sluice', reason: error.reason, phase: error.phase === 'withdraw' ? 'rolled_back' : error.phase }
+    if (isCancellation(error)) return { by: 'temporal', reason: 'the workflow was cancelled', phase: 'rolled_back' }
+    if (error instanceof ActivityFailure || error instanceof ApplicationFailure) {
+      return { by: 'sluice', reason: messageOf(error), phase: 'blocked' }
+    }
+    throw error
+  }
+
+  /** Closed in the state first: from here on commands are refused, so none is accepted and then lost. */
+  async close(phase: ClosedPhase, reason: string): Promise<ReleaseOutcome> {
+    const { releaseId } = this.state
+    const ended = `${phase.replaceAll('_', ' ')}: ${reason}`
+    this.board.set((state) => noted({ ...state, phase, waitingFor: [] }, Date.now(), ended))
+    await quick.closeRelease.executeWithOptions({ summary: `close as ${phase}` }, [{ releaseId, phase, reason }])
+    await condition(allHandlersFinished)
+    return { releaseId, phase, reason }
+  }
+
+  private enter(stage: Stage, step?: ReleaseState['step']): void {
+    this.board.set((state) => {
+      const { step: _step, ...rest } = state
+      return { ...rest, stage, waitingFor: [], ...(step ? { step } : {}) }
+    })
+  }
+
+  private pause(by: string, reason: string): void {
+    this.board.set((state) => noted({ ...state, paused: { by, reason } }, Date.now(), `paused by ${by}: ${reason}`))
+  }
+
+  private release(): { readonly releaseId: string } {
+    return { releaseId: this.state.releaseId }
+  }
+
+  private assertGoing(): void {
+    const { ending } = this.state
+    if (ending !== undefined) throw new Stop(ending.kind === 'reject' ? 'rejected' : 'withdraw', ending.reason)
+  }
+
+  private async until(fact: () => boolean): Promise<void> {
+    await condition(() => fact() || this.state.ending !== undefined)
+    this.assertGoing()
+  }
+
+  private interruptible<T>(work: () => Promise<T>): Promise<T>
+  private interruptible<T>(
+    work: () => Promise<T>,
+    options: { stopOnPause: true; deadline: Planned },
+  ): Promise<T | undefined>
+  /** Runs an activity, but leaves it as soon as the release ends (or, if asked, pauses or is overdue): then undefined. */
+  private async interruptible<T>(
+    work: () => Promise<T>,
+    options?: { stopOnPause: true; deadline: Planned },
+  ): Promise<T | undefined> {
+    const scope = new CancellationScope()
+    const result: { value?: T; error?: unknown; settled: boolean } = { settled: false }
+    scope.run(work).then(
+      (value) => Object.assign(result, { value, settled: true }),
+      (error: unknown) => Object.assign(result, { error, settled: true }),
+    )
+    const leave = () =>
+      result.settled || this.state.ending !== undefined || (options !== undefined && this.state.paused !== undefined)
+    const inTime = await this.left(leave, options?.deadline.deadlineMs)
+    if (!result.settled) scope.cancel()
+    this.assertGoing()
+    if (!inTime && options) this.overdue(options.deadline)
+    if (result.error !== undefined) throw result.error
+    return result.settled ? result.value : undefined
+  }
+
+  /** False where the deadline came first. */
+  private async left(fact: () => boolean, deadlineMs: number | undefined): Promise<boolean> {
+    if (deadlineMs !== undefined) return condition(fact, deadlineMs, { summary: 'deadline' })
+    await condition(fact)
+    return true
+  }
+
+  private overdue(plan: Planned): void {
+    const reason = `no sufficient evidence within ${plan.deadlineMs / 1000} s: ${this.state.waitingFor.join('; ')}`
+    if (plan.onDeadline === 'rollback') throw new Stop('withdraw', reason)
+    this.pause('sluice', reason)
+  }
+}
+
+/** The innermost cause: activity failures wrap what went wrong. */
+function messageOf(error: unknown): string {
+  const cause = error instanceof ActivityFailure ? error.cause : undefined
+  return (cause ?? (error as Error)).message
+}
