@@ -89,12 +89,12 @@ export function simulateRelease(
         hasIncumbent: true,
       })
       if (assessment.action === 'continue') continue
-      const cause = assessment.verdicts.find(({ verdict, reason }) => verdict === 'fail' || reason === 'ratio_mismatch')
+      const cause = assessment.verdicts.find(({ verdict }) => verdict === 'fail')
       candidates = assessment.arms.candidate.units
       const conversations = candidates + assessment.arms.incumbent.units
       alarms[counting] = {
         action: assessment.action,
-        by: cause?.name ?? 'unknown',
+        by: cause?.name ?? 'sample_ratio',
         tick: traffic.tick,
         conversations,
         candidates,

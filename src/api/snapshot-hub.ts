@@ -7,6 +7,14 @@ import { SnapshotBuilder, type SnapshotSource, snapshotCollections } from '../st
 
 export type SnapshotListener = (delta: SnapshotDelta, text: string) => void
 
+export interface Attached {
+  readonly version: string
+  /** The current snapshot as JSON. */
+  readonly text: string
+  readonly missed: readonly SnapshotDelta[] | undefined
+  detach(): void
+}
+
 interface Watched {
   current: CompiledSnapshot
   text: string
@@ -50,19 +58,21 @@ export class SnapshotHub {
     return { compiled: current, text }
   }
 
-  /** Calls `listener` at every change from now on; the answer ends it. */
-  async subscribe(environment: string, listener: SnapshotListener): Promise<() => void> {
-    const { listeners } = await this.watch(environment)
+  /**
+   * Calls `listener` at every change from now on. `missed` leads from the version the caller has to the current one
+   * without a gap to what the listener will get; undefined when the caller's version is too long ago.
+   */
+  async attach(environment: string, from: string | undefined, listener: SnapshotListener): Promise<Attached> {
+    const { current, text, recent, listeners } = await this.watch(environment)
     listeners.add(listener)
-    return () => listeners.delete(listener)
-  }
-
-  /** The deltas that lead from `version` to the current snapshot; undefined when it is too long ago. */
-  async deltasSince(environment: string, version: string): Promise<readonly SnapshotDelta[] | undefined> {
-    const { current, recent } = await this.watch(environment)
-    if (current.snapshot.version === version) return []
-    const from = recent.findIndex((delta) => delta.from === version)
-    return from < 0 ? undefined : recent.slice(from)
+    const { version } = current.snapshot
+    const start = from === version ? recent.length : recent.findIndex((delta) => delta.from === from)
+    return {
+      version,
+      text,
+      missed: start < 0 ? undefined : recent.slice(start),
+      detach: () => listeners.delete(listener),
+    }
   }
 
   /** Whether MongoDB confirmed within the last seconds that there is nothing newer. */

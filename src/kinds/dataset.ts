@@ -64,15 +64,10 @@ function columnsOf(rows: readonly StoredRow[]): Readonly<Record<string, DatasetC
   return Object.fromEntries(columns.sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-const maxColumns = 200
-
-/** Type of each top-level key of a row. Throws nothing: the store refuses rows with more than `maxColumns` keys. */
+/** Type of each top-level key of a row. */
 export function rowColumns(row: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(row).map(([key, value]) => [key, typeName(value)]))
 }
-
-export const hasTooManyColumns = (row: Readonly<Record<string, unknown>>): boolean =>
-  Object.keys(row).length > maxColumns
 
 function typeName(value: unknown): string {
   if (value === null) return 'null'

@@ -1,4 +1,5 @@
 import { type ClassedChange, describeChange, isRecord, own, pointerPart, sameJson } from '../domain/diff'
+import { annotations, identities, sameShape } from './schema-shape'
 
 /**
  * What a change of an output schema means for those who read outputs. A change is safe where every output of the new
@@ -17,19 +18,6 @@ interface Scope {
 }
 type Node = Readonly<Record<string, unknown>>
 type CompareKeyword = (scope: Scope, before: Node, after: Node, keyword: string) => void
-
-/** Say nothing about which values fit. */
-export const annotations = [
-  'title',
-  'description',
-  'default',
-  'examples',
-  '$comment',
-  'deprecated',
-  'readOnly',
-  'writeOnly',
-]
-const identities = ['$schema', '$id', '$defs', 'definitions']
 
 function note(scope: Scope, keyword: string, values: readonly [unknown, unknown], risk: ClassedChange['class']): void {
   const path = keyword === '' ? scope.path : `${scope.path}/${pointerPart(keyword)}`
@@ -63,8 +51,11 @@ const always =
   (scope, before, after, keyword) =>
     note(scope, keyword, [own(before, keyword), own(after, keyword)], risk)
 
-/** A keyword whose meaning cannot be compared part by part: any difference breaks. */
-const opaque = always('breaking')
+/** A keyword whose meaning cannot be compared part by part: any difference but of annotations breaks. */
+const opaque: CompareKeyword = (scope, before, after, keyword) => {
+  const isSame = sameShape(own(before, keyword), own(after, keyword))
+  always(isSame ? 'safe' : 'breaking')(scope, before, after, keyword)
+}
 
 /** A keyword that takes values away: adding it narrows; changing or removing it may widen. */
 const restriction: CompareKeyword = (scope, before, after, keyword) =>
@@ -83,12 +74,16 @@ const lower = bound((before, after) => after >= before)
 const upper = bound((before, after) => after <= before)
 
 const compareType: CompareKeyword = (scope, before, after) => {
-  const old = before.type === undefined ? undefined : [before.type].flat()
-  const now = after.type === undefined ? undefined : [after.type].flat()
-  if (old && now && sameJson([...old].sort(), [...now].sort())) return
+  const old = typesOf(before)
+  const now = typesOf(after)
   const fits = (type: unknown) =>
     old === undefined || old.includes(type) || (type === 'integer' && old.includes('number'))
   note(scope, 'type', [before.type, after.type], now?.every(fits) ? 'safe' : 'breaking')
+}
+
+function typesOf({ type }: Node): readonly unknown[] | undefined {
+  if (type === undefined) return undefined
+  return Array.isArray(type) ? type : [type]
 }
 
 /** The values a node lists; undefined where it lists none. */
@@ -160,7 +155,7 @@ const compareBranches: CompareKeyword = (scope, before, after, keyword) => {
     return
   }
   const [fewer, more] = keyword === 'anyOf' ? [now, old] : [old, now]
-  const narrows = fewer.every((branch) => more.some((other) => sameJson(branch, other)))
+  const narrows = fewer.every((branch) => more.some((other) => sameShape(branch, other)))
   note(scope, keyword, [old, now], narrows ? 'safe' : 'breaking')
 }
 

@@ -1,4 +1,5 @@
 import { isRecord, own } from '../domain/diff'
+import { maps } from './schema-shape'
 
 /** Why a JSON Schema is refused. */
 export class SchemaFault extends Error {
@@ -61,20 +62,19 @@ function inlineNode(walk: Walk, node: unknown, place: Place): unknown {
   if (ref === undefined) return rest
   const target = inlineTarget(walk, ref, place)
   if (parts.length === 0) return target
-  // Siblings of a reference hold beside what it names (in draft-07 they are ignored, so this reads them too strictly).
+  // The validator applies siblings of a reference beside what it names, in both dialects.
   return { ...rest, allOf: [...(Array.isArray(rest.allOf) ? rest.allOf : []), target] }
 }
 
 function inlineKeyword(walk: Walk, key: string, value: unknown, place: Place): unknown {
   if (key === 'enum' || key === 'const' || key === 'default' || key === 'examples') return value
-  if (!descending.has(key)) return inlineNode(walk, value, place)
-  const open = place.open.map(({ ref }) => ({ ref, descended: true }))
-  if (!isRecord(value) || (key !== 'properties' && key !== 'patternProperties')) {
-    return inlineNode(walk, value, { open, value: `${place.value}/*` })
-  }
+  const isMap = maps.includes(key) && isRecord(value)
+  const open = descending.has(key) ? place.open.map(({ ref }) => ({ ref, descended: true })) : place.open
+  const inner = (name: string): Place => ({ open, value: descending.has(key) ? `${place.value}/${name}` : place.value })
+  if (!isMap) return inlineNode(walk, value, inner('*'))
   const parts = Object.entries(value).map(([name, part]): [string, unknown] => [
     name,
-    inlineNode(walk, part, { open, value: `${place.value}/${key === 'properties' ? name : '*'}` }),
+    inlineNode(walk, part, inner(key === 'properties' ? name : '*')),
   ])
   return Object.fromEntries(parts)
 }

@@ -2,9 +2,10 @@ import { z } from 'zod'
 import type { SchemaContent } from '../domain/contents'
 import { type ClassedChange, diffJson, isRecord } from '../domain/diff'
 import type { Kind } from './kind'
-import { annotations, compareSchemas } from './schema-compat'
+import { compareSchemas } from './schema-compat'
 import { compileSchema, dialectOf, SchemaFault } from './schema-compile'
 import { inlineReferences } from './schema-inline'
+import { shapeOf } from './schema-shape'
 
 const outputSchema = z.record(z.string(), z.unknown()).superRefine((schema, context) => {
   try {
@@ -22,7 +23,7 @@ export const schemaKind: Kind<SchemaContent> = {
   changeType: 'configuration',
   schema: outputSchema,
   references: () => [],
-  interfaceOf: (schema) => ({ dialect: dialectOf(schema), outputs: withoutAnnotations(inlineReferences(schema)) }),
+  interfaceOf: (schema) => ({ dialect: dialectOf(schema), outputs: shapeOf(inlineReferences(schema)) }),
   diff,
   summarize(schema) {
     const keys = isRecord(schema.properties) ? Object.keys(schema.properties) : []
@@ -45,23 +46,3 @@ function dialectChanges(before: SchemaContent, after: SchemaContent): readonly C
     path: '/$schema',
   }))
 }
-
-/** Annotations are dropped where schemas stand, not where they are the names of properties. */
-function withoutAnnotations(node: unknown): unknown {
-  if (Array.isArray(node)) return node.map(withoutAnnotations)
-  if (!isRecord(node)) return node
-  const kept = Object.entries(node).filter(([key]) => !annotations.includes(key) && key !== '$id' && key !== '$schema')
-  return Object.fromEntries(
-    kept.map(([key, value]): [string, unknown] => {
-      if (key === 'const') return [key, value]
-      if (key === 'required' || key === 'enum' || key === 'type') return [key, sorted(value)]
-      if ((key === 'properties' || key === 'patternProperties') && isRecord(value)) {
-        return [key, Object.fromEntries(Object.entries(value).map(([name, part]) => [name, withoutAnnotations(part)]))]
-      }
-      return [key, withoutAnnotations(value)]
-    }),
-  )
-}
-
-const sorted = (value: unknown): unknown =>
-  Array.isArray(value) ? [...value].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : value

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Channel, Delivery, Message } from './channel'
+import type { Channel, Delivery } from './channel'
 
 const options = z.strictObject({
   /** A folder below the one for notes; absent: that one itself. */
@@ -20,7 +20,7 @@ export const file: Channel<z.infer<typeof options>> = {
   name: 'file',
   options,
   async send(message, { folder }, context) {
-    const place = join(context.folder, folder ?? '.', safeName(message.tenant))
+    const place = join(context.folder, folder ?? '.', tenantFolder(message.tenant))
     const name = `${safeName(message.release)}.${message.kind}`
     const texts = { md: message.markdown, html: message.html, json: `${JSON.stringify(message.data, undefined, 2)}\n` }
     try {
@@ -29,7 +29,7 @@ export const file: Channel<z.infer<typeof options>> = {
     } catch (error) {
       return failed(error)
     }
-    return { result: 'delivered', receipt: `${safeName(message.tenant)}/${name}` }
+    return { result: 'delivered', receipt: `${tenantFolder(message.tenant)}/${name}` }
   },
 }
 
@@ -51,12 +51,19 @@ async function writeWhole(path: string, text: string): Promise<void> {
   }
 }
 
-/** An id as a file name of its own: it cannot leave the folder, and two ids never share a name. */
-export function safeName(id: Message['tenant']): string {
-  const name = encodeURIComponent(id.toWellFormed()).replace(/[.*~!'()]/g, (found) => hex(found))
-  if (name.length <= maxNameBytes) return name
-  return `${name.slice(0, maxNameBytes - 65)}-${createHash('sha256').update(id).digest('hex')}`
+/** Tenants that differ by case alone stay apart where the file system ignores case. */
+function tenantFolder(tenant: string): string {
+  const name = safeName(tenant)
+  return /[A-Z]/.test(tenant) ? `${name}-${sha256(tenant).slice(0, 16)}` : name
 }
+
+/** An id as a file name: it cannot leave the folder. */
+function safeName(id: string): string {
+  const name = encodeURIComponent(id.toWellFormed()).replace(/[.*~!'()]/g, hex)
+  return name.length <= maxNameBytes ? name : `${name.slice(0, maxNameBytes - 65)}-${sha256(id)}`
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
 const hex = (character: string): string => `%${character.charCodeAt(0).toString(16).toUpperCase()}`
 

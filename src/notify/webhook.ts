@@ -27,6 +27,7 @@ export const webhook: Channel<WebhookOptions> = {
     const body = webhookBody(message)
     const timestamp = String(Math.floor(context.now / 1000))
     try {
+      const id = webhookId(message.id)
       const response = await fetch(url, {
         method: 'POST',
         redirect: 'manual',
@@ -34,9 +35,9 @@ export const webhook: Channel<WebhookOptions> = {
         headers: {
           'content-type': 'application/json',
           'user-agent': 'sluice',
-          'webhook-id': message.id,
+          'webhook-id': id,
           'webhook-timestamp': timestamp,
-          'webhook-signature': webhookSignature(secret, message.id, timestamp, body),
+          'webhook-signature': webhookSignature(secret, id, timestamp, body),
         },
         body,
       })
@@ -50,6 +51,10 @@ export const webhook: Channel<WebhookOptions> = {
 
 /** A secret to share with a receiver: 32 random bytes. */
 export const newWebhookSecret = (): string => `whsec_${randomBytes(32).toString('base64')}`
+
+/** The message id as a header may carry it, without the full stop that separates what is signed. */
+export const webhookId = (id: string): string =>
+  id.toWellFormed().replace(/[^\w/:-]/gu, (found) => (found === '.' ? '%2E' : encodeURIComponent(found)))
 
 /** The same bytes on every attempt. */
 function webhookBody({ kind, enqueuedAt, data }: Message): string {

@@ -1,0 +1,76 @@
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { z } from 'zod'
+import type { ApiDeps, App } from '../app'
+import { type Live, liveOf } from '../live'
+import { SnapshotStreams } from '../snapshot-streams'
+
+const compress = promisify(gzip)
+const gzipFromBytes = 4_096
+const maxCompressed = 16
+
+const environment = z.string().max(63)
+
+/** What an SDK lives on: the whole snapshot with an ETag, and its changes as server-sent events. */
+export function snapshotRoutes(app: App, deps: ApiDeps): void {
+  const live = liveOf(app, deps)
+  const compressed = new Map<string, Promise<Buffer>>()
+
+  app.get(
+    '/v1/snapshot',
+    { config: { access: 'app' }, schema: { querystring: z.strictObject({ environment }) } },
+    async (request, reply) => {
+      live.assertEnvironment(request.query.environment)
+      const { compiled, text } = await live.hub.current(request.query.environment)
+      const { version } = compiled.snapshot
+      await stampTime(live, reply)
+      reply.header('etag', `"${version}"`).header('cache-control', 'no-cache').header('vary', 'accept-encoding')
+      if (named(request.headers['if-none-match'], version)) return reply.status(304).send()
+      reply.type('application/json; charset=utf-8')
+      if (text.length < gzipFromBytes || !/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) {
+        return reply.serializer((body) => body as string).send(text)
+      }
+      const body = await compressOnce(compressed, version, text)
+      return reply
+        .header('content-encoding', 'gzip')
+        .serializer((bytes) => bytes as Buffer)
+        .send(body)
+    },
+  )
+
+  const streams = new SnapshotStreams(live.hub)
+  app.addHook('preClose', async () => streams.close())
+  app.get(
+    '/v1/snapshot/events',
+    {
+      config: { access: 'app' },
+      schema: { querystring: z.strictObject({ environment, from: z.string().max(80).optional() }) },
+    },
+    async (request, reply) => {
+      live.assertEnvironment(request.query.environment)
+      const lastSeen = request.headers['last-event-id']
+      const from = request.query.from ?? (typeof lastSeen === 'string' ? lastSeen : undefined)
+      const now = await live.clock.now()
+      const stream = await streams.open(request.query.environment, from, now)
+      reply.hijack()
+      stream.pipe(request.raw, reply.raw)
+    },
+  )
+}
+
+/** Every answer to an SDK tells the store's time, so that a wrong clock of the application can be corrected. */
+export async function stampTime(live: Live, reply: { header(name: string, value: string): unknown }): Promise<void> {
+  reply.header('sluice-time', String(Math.round(await live.clock.now())))
+}
+
+const named = (header: string | undefined, version: string): boolean =>
+  header !== undefined && header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === `"${version}"`)
+
+function compressOnce(cache: Map<string, Promise<Buffer>>, version: string, text: string): Promise<Buffer> {
+  const known = cache.get(version)
+  if (known) return known
+  if (cache.size >= maxCompressed) cache.clear()
+  const body = compress(text)
+  cache.set(version, body)
+  return body
+}

@@ -1,0 +1,86 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { SluiceError } from '../errors'
+import type { SnapshotHub } from './snapshot-hub'
+
+const heartbeatMs = 10_000
+const maxClients = 10_000
+/** What may wait for a slow reader before it is cut off; it comes back and catches up by version. */
+const maxBufferedBytes = 8 * 1024 * 1024
+const maxEarlyEvents = 1_000
+
+/** A stream that is ready to be written to its client. */
+export interface SnapshotStream {
+  pipe(request: IncomingMessage, response: ServerResponse): void
+}
+
+/** Server-sent events of snapshots (WHATWG HTML, 9.2): `hello`, then `delta`s; `snapshot` where the gap is too large. */
+export class SnapshotStreams {
+  private readonly clients = new Set<ServerResponse>()
+  private readonly hub: SnapshotHub
+  private readonly timer: NodeJS.Timeout
+
+  constructor(hub: SnapshotHub) {
+    this.hub = hub
+    this.timer = setInterval(() => this.beat(), heartbeatMs)
+    this.timer.unref()
+  }
+
+  /** `serverTime` is ms since the epoch by the store's clock. */
+  async open(environment: string, from: string | undefined, serverTime: number): Promise<SnapshotStream> {
+    if (this.clients.size >= maxClients) {
+      throw new SluiceError('rate_limited', 'This server streams to as many applications as it may. Poll instead.')
+    }
+    let response: ServerResponse | undefined
+    const early: string[] = []
+    const attached = await this.hub.attach(environment, from, (delta, text) => {
+      const event = eventText('delta', delta.to, text)
+      if (response) send(response, event)
+      else if (early.push(event) > maxEarlyEvents) attached.detach()
+    })
+    const { version, missed, text, detach } = attached
+    const hello = eventText('hello', undefined, JSON.stringify({ version, serverTime: Math.round(serverTime) }))
+    const rest = missed
+      ? missed.map((delta) => eventText('delta', delta.to, JSON.stringify(delta)))
+      : [eventText('snapshot', version, text)]
+    return {
+      pipe: (request, client) => {
+        response = client
+        this.clients.add(client)
+        const end = () => {
+          detach()
+          this.clients.delete(client)
+        }
+        client.once('close', end)
+        client.once('error', end)
+        request.socket.setNoDelay(true)
+        client.writeHead(200, {
+          'content-type': 'text/event-stream; charset=utf-8',
+          'cache-control': 'no-store',
+          'x-accel-buffering': 'no',
+          'sluice-time': String(Math.round(serverTime)),
+        })
+        for (const event of [hello, ...rest, ...early]) send(client, event)
+      },
+    }
+  }
+
+  close(): void {
+    clearInterval(this.timer)
+    for (const client of this.clients) client.end()
+  }
+
+  /** Silent while the database is out of reach: clients then know that what they have may be old. */
+  private beat(): void {
+    if (!this.hub.confirmed) return
+    for (const client of this.clients) send(client, ': beat\n\n')
+  }
+}
+
+function send(client: ServerResponse, event: string): void {
+  if (client.writableLength > 0 && client.writableLength + event.length > maxBufferedBytes) client.destroy()
+  else client.write(event)
+}
+
+/** The data is JSON without line breaks, so one `data` line carries it. */
+const eventText = (event: string, id: string | undefined, data: string): string =>
+  `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${data}\n\n`

@@ -1,0 +1,148 @@
+import type { SuiteContent } from './contents'
+import type { ArmReport, Comparison, EvaluationCheck, EvaluationVerdict } from './evaluation'
+import { largestShift } from './output-shift'
+import type { Policy } from './policy'
+
+/** One-sided level of the regression test. */
+const regressionAlpha = 0.05
+/** Beyond this share of cases without an answer nothing is concluded: a provider that is down is no bad candidate. */
+export const maxErrorShare = 0.02
+
+export interface GateInput {
+  readonly candidate: ArmReport
+  readonly incumbent?: ArmReport
+  readonly comparison?: Comparison
+  /** Cases times repeats. */
+  readonly expected: number
+  /** Why the run stopped before all were run; absent: it did not. */
+  readonly stopped?: string
+  readonly thresholds: SuiteContent['thresholds']
+  readonly policy: Pick<Policy, 'test' | 'exceptions'>
+}
+
+export interface GateVerdict {
+  readonly verdict: EvaluationVerdict
+  readonly shifting: boolean
+  readonly checks: readonly EvaluationCheck[]
+  /** Texts of the checks that did not pass; of all where everything passed but something is to be known. */
+  readonly reasons: readonly string[]
+}
+
+/** Whether the candidate may go on: absolute limits of the suite, then the comparison by the policy's limits. */
+export function judgeEvaluation(input: GateInput): GateVerdict {
+  const shift = shiftCheck(input)
+  const checks = [
+    completeCheck(input),
+    errorsCheck(input),
+    accuracyCheck(input),
+    complianceCheck(input),
+    regressionCheck(input),
+    ratioCheck(input, 'tokens', input.comparison?.tokensRatio, input.policy.test.tokensRatioMax),
+    ratioCheck(input, 'latency', input.comparison?.latencyP95Ratio, input.policy.test.latencyRatioMax),
+    ratioCheck(input, 'cost', input.comparison?.costRatio, input.policy.test.costRatioMax),
+    shift.check,
+  ]
+  return {
+    verdict: verdictOf(checks),
+    shifting: shift.shifting,
+    checks,
+    reasons: checks.filter(({ verdict }) => verdict === 'fail' || verdict === 'no_evidence').map(({ text }) => text),
+  }
+}
+
+/** Missing cases leave everything open: nothing is concluded from a part of a suite. */
+function verdictOf(checks: readonly EvaluationCheck[]): EvaluationVerdict {
+  const open = checks.some(({ name, verdict }) => name === 'complete' && verdict === 'no_evidence')
+  if (!open && checks.some(({ verdict }) => verdict === 'fail')) return 'fail'
+  return checks.some(({ verdict }) => verdict === 'no_evidence') ? 'no_evidence' : 'pass'
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
+
+function completeCheck({ candidate, incumbent, expected, stopped }: GateInput): EvaluationCheck {
+  const least = Math.min(candidate.results, incumbent?.results ?? expected)
+  const complete = stopped === undefined && least === expected
+  const why = stopped === undefined ? '' : `: ${stopped}`
+  const text = complete ? `All ${expected} results are there.` : `Only ${least} of ${expected} results are there${why}.`
+  return { name: 'complete', verdict: complete ? 'pass' : 'no_evidence', value: least, limit: expected, text }
+}
+
+function errorsCheck({ candidate, incumbent }: GateInput): EvaluationCheck {
+  const shareOf = (arm: ArmReport | undefined) => (arm && arm.results > 0 ? arm.errors / arm.results : 0)
+  const share = Math.max(shareOf(candidate), shareOf(incumbent))
+  const text = `The engine gave no answer to ${percent(shareOf(candidate))} of the candidate's and ${percent(
+    shareOf(incumbent),
+  )} of the incumbent's cases; up to ${percent(maxErrorShare)} count as wrong, beyond it nothing is concluded.`
+  const verdict = share > maxErrorShare ? 'no_evidence' : 'pass'
+  return { name: 'engine_errors', verdict, value: share, limit: maxErrorShare, text }
+}
+
+function accuracyCheck({ candidate, thresholds }: GateInput): EvaluationCheck {
+  const { mean, lower, upper } = candidate.accuracy
+  const limit = thresholds.minAccuracy
+  const verdict = mean >= limit ? 'pass' : 'fail'
+  const text = `Accuracy is ${percent(mean)} (${percent(lower)} to ${percent(upper)}), wanted at least ${percent(limit)}.`
+  return { name: 'accuracy', verdict, value: mean, limit, text }
+}
+
+function complianceCheck({ candidate, thresholds, policy }: GateInput): EvaluationCheck {
+  const value = candidate.schemaCompliance.mean
+  const limit = Math.max(policy.test.schemaComplianceMin, thresholds.minSchemaCompliance ?? 0)
+  const text = `${percent(value)} of the outputs fit the schema, wanted at least ${percent(limit)}.`
+  return { name: 'schema_compliance', verdict: value >= limit ? 'pass' : 'fail', value, limit, text }
+}
+
+const notApplicable = (name: EvaluationCheck['name'], text: string): EvaluationCheck => ({
+  name,
+  verdict: 'not_applicable',
+  text,
+})
+
+/** A regression is a fall by more than the margin that is also significant, by groups. */
+function regressionCheck({ comparison, incumbent, policy }: GateInput): EvaluationCheck {
+  if (!incumbent || !comparison) return notApplicable('regression', 'There is no incumbent to compare accuracy with.')
+  const { mean, lower, upper, pBelow, groups } = comparison.difference
+  const limit = -policy.test.regressionMargin
+  const significant = pBelow < regressionAlpha
+  const text =
+    `Accuracy moved by ${points(mean)} (${points(lower)} to ${points(upper)}, ${groups} groups): ` +
+    `${comparison.fixed.count} cases fixed, ${comparison.broken.count} broken; ` +
+    `a significant fall beyond ${points(limit)} is refused.`
+  return { name: 'regression', verdict: mean < limit && significant ? 'fail' : 'pass', value: mean, limit, text }
+}
+
+const points = (share: number): string => `${share > 0 ? '+' : ''}${(share * 100).toFixed(1)} points`
+
+const ratioWords = {
+  tokens: 'Tokens per case',
+  latency: 'The 95th percentile of latency',
+  cost: 'Cost per case (without prompt cache)',
+} as const
+
+function ratioCheck(
+  { incumbent }: GateInput,
+  name: keyof typeof ratioWords,
+  value: number | undefined,
+  limit: number,
+): EvaluationCheck {
+  if (!incumbent) return notApplicable(name, `There is no incumbent to compare ${name} with.`)
+  if (value === undefined) return notApplicable(name, `${ratioWords[name]} of both arms cannot be compared.`)
+  const text = `${ratioWords[name]} is ${value.toFixed(2)} times the incumbent's, allowed are ${limit.toFixed(2)}.`
+  return { name, verdict: value <= limit ? 'pass' : 'fail', value, limit, text }
+}
+
+/** Different is not worse: beyond the margin the change is `shifting`, which needs the policy's exception by name. */
+function shiftCheck({ comparison, policy }: GateInput): { readonly shifting: boolean; readonly check: EvaluationCheck } {
+  const largest = comparison && largestShift(comparison.shifts)
+  if (!largest) {
+    return { shifting: false, check: notApplicable('output_shift', 'There are no outputs to compare field by field.') }
+  }
+  const { field, changedShare: value } = largest
+  const limit = policy.test.shiftMargin
+  const shifting = value > limit
+  const excepted = policy.exceptions.includes('shifting')
+  const measured = `The most moved output field, ${field}, differs in ${percent(value)} of the cases; margin ${percent(limit)}.`
+  const ending = shifting ? (excepted ? ' The policy excepts shifting changes.' : ' Make it a new task or except it.') : ''
+  const verdict = shifting && !excepted ? 'fail' : 'pass'
+  return { shifting, check: { name: 'output_shift', verdict, value, limit, text: measured + ending } }
+}
