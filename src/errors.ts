@@ -93,6 +93,7 @@ export const errorTable = {
   plan_mismatch: row(409, 'The approval names another plan. Read the current plan and approve its digest.'),
   reason_missing: row(400, 'A reason is required. Say why.'),
   plan_refused: row(409, 'The plan cannot be carried out. `details` lists the reasons.'),
+  not_dead_letter: row(409, 'Only a dead letter is sent again. `GET /v1/outbox?state=dead` lists them.'),
   // evidence
   suite_mismatch: row(409, 'Scores of different suite digests never compare. Re-score with `sluice eval run`.'),
   budget_exhausted: row(

@@ -1,8 +1,6 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow'
 import type { ReleaseActivities, WatchActivities } from './messages'
-
-/** Task queues; workers and clients import these names from here. */
-export const taskQueues = { main: 'sluice', watch: 'sluice-watch', bulk: 'sluice-bulk' } as const
+import { taskQueues } from './task-queues'
 
 const minute = 60_000
 

@@ -46,8 +46,7 @@ export function answer(request: ChatRequest, model: SimulatedModel): Answer {
     maxCharacters: maxTokens * 4,
   })
   const promptTokens = promptTokensOf(request.messages)
-  const { text, cut } =
-    judgement.kind === 'text' ? truncate(judgement.text, maxTokens) : { text: '', cut: false }
+  const { text, cut } = judgement.kind === 'text' ? truncate(judgement.text, maxTokens) : { text: '', cut: false }
   const outputTokens = tokensOf(text)
   const { baseMs, perInputTokenMs, perOutputTokenMs } = model.latency
   const typical = baseMs + perInputTokenMs * promptTokens + perOutputTokenMs * outputTokens

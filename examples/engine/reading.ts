@@ -21,7 +21,8 @@ export interface Reading {
 }
 
 const entryStart = /^(?=\[(?:customer|agent|call|result)\] )/m
-const changingTools = /^\[result\] (?:book_reservation|cancel_reservation|update_reservation_\w+|send_certificate): (?!Error)/
+const changingTools =
+  /^\[result\] (?:book_reservation|cancel_reservation|update_reservation_\w+|send_certificate): (?!Error)/
 const displeasure = /frustrat|disappoint|unacceptable|ridiculous|upset|inconvenien/i
 
 export function readTranscript(text: string): Reading {

@@ -88,7 +88,12 @@ async function handle(running: Running, request: IncomingMessage, response: Serv
     case 'GET /admin/requests':
       return send(response, 200, { requests: running.requests })
     default:
-      return fail(response, 404, 'invalid_request_error', `The simulated engine has no ${request.method} ${request.url}.`)
+      return fail(
+        response,
+        404,
+        'invalid_request_error',
+        `The simulated engine has no ${request.method} ${request.url}.`,
+      )
   }
 }
 

@@ -1,4 +1,5 @@
 import { SluiceError } from '../errors'
+import type { Database } from '../store/database'
 import type { SnapshotSource } from '../store/snapshots'
 import type { Telemetry } from '../store/telemetry'
 import type { ApiDeps, App } from './app'
@@ -10,13 +11,13 @@ export interface Live {
   readonly hub: SnapshotHub
   readonly clock: StoreClock
   readonly telemetry: Telemetry
-  /** Throws `unknown_environment` for a name that no environment can have. */
-  assertEnvironment(environment: string): void
+  /** Throws `unknown_environment` for what is neither a standard environment nor one that a lane is in. */
+  assertEnvironment(environment: string): Promise<void>
 }
 
 const lives = new WeakMap<App, Live>()
 const sealEveryMs = 1_000
-const environmentShape = /^[a-z][a-z0-9-]{0,62}$/
+const standardEnvironments = ['development', 'staging', 'production'] as const
 
 /** The live part of this server, made at the first asking; it ends with the server. */
 export function liveOf(app: App, deps: ApiDeps): Live {
@@ -24,15 +25,12 @@ export function liveOf(app: App, deps: ApiDeps): Live {
   if (known) return known
   const { store } = deps
   const source: SnapshotSource = store
+  const environments = new Set<string>(standardEnvironments)
   const live: Live = {
     hub: new SnapshotHub(source),
     clock: new StoreClock(store.database),
     telemetry: store.telemetry,
-    assertEnvironment(environment) {
-      if (!environmentShape.test(environment)) {
-        throw new SluiceError('unknown_environment', `No environment can be named ${JSON.stringify(environment)}.`)
-      }
-    },
+    assertEnvironment: (environment) => assertEnvironment(store.database, environments, environment),
   }
   lives.set(app, live)
   const stopSealing = sealWhileListening(app, live.telemetry)
@@ -41,6 +39,16 @@ export function liveOf(app: App, deps: ApiDeps): Live {
     await live.hub.close()
   })
   return live
+}
+
+/** A misspelt environment is told at once; a silent one would serve nothing for ever. */
+async function assertEnvironment(database: Database, known: Set<string>, environment: string): Promise<void> {
+  if (known.has(environment)) return
+  if ((await database.collection('lanes').findOne({ environment }, { projection: { _id: 1 } })) === null) {
+    const text = `There is no environment ${JSON.stringify(environment)}: nothing was ever deployed in it.`
+    throw new SluiceError('unknown_environment', text, { known: [...known] })
+  }
+  known.add(environment)
 }
 
 /** Units are sealed by whichever server comes first; a failed round is repeated by the next. */

@@ -98,4 +98,3 @@ export const answerSchema = z.object({
   refused: z.array(z.object({ path: z.string(), code: z.literal('invalid_telemetry'), message: z.string() })),
   refusedCount: taken,
 })
-

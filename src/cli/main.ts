@@ -3,10 +3,11 @@ import { Command, CommanderError } from 'commander'
 import { errorTable, SluiceError } from '../errors'
 import type { Cli, RegisterCommand } from './cli'
 import { createApiClient, findConnection } from './client'
+import { notesCommand } from './commands/notes'
 import { createPrinter, type Output } from './print'
 
 /** Every command; a new one is a file in `commands/` and a line here. */
-const commands: readonly RegisterCommand[] = []
+const commands: readonly RegisterCommand[] = [notesCommand]
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2, refused: 3 } as const
 

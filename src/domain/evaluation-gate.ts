@@ -132,7 +132,10 @@ function ratioCheck(
 }
 
 /** Different is not worse: beyond the margin the change is `shifting`, which needs the policy's exception by name. */
-function shiftCheck({ comparison, policy }: GateInput): { readonly shifting: boolean; readonly check: EvaluationCheck } {
+function shiftCheck({ comparison, policy }: GateInput): {
+  readonly shifting: boolean
+  readonly check: EvaluationCheck
+} {
   const largest = comparison && largestShift(comparison.shifts)
   if (!largest) {
     return { shifting: false, check: notApplicable('output_shift', 'There are no outputs to compare field by field.') }
@@ -142,7 +145,11 @@ function shiftCheck({ comparison, policy }: GateInput): { readonly shifting: boo
   const shifting = value > limit
   const excepted = policy.exceptions.includes('shifting')
   const measured = `The most moved output field, ${field}, differs in ${percent(value)} of the cases; margin ${percent(limit)}.`
-  const ending = shifting ? (excepted ? ' The policy excepts shifting changes.' : ' Make it a new task or except it.') : ''
+  const ending = shifting
+    ? excepted
+      ? ' The policy excepts shifting changes.'
+      : ' Make it a new task or except it.'
+    : ''
   const verdict = shifting && !excepted ? 'fail' : 'pass'
   return { shifting, check: { name: 'output_shift', verdict, value, limit, text: measured + ending } }
 }

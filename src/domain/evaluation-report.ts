@@ -78,10 +78,12 @@ export function compareArms(
   primary: string,
 ): Comparison | undefined {
   const pairs = pairUp(candidate, incumbent)
-  const differences = pairs.map((pair): GroupedValue => ({
-    group: pair.candidate.group,
-    value: (pair.candidate.scores[primary] ?? 0) - (pair.incumbent.scores[primary] ?? 0),
-  }))
+  const differences = pairs.map(
+    (pair): GroupedValue => ({
+      group: pair.candidate.group,
+      value: (pair.candidate.scores[primary] ?? 0) - (pair.incumbent.scores[primary] ?? 0),
+    }),
+  )
   const difference = groupedTest(differences)
   if (difference === undefined) return undefined
   const byCase = meanDifferenceByCase(pairs, primary)
@@ -89,8 +91,14 @@ export function compareArms(
   const ratio = (name: string, value: (outcome: CaseOutcome) => number) => ({
     ...ratioOf(
       name,
-      meanBy(answered.map((pair) => pair.candidate), value),
-      meanBy(answered.map((pair) => pair.incumbent), value),
+      meanBy(
+        answered.map((pair) => pair.candidate),
+        value,
+      ),
+      meanBy(
+        answered.map((pair) => pair.incumbent),
+        value,
+      ),
     ),
   })
   return {
@@ -140,7 +148,15 @@ function latencyRatio(pairs: readonly OutcomePair[]): Pick<Comparison, 'latencyP
   const first = moments.reduce((least, at) => Math.min(least, at), Number.POSITIVE_INFINITY)
   const last = moments.reduce((most, at) => Math.max(most, at), 0)
   if (last - first > latencyComparableMs) return {}
-  const candidate = quantileOf(pairs.map((pair) => pair.candidate.latencyMs), 0.95) ?? 0
-  const incumbent = quantileOf(pairs.map((pair) => pair.incumbent.latencyMs), 0.95) ?? 0
+  const candidate =
+    quantileOf(
+      pairs.map((pair) => pair.candidate.latencyMs),
+      0.95,
+    ) ?? 0
+  const incumbent =
+    quantileOf(
+      pairs.map((pair) => pair.incumbent.latencyMs),
+      0.95,
+    ) ?? 0
   return incumbent > 0 ? { latencyP95Ratio: candidate / incumbent } : {}
 }

@@ -20,7 +20,12 @@ export function outputShift(pairs: readonly OutcomePair[]): readonly FieldShift[
   return [...fields]
     .sort()
     .slice(0, maxFields)
-    .map((field) => fieldShift(field, outputs.map(({ before, after }) => ({ before: before[field], after: after[field] }))))
+    .map((field) =>
+      fieldShift(
+        field,
+        outputs.map(({ before, after }) => ({ before: before[field], after: after[field] })),
+      ),
+    )
     .sort((a, b) => Number(a.kind === 'text') - Number(b.kind === 'text') || b.changedShare - a.changedShare)
 }
 
@@ -37,8 +42,16 @@ function fieldShift(field: string, values: readonly ValuePair[]): FieldShift {
     kind,
     pairs: values.length,
     changedShare: changed / values.length,
-    ...level(kind, 'before', values.map(({ before }) => before)),
-    ...level(kind, 'after', values.map(({ after }) => after)),
+    ...level(
+      kind,
+      'before',
+      values.map(({ before }) => before),
+    ),
+    ...level(
+      kind,
+      'after',
+      values.map(({ after }) => after),
+    ),
   }
 }
 
@@ -65,8 +78,10 @@ function quantity(kind: FieldShift['kind'], value: unknown): number {
 
 /** The largest share of changed values over the fields that are judged; 0 where there are none. */
 export function largestShift(shifts: readonly FieldShift[]): FieldShift | undefined {
-  return shifts.filter(({ kind }) => kind !== 'text').reduce<FieldShift | undefined>(
-    (largest, shift) => (largest === undefined || shift.changedShare > largest.changedShare ? shift : largest),
-    undefined,
-  )
+  return shifts
+    .filter(({ kind }) => kind !== 'text')
+    .reduce<FieldShift | undefined>(
+      (largest, shift) => (largest === undefined || shift.changedShare > largest.changedShare ? shift : largest),
+      undefined,
+    )
 }

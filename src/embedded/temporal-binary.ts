@@ -6,7 +6,7 @@ import { fetchTemporalProgram, probe } from './download'
 import type { Source, Tool } from './provision'
 
 const version = 'v1.5.1'
-const oldest = '1.5.0'
+const oldestServer = '1.29.0'
 const checkMs = 20_000
 const buildMs = 30 * 60_000
 
@@ -50,10 +50,11 @@ export const temporalCli: Tool = {
   sources: [officialDownload, goInstall],
   async check(path) {
     const output = await runCommand(path, ['--version'], { timeoutMs: checkMs })
-    const found = semver.coerce(/version (\S+)/.exec(output)?.[1])
-    if (found === null) throw new Error(`${path} does not tell its version`)
-    if (semver.lt(found, oldest)) throw new Error(`it is ${found.version}; ${oldest} or later is needed`)
-    return `temporal ${found.version}`
+    // A CLI built from source calls itself 0.0.0, so what counts is the server inside it.
+    const server = semver.coerce(/\(Server (\S+?)[,)]/.exec(output)?.[1])
+    if (server === null) throw new Error(`${path} does not tell which server it holds`)
+    if (semver.lt(server, oldestServer)) throw new Error(`its server is ${server.version}, ${oldestServer} is needed`)
+    return `Temporal ${server.version}`
   },
   install:
     'install the Temporal CLI (https://docs.temporal.io/cli) or Go 1.24 or later, then run this again; ' +

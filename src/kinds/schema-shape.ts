@@ -1,7 +1,16 @@
 import { isRecord, sameJson } from '../domain/diff'
 
 /** Keywords that say nothing about which values fit. */
-export const annotations = ['title', 'description', 'default', 'examples', '$comment', 'deprecated', 'readOnly', 'writeOnly']
+export const annotations = [
+  'title',
+  'description',
+  'default',
+  'examples',
+  '$comment',
+  'deprecated',
+  'readOnly',
+  'writeOnly',
+]
 
 /** Keywords that name the schema. */
 export const identities = ['$schema', '$id', '$defs', 'definitions']

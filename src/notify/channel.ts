@@ -31,13 +31,37 @@ export interface SendContext {
   readonly folder: string
 }
 
+interface ChannelBase {
+  readonly name: string
+  /** Options that are never shown again after they were set. */
+  readonly secrets: readonly string[]
+  /** Fresh values for options that a new channel was not given. */
+  defaults(): Readonly<Record<string, unknown>>
+}
+
 /**
  * One way of reaching a reader. `send` may be called again with the same message after a crash or a lost answer; a
  * second call must not tell the reader twice, or must carry the message's id so that the reader can tell.
  * It answers with a `Delivery` for every fault of the receiver and throws only where the program itself is wrong.
  */
-export interface Channel<Options = unknown> {
-  readonly name: string
+export interface ChannelSpec<Options> extends ChannelBase {
   readonly options: z.ZodType<Options>
   send(message: Message, options: Options, context: SendContext): Promise<Delivery>
+}
+
+/** A channel as the registry holds it: options that do not fit refuse the message. */
+export interface Channel extends ChannelBase {
+  readonly options: z.ZodType
+  send(message: Message, options: unknown, context: SendContext): Promise<Delivery>
+}
+
+export function defineChannel<Options>(spec: ChannelSpec<Options>): Channel {
+  return {
+    ...spec,
+    async send(message, options, context) {
+      const parsed = spec.options.safeParse(options)
+      if (parsed.success) return spec.send(message, parsed.data, context)
+      return { result: 'refused', reason: `the options of the channel do not fit: ${parsed.error.message}` }
+    },
+  }
 }

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Channel, Delivery } from './channel'
+import { type Delivery, defineChannel } from './channel'
 
 const options = z.strictObject({
   /** A folder below the one for notes; absent: that one itself. */
@@ -16,9 +16,11 @@ const options = z.strictObject({
 const maxNameBytes = 180
 
 /** Writes each note as `<folder>/<tenant>/<release>.<kind>.{md,html,json}`. The same message always gives the same files. */
-export const file: Channel<z.infer<typeof options>> = {
+export const file = defineChannel({
   name: 'file',
   options,
+  secrets: [],
+  defaults: () => ({}),
   async send(message, { folder }, context) {
     const place = join(context.folder, folder ?? '.', tenantFolder(message.tenant))
     const name = `${safeName(message.release)}.${message.kind}`
@@ -31,7 +33,7 @@ export const file: Channel<z.infer<typeof options>> = {
     }
     return { result: 'delivered', receipt: `${tenantFolder(message.tenant)}/${name}` }
   },
-}
+})
 
 /** Readers see the whole file or none: it is written beside its place and moved there. */
 async function writeWhole(path: string, text: string): Promise<void> {
@@ -59,7 +61,7 @@ function tenantFolder(tenant: string): string {
 
 /** An id as a file name: it cannot leave the folder. */
 function safeName(id: string): string {
-  const name = encodeURIComponent(id.toWellFormed()).replace(/[.*~!'()]/g, hex)
+  const name = encodeURIComponent(wellFormed(id)).replace(/[.*~!'()]/g, hex)
   return name.length <= maxNameBytes ? name : `${name.slice(0, maxNameBytes - 65)}-${sha256(id)}`
 }
 
@@ -71,3 +73,6 @@ function failed(error: unknown): Delivery {
   const { code = 'unknown', message } = error as NodeJS.ErrnoException
   return { result: 'retry', reason: `the file cannot be written (${code}): ${message}` }
 }
+
+/** A lone surrogate has no form in UTF-8 and becomes the replacement character. */
+const wellFormed = (id: string): string => Buffer.from(id).toString()

@@ -1,10 +1,12 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { z } from 'zod'
-import type { Channel, Delivery, Message } from './channel'
+import { type Delivery, defineChannel, type Message } from './channel'
 
 /** `whsec_` and the key in base64, 24 to 64 bytes, as Standard Webhooks writes it. */
 const secretShape = /^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/
-const defaultTimeoutMs = 10_000
+const defaultTimeoutMs = 5_000
+/** Within the time that a worker gives to one round of deliveries. */
+const maxTimeoutMs = 10_000
 /** A receiver that asks for longer waits is tried after this. */
 const maxRetryAfterMs = 3_600_000
 const maxReasonCharacters = 300
@@ -12,17 +14,18 @@ const maxReasonCharacters = 300
 const options = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).max(2_000),
   secret: z.string().regex(secretShape),
-  timeoutMs: z.int().min(100).max(30_000).optional(),
+  timeoutMs: z.int().min(100).max(maxTimeoutMs).optional(),
 })
-export type WebhookOptions = z.infer<typeof options>
 
 /**
  * Posts each note as Standard Webhooks describes (standardwebhooks.com, specification 1.0): `webhook-id` is the message
  * id on every attempt, `webhook-signature` is `v1,` and the base64 HMAC-SHA256 over `<id>.<timestamp>.<body>`.
  */
-export const webhook: Channel<WebhookOptions> = {
+export const webhook = defineChannel({
   name: 'webhook',
   options,
+  secrets: ['secret'],
+  defaults: () => ({ secret: newWebhookSecret() }),
   async send(message, { url, secret, timeoutMs }, context) {
     const body = webhookBody(message)
     const timestamp = String(Math.floor(context.now / 1000))
@@ -47,14 +50,14 @@ export const webhook: Channel<WebhookOptions> = {
       return { result: 'retry', reason: faultOf(error as Error) }
     }
   },
-}
+})
 
 /** A secret to share with a receiver: 32 random bytes. */
 export const newWebhookSecret = (): string => `whsec_${randomBytes(32).toString('base64')}`
 
 /** The message id as a header may carry it, without the full stop that separates what is signed. */
 export const webhookId = (id: string): string =>
-  id.toWellFormed().replace(/[^\w/:-]/gu, (found) => (found === '.' ? '%2E' : encodeURIComponent(found)))
+  wellFormed(id).replace(/[^\w/:-]/gu, (found) => (found === '.' ? '%2E' : encodeURIComponent(found)))
 
 /** The same bytes on every attempt. */
 function webhookBody({ kind, enqueuedAt, data }: Message): string {
@@ -88,3 +91,6 @@ function faultOf(error: Error): string {
   const cause = (error.cause as { code?: string } | undefined)?.code ?? error.message
   return `the receiver cannot be reached (${cause})`.slice(0, maxReasonCharacters)
 }
+
+/** A lone surrogate has no form in UTF-8 and becomes the replacement character. */
+const wellFormed = (id: string): string => Buffer.from(id).toString()

@@ -28,6 +28,7 @@ function same(left: unknown, right: unknown): boolean {
   if (keys.length !== Object.keys(right).length) return false
   return keys.every(
     (key) =>
-      Object.hasOwn(right, key) && same((left as Record<string, unknown>)[key], (right as Record<string, unknown>)[key]),
+      Object.hasOwn(right, key) &&
+      same((left as Record<string, unknown>)[key], (right as Record<string, unknown>)[key]),
   )
 }

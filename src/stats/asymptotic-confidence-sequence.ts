@@ -1,5 +1,7 @@
+import type { Interval } from './binomial-interval'
+import { largestRatioWhere } from './bisect'
 import { finiteLog } from './log-space'
-import type { MeanDifference } from './mean-difference'
+import { type MeanDifference, type MeanStratum, stratifiedDifference } from './mean-difference'
 
 /** Closed units wanted in the smaller arm before an asymptotic statement is made. */
 export const burnInUnits = 50
@@ -49,4 +51,16 @@ export function logEvidenceAbove(difference: MeanDifference | undefined, alpha: 
 /** Evidence for the other side: that the difference is below zero. */
 export function logEvidenceBelow(difference: MeanDifference | undefined, alpha: number): number {
   return logEvidenceAbove(difference && { ...difference, estimate: -difference.estimate }, alpha)
+}
+
+/**
+ * Confidence sequence for mean(B) / mean(A), each side at `alpha`: all factors f at which neither side of mB − f mA is
+ * shown. Asymptotic like the bound. [0, Infinity] before the burn-in.
+ */
+export function meanRatioInterval(strata: readonly MeanStratum[], alpha: number): Interval {
+  const limit = Math.log(1 / alpha)
+  return {
+    lower: largestRatioWhere((ratio) => logEvidenceAbove(stratifiedDifference(strata, ratio), alpha) >= limit),
+    upper: largestRatioWhere((ratio) => logEvidenceBelow(stratifiedDifference(strata, ratio), alpha) < limit),
+  }
 }

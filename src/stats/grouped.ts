@@ -71,7 +71,11 @@ export function groupedShare(values: readonly GroupedValue[], confidence = 0.95)
   if (groups < 2) return { mean, lower: 0, upper: 1 }
   const binomial = mean * (1 - mean)
   const effective = standardError > 0 ? Math.min(values.length, binomial / standardError ** 2) : groups
-  const { lower, upper } = wilsonInterval(mean * effective, effective, studentQuantile((1 + confidence) / 2, groups - 1))
+  const { lower, upper } = wilsonInterval(
+    mean * effective,
+    effective,
+    studentQuantile((1 + confidence) / 2, groups - 1),
+  )
   return { mean, lower, upper }
 }
 

@@ -21,8 +21,8 @@ export interface MeanDifference {
 }
 
 /**
- * D = Σ w_s (mB_s − f mA_s), w_s ∝ n_s ρ_s (1 − ρ_s), variance Σ w_s² (vB/nB + f² max(vA, vB)/nA where A is the smaller
- * arm, else f² vA/nA). Absent where no stratum has two values in each arm.
+ * D = Σ w_s (mB_s − f mA_s), w_s ∝ n_s ρ_s (1 − ρ_s), variance Σ w_s² (vB/nB + f² vA/nA), in which max(vA, vB) stands for
+ * vA where ρ_s > 1/2. Absent where no stratum has two values in each arm.
  *
  * The weights make information × D a sum over units whatever the ramp, which is what a sequential boundary needs; a time
  * of plain unit counts would let one stratum's past be rescaled by another's arrival. The larger variance is taken for a

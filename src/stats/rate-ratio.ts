@@ -1,3 +1,5 @@
+import type { Interval } from './binomial-interval'
+import { largestRatioWhere } from './bisect'
 import { finiteLog, logMeanExp } from './log-space'
 
 /** Units with an event in one stratum. A is the control, B the treatment; `share` = P(a unit is assigned to B). */
@@ -45,37 +47,14 @@ function logLikelihoodRatio(strata: readonly EventStratum[], nullRatio: number, 
   return finiteLog(sum)
 }
 
-/** The search for a bound ends here: a ratio beyond is shown as unbounded. */
-const largestRatio = 1e6
-/** Halvings of the logarithmic interval: 28 / 2^40 is far below what anyone prints. */
-const bisections = 40
-
 /**
- * Anytime-valid confidence sequence for pB / pA, each side at `alpha`: all ratios that neither e-process rejects.
- * Both are monotone in the tested ratio, so a bisection finds the ends. Range [0, Infinity) where nothing is known.
+ * Anytime-valid confidence sequence for pB / pA, each side at `alpha`: all ratios that neither e-process rejects. Both are
+ * monotone in the tested ratio. [0, Infinity] where nothing is known.
  */
-export function rateRatioInterval(
-  strata: readonly EventStratum[],
-  alpha: number,
-): { readonly lower: number; readonly upper: number } {
+export function rateRatioInterval(strata: readonly EventStratum[], alpha: number): Interval {
   const limit = Math.log(1 / alpha)
-  const lower = bisect((ratio) => logEvalueRatioAbove(strata, ratio) >= limit)
-  const upper = bisect((ratio) => logEvalueRatioBelow(strata, ratio) < limit)
   return {
-    lower: lower <= 1 / largestRatio ? 0 : lower,
-    upper: upper >= largestRatio ? Number.POSITIVE_INFINITY : upper,
+    lower: largestRatioWhere((ratio) => logEvalueRatioAbove(strata, ratio) >= limit),
+    upper: largestRatioWhere((ratio) => logEvalueRatioBelow(strata, ratio) < limit),
   }
-}
-
-/** The largest ratio for which `holds`, which is true up to some point and false beyond it. */
-function bisect(holds: (ratio: number) => boolean): number {
-  let low = -Math.log(largestRatio)
-  let high = Math.log(largestRatio)
-  if (holds(largestRatio)) return largestRatio
-  for (let round = 0; round < bisections; round += 1) {
-    const middle = (low + high) / 2
-    if (holds(Math.exp(middle))) low = middle
-    else high = middle
-  }
-  return Math.exp(low)
 }

@@ -2,6 +2,13 @@ import type { Composite, ServedComposite } from '../domain/composite'
 import type { ClassedChange } from '../domain/diff'
 import type { TaskDefinition, TaskDraft } from '../domain/task'
 import type { ChangeClass, Digest, KindName, Version } from '../domain/version'
+import { compositeCollections, createCompositeStore } from './composites'
+import type { CollectionSpec, Database } from './database'
+import { createRowStore, rowCollections } from './rows'
+import { createTaskStore, taskCollections } from './tasks'
+import { versionCollections } from './version-documents'
+import { createVersionStore } from './versions'
+import { checkWorkspace } from './workspace-check'
 
 /** What a caller registers. `content` is the draft form of its kind: references may be labels. */
 export interface Registration {
@@ -56,6 +63,24 @@ export interface VersionDiff {
   readonly changes: readonly ClassedChange[]
 }
 
+/** What moves in one role; `from` or `to` is absent where the role is new or gone. */
+export interface RoleDiff {
+  readonly role: string
+  readonly kind: KindName
+  readonly from?: string
+  readonly to?: string
+  readonly changeClass: ChangeClass
+  readonly changes: readonly ClassedChange[]
+}
+
+/** Roles that differ; those that are equal are left out. */
+export interface CompositeDiff {
+  readonly from: Digest
+  readonly to: Digest
+  readonly changeClass: ChangeClass
+  readonly roles: readonly RoleDiff[]
+}
+
 /**
  * Versions, composites and tasks. Versions and composites never change once written; every write is majority-committed
  * and safe from several processes at once. References are `kind/name@semver` or `kind/name@sha256:…`.
@@ -84,9 +109,29 @@ export interface Catalog {
   composite(id: Digest): Promise<ServedComposite>
   /** In the order asked for; throws not_found where one is missing. */
   compositesByIds(ids: readonly Digest[]): Promise<readonly ServedComposite[]>
+  diffComposites(from: Digest, to: Digest): Promise<CompositeDiff>
 
   putTask(task: TaskDraft, author: string): Promise<TaskDefinition>
   /** Throws unknown_task. */
   task(name: string): Promise<TaskDefinition>
   tasks(): Promise<readonly TaskDefinition[]>
+}
+
+export const catalogCollections: readonly CollectionSpec[] = [
+  ...versionCollections,
+  ...rowCollections,
+  ...compositeCollections,
+  ...taskCollections,
+]
+
+export function createCatalog(database: Database): Catalog {
+  const rows = createRowStore(database)
+  return {
+    ...createVersionStore(database, rows),
+    ...createCompositeStore(database),
+    ...createTaskStore(database),
+    check: (registrations, tasks) => checkWorkspace(database, rows, { registrations, tasks }),
+    putRows: (values) => rows.putRows(values),
+    rows: (root) => rows.rows(root),
+  }
 }

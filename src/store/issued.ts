@@ -11,11 +11,9 @@ export class Issued {
   private readonly entries = new Map<string, Allocation>()
   private readonly composites = new Set<string>()
   private readonly database: Database
-  private readonly isComposite: (id: Digest) => Promise<boolean>
 
-  constructor(database: Database, isComposite: (id: Digest) => Promise<boolean>) {
+  constructor(database: Database) {
     this.database = database
-    this.isComposite = isComposite
   }
 
   /** The entry that the stratum belongs to, or what is wrong with the claim. */
@@ -46,7 +44,8 @@ export class Issued {
 
   private async knows(id: Digest): Promise<boolean> {
     if (this.composites.has(id)) return true
-    if (!(await this.isComposite(id))) return false
+    const composites = this.database.collection<{ _id: string }>('composites')
+    if ((await composites.findOne({ _id: id }, { projection: { _id: 1 } })) === null) return false
     if (this.composites.size >= maxCached) this.composites.clear()
     this.composites.add(id)
     return true

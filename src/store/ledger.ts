@@ -89,6 +89,8 @@ export interface Ledger {
   /** The lanes of one task, in every environment where it was ever deployed. */
   lanesOf(task: string, session?: ClientSession): Promise<LaneState[]>
   head(environment: string, task: string): Promise<Allocation | undefined>
+  /** The entry written under this key, if any. */
+  find(place: Place): Promise<Allocation | undefined>
   entries(environment: string, task: string, range?: EntryRange): Promise<Allocation[]>
   /** Codes: lane_moved, lane_held, lane_disabled, vetoed, undeployable, invalid_entry. */
   forward(request: ForwardRequest, session?: ClientSession): Promise<Appended>
@@ -175,6 +177,10 @@ class MongoLedger implements Ledger {
       .sort({ seq: -1 })
       .limit(1)
     return (await newest.toArray())[0]
+  }
+
+  find(place: Place): Promise<Allocation | undefined> {
+    return this.byKey(place)
   }
 
   async entries(environment: string, task: string, range: EntryRange = {}): Promise<Allocation[]> {
@@ -322,9 +328,12 @@ class MongoLedger implements Ledger {
     return { entry, created: true }
   }
 
-  private async byKey(place: Place, session: ClientSession): Promise<Allocation | undefined> {
+  private async byKey(place: Place, session?: ClientSession): Promise<Allocation | undefined> {
     const { environment, task, key } = place
-    const found = await this.allocations.findOne({ environment, task, key }, { session, projection: { _id: 0 } })
+    const found = await this.allocations.findOne(
+      { environment, task, key },
+      { ...(session ? { session } : {}), projection: { _id: 0 } },
+    )
     return found ?? undefined
   }
 

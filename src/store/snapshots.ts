@@ -84,7 +84,8 @@ export class SnapshotBuilder {
     assertBounded(recent.length)
     const known = new Set(recent.map(({ _id }) => _id))
     const older = olderIds(recent, (row) => `${row.environment}/${row.task}`)
-    for (const { _id, headSeq } of heads) if (headSeq > 0 && !known.has(`${_id}/${headSeq}`)) older.add(`${_id}/${headSeq}`)
+    for (const { _id, headSeq } of heads)
+      if (headSeq > 0 && !known.has(`${_id}/${headSeq}`)) older.add(`${_id}/${headSeq}`)
     const rest = await allocations.find({ _id: { $in: [...older] } }, { session }).toArray()
     return grouped([...recent, ...rest], (row) => row.task)
   }
@@ -98,9 +99,7 @@ export class SnapshotBuilder {
       .toArray()
     assertBounded(recent.length)
     const known = new Set(recent.map(({ tenant, seq }) => `${tenant}/${seq}`))
-    const rest = await journal
-      .find({ _id: { $in: [...olderIds(recent, (row) => row.tenant)] } }, { session })
-      .toArray()
+    const rest = await journal.find({ _id: { $in: [...olderIds(recent, (row) => row.tenant)] } }, { session }).toArray()
     const heads = await database
       .collection<Row<TenantEntry>>('tenants')
       .find({}, { session })

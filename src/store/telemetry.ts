@@ -1,5 +1,4 @@
 import type { StratumKey, TelemetryBatch, TelemetryRefusal, UnitReport } from '../domain/telemetry'
-import type { Digest } from '../domain/version'
 import type { CollectionSpec, Database } from './database'
 import { Issued } from './issued'
 import { Reporters, reporterCollections } from './reporters'
@@ -38,12 +37,8 @@ export interface Telemetry {
 
 const sealBatch = 500
 
-export function createTelemetry(
-  database: Database,
-  isComposite: (id: Digest) => Promise<boolean>,
-  times: TelemetryTimes = defaultTelemetryTimes,
-): Telemetry {
-  const issued = new Issued(database, isComposite)
+export function createTelemetry(database: Database, times: TelemetryTimes = defaultTelemetryTimes): Telemetry {
+  const issued = new Issued(database)
   const writer = new TelemetryWriter(database, times)
   const reporters = new Reporters(database)
   const requests = new RequestLog(database)

@@ -44,7 +44,7 @@ export function resolveRoutes(app: App, deps: ApiDeps): void {
     },
     async (request, reply) => {
       const { environment, startedAt, ...question } = request.body
-      live.assertEnvironment(environment)
+      await live.assertEnvironment(environment)
       const { compiled } = await live.hub.current(environment)
       const latest = (await live.clock.now()) + compiled.snapshot.leadMs
       if (question.binding === undefined && startedAt !== undefined && startedAt > latest) {

@@ -20,7 +20,7 @@ export function snapshotRoutes(app: App, deps: ApiDeps): void {
     '/v1/snapshot',
     { config: { access: 'app' }, schema: { querystring: z.strictObject({ environment }) } },
     async (request, reply) => {
-      live.assertEnvironment(request.query.environment)
+      await live.assertEnvironment(request.query.environment)
       const { compiled, text } = await live.hub.current(request.query.environment)
       const { version } = compiled.snapshot
       await stampTime(live, reply)
@@ -47,7 +47,7 @@ export function snapshotRoutes(app: App, deps: ApiDeps): void {
       schema: { querystring: z.strictObject({ environment, from: z.string().max(80).optional() }) },
     },
     async (request, reply) => {
-      live.assertEnvironment(request.query.environment)
+      await live.assertEnvironment(request.query.environment)
       const lastSeen = request.headers['last-event-id']
       const from = request.query.from ?? (typeof lastSeen === 'string' ? lastSeen : undefined)
       const now = await live.clock.now()

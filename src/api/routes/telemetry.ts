@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { TelemetryAnswer, TelemetryBatch, TelemetryRefusal } from '../../domain/telemetry'
 import type { ApiDeps, App } from '../app'
 import { liveOf } from '../live'
@@ -14,7 +14,7 @@ export function telemetryRoutes(app: App, deps: ApiDeps): void {
     '/v1/telemetry',
     { config: { access: 'app' }, schema: { body: batchSchema, response: { 200: answerSchema } } },
     async (request, reply): Promise<TelemetryAnswer> => {
-      live.assertEnvironment(request.body.environment)
+      await live.assertEnvironment(request.body.environment)
       const { batch, refused, places } = sift(request.body)
       const taken = await live.telemetry.ingest(batch, request.principal.name, refused.length)
       const all = [...refused, ...taken.refused.map((refusal) => inPlace(refusal, places))]

@@ -1,0 +1,163 @@
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common'
+import type { EntryDraft, FrozenThresholds } from '../src/domain/allocation'
+import type { Assessment } from '../src/domain/guardrail'
+import type { LaneState } from '../src/domain/lane'
+import { rolloutEnvironment } from '../src/domain/rollout'
+import { SluiceError } from '../src/errors'
+import { judge, openRelease, type ReleaseFile } from '../src/store/assessor'
+import type { Store } from '../src/store/store'
+import type { AdvanceOutcome, AdvanceRequest } from '../workflows/messages'
+
+/** No forward step without a tick of the safety clock younger than this. */
+const tickMaxAgeMs = 10_000
+const pollMs = 500
+
+/**
+ * Not yet: the attempt ends and the next one looks again. Attempts leave no trace in the history, so a step may wait for
+ * a week of traffic without making it longer.
+ */
+function notYet(what: readonly string[]): ApplicationFailure {
+  return ApplicationFailure.create({
+    message: `waiting for ${what.join(', ')}`,
+    type: 'waiting_for_evidence',
+    nonRetryable: false,
+    nextRetryDelay: pollMs,
+    category: ApplicationFailureCategory.BENIGN,
+  })
+}
+
+/** Judges the evidence of the step in force and appends the next entry with its decision, in one transaction. */
+export async function advanceRelease(store: Store, request: AdvanceRequest): Promise<AdvanceOutcome> {
+  const file = await openRelease(store, request.releaseId)
+  const environment = request.step?.environment ?? rolloutEnvironment(file.policy)
+  const place = { environment, task: file.plan.task, key: `${file.record.id}/${request.step?.name ?? 'settle'}/append` }
+  const existing = await store.ledger.find(place)
+  if (existing) return { kind: 'appended', seq: existing.seq, verdicts: [] }
+  await assertWatched(store, file)
+  const judged = request.from === undefined ? undefined : await judge(store, file, true)
+  if (judged && request.from?.environment === rolloutEnvironment(file.policy) && !judged.assessment.mayAdvance) {
+    throw notYet(judged.assessment.waitingFor)
+  }
+  const lane = await store.ledger.lane(environment, file.plan.task)
+  const draft = await draftOf(store, file, lane, request)
+  try {
+    return await store.database.transact(async (session) => {
+      const order = {
+        ...place,
+        draft,
+        expectedBase: expectedBase(file, lane),
+        policy: file.plan.policy,
+        leadMs: file.policy.leadMs,
+      }
+      const { entry, created } = await store.ledger.forward(order, session)
+      if (created) {
+        const kind = request.step ? ('advance' as const) : ('settle' as const)
+        const evidence = {
+          seq: entry.seq,
+          environment,
+          step: request.step,
+          judged: judged && { input: judged.input, assessment: judged.assessment },
+        }
+        await store.releases.decide(
+          { releaseId: file.record.id, kind, by: 'sluice', reason: reasonOf(judged?.assessment), evidence },
+          session,
+        )
+        const step = request.step ? { stage: request.step.stage, step: request.step.name } : {}
+        await store.releases.update(file.record.id, { ...step, phase: 'running' }, session)
+      }
+      return appended(entry.seq, judged?.assessment)
+    })
+  } catch (error) {
+    return refusal(error)
+  }
+}
+
+function appended(seq: number, assessment: Assessment | undefined): AdvanceOutcome {
+  if (assessment === undefined) return { kind: 'appended', seq, verdicts: [] }
+  const verdicts = assessment.verdicts.map(({ name, verdict, reason, text }) => ({ name, verdict, reason, text }))
+  return { kind: 'appended', seq, verdicts, arms: assessment.arms }
+}
+
+const reasonOf = (assessment: Assessment | undefined): string =>
+  assessment === undefined
+    ? 'the first step needs no live evidence'
+    : 'sample and bake are complete and no guardrail failed'
+
+async function assertWatched(store: Store, file: ReleaseFile): Promise<void> {
+  const tick = await store.releases.lastTick(file.record.id)
+  if (tick === undefined || tick.ageMs > tickMaxAgeMs) throw notYet(['a tick of the safety clock'])
+}
+
+/** What this release last wrote there, else what its plan found there. */
+function expectedBase(file: ReleaseFile, lane: LaneState): number {
+  if (lane.releaseId === file.record.id) return lane.baseSeq
+  return file.plan.lanes.find((planned) => planned.environment === lane.environment)?.baseSeq ?? 0
+}
+
+async function draftOf(
+  store: Store,
+  file: ReleaseFile,
+  lane: LaneState,
+  request: AdvanceRequest,
+): Promise<EntryDraft & { cause: 'step' | 'settle' }> {
+  const { plan, record } = file
+  const base = { by: 'sluice', reason: plan.request.why, releaseId: record.id, salt: record.id }
+  if (request.step === undefined) return { ...base, cause: 'settle', incumbent: plan.candidate, exposure: [] }
+  const incumbent = lane.incumbent === undefined ? {} : { incumbent: lane.incumbent }
+  const thresholds = await frozenThresholds(store, file, lane)
+  return {
+    ...base,
+    cause: 'step',
+    candidate: plan.candidate,
+    ...incumbent,
+    exposure: request.step.exposure,
+    ...(thresholds === undefined ? {} : { thresholds }),
+  }
+}
+
+/** Frozen before the first exposed request: later steps repeat what the first one carries. */
+async function frozenThresholds(
+  store: Store,
+  file: ReleaseFile,
+  lane: LaneState,
+): Promise<FrozenThresholds | undefined> {
+  const { plan, record } = file
+  if (lane.incumbent === undefined) return undefined
+  if (lane.releaseId === record.id) return (await store.ledger.head(lane.environment, lane.task))?.thresholds
+  const live = await store.telemetry.read.thresholds(lane.environment, lane.task, lane.incumbent)
+  return live ?? store.evidence.incumbentThresholds({ composite: lane.incumbent, suite: plan.suite })
+}
+
+function refusal(error: unknown): AdvanceOutcome {
+  if (!(error instanceof SluiceError)) throw error
+  switch (error.code) {
+    case 'lane_moved':
+      return { kind: 'moved', cause: String(error.details.cause) }
+    case 'lane_disabled':
+      return { kind: 'disabled' }
+    default:
+      if (error.retryable) throw error
+      return { kind: 'refused', code: error.code, message: error.message }
+  }
+}
+
+/** After the settle in the rollout environment: the earlier environments follow. */
+export async function settleEarlierLanes(store: Store, releaseId: string): Promise<void> {
+  const file = await openRelease(store, releaseId)
+  const last = rolloutEnvironment(file.policy)
+  for (const { environment } of file.plan.lanes.toReversed()) {
+    if (environment === last) continue
+    const lane = await store.ledger.lane(environment, file.plan.task)
+    if (lane.releaseId !== releaseId || lane.baseCause === 'settle') continue
+    const draft = await draftOf(store, file, lane, { releaseId })
+    const key = `${releaseId}/settle/append`
+    const place = { environment, task: file.plan.task, key }
+    await store.ledger.forward({
+      ...place,
+      draft,
+      expectedBase: lane.baseSeq,
+      policy: file.plan.policy,
+      leadMs: file.policy.leadMs,
+    })
+  }
+}

@@ -1,0 +1,137 @@
+import { cancellationDetails, cancellationSignal, heartbeat, log } from '@temporalio/activity'
+import type { Assessment } from '../src/domain/guardrail'
+import { isClosed } from '../src/domain/release'
+import { type Judgement, judge, openRelease, type ReleaseFile } from '../src/store/assessor'
+import type { Store } from '../src/store/store'
+import { withdraw } from '../src/store/withdrawal'
+import type { WatchOutcome } from '../workflows/messages'
+
+export interface WatchDeps {
+  readonly store: Store
+  /** Asks the release to pause; a message to its workflow. */
+  readonly askPause: (releaseId: string, workflowId: string, reason: string) => Promise<void>
+  /** Whether the workflow still runs; throws where Temporal does not answer. */
+  readonly isRunning: (workflowId: string, runId: string) => Promise<boolean>
+  readonly tickMs: number
+}
+
+/** A look at the release: what it asks for now, and the figures that people see. */
+interface Look {
+  readonly action: Assessment['action'] | 'ended'
+  readonly reason: string
+  readonly judgement?: Judgement
+}
+
+/**
+ * The safety clock of one release: a look a second from before the first exposure to the end of the last bake, paused or
+ * not. On a fail it withdraws by itself, so harm is ended within a tick even where nothing orchestrates. When the workflow
+ * is gone (terminated), the heartbeat says so and it withdraws too. Looks that fail are tried again at the next tick.
+ * Throws where this attempt ends but the watch does not (worker shut down, timed out): the next attempt goes on.
+ */
+export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<WatchOutcome> {
+  const file = await openRelease(deps.store, releaseId)
+  const told = new Set<string>()
+  for (;;) {
+    const look = await tryLook(deps.store, file)
+    if (look?.action === 'ended') return { kind: 'ended' }
+    if (look?.action === 'rollback') return withdrawn(deps.store, file, look)
+    if (look?.action === 'pause') await tellPause(deps, file, look, told)
+    heartbeat(
+      look?.judgement
+        ? { arms: look.judgement.assessment.arms, waitingFor: look.judgement.assessment.waitingFor }
+        : undefined,
+    )
+    await tickPause(deps.tickMs)
+    if (cancellationSignal().aborted) return cancelled(deps, file)
+  }
+}
+
+/** Undefined where the look failed (MongoDB is away, say): the next tick tries again. */
+async function tryLook(store: Store, file: ReleaseFile): Promise<Look | undefined> {
+  try {
+    const look = await lookAt(store, file)
+    await store.releases.tick(file.record.id)
+    return look
+  } catch (error) {
+    log.warn('a look at the release failed; the next tick tries again', {
+      releaseId: file.record.id,
+      error: String(error),
+    })
+    return undefined
+  }
+}
+
+async function lookAt(store: Store, file: ReleaseFile): Promise<Look> {
+  const judgement = await judge(store, file, false)
+  const { lane, assessment } = judgement
+  const record = await store.releases.get(file.record.id)
+  if (isClosed(record.phase)) return { action: 'ended', reason: record.phase }
+  if (lane.releaseId === record.id && lane.baseCause === 'settle') return { action: 'ended', reason: 'settled' }
+  if (lane.releaseId === record.id && lane.disabled) return { action: 'pause', reason: 'disabled', judgement }
+  const failed = assessment.verdicts.filter((verdict) => verdict.verdict === 'fail')
+  const texts = (
+    failed.length > 0 ? failed : assessment.verdicts.filter((verdict) => verdict.verdict === 'no_evidence')
+  ).map(({ text }) => text)
+  return { action: assessment.action, reason: texts.join('; '), judgement }
+}
+
+async function withdrawn(store: Store, file: ReleaseFile, look: Look): Promise<WatchOutcome> {
+  const { reason } = look
+  await withdraw(store, file, { by: 'guardrail', reason, penalise: true, evidence: evidenceOf(look) })
+  return { kind: 'withdrawn', by: 'guardrail', reason }
+}
+
+/** Each cause pauses once per step: a person who resumes in spite of it is not asked again by the same evidence. */
+async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, told: Set<string>): Promise<void> {
+  const causes = look.judgement?.assessment.verdicts
+    .filter(({ verdict }) => verdict !== 'pass')
+    .map(({ name, reason }) => `${name}:${reason}`)
+  const key =
+    look.reason === 'disabled'
+      ? `disabled ${look.judgement?.lane.headSeq}`
+      : `${look.judgement?.lane.baseSeq} ${causes?.join(' ')}`
+  if (told.has(key)) return
+  try {
+    await deps.askPause(file.record.id, file.record.workflowId, look.reason)
+  } catch (error) {
+    log.warn('the release could not be told to pause; the next tick tries again', { error: String(error) })
+    return
+  }
+  told.add(key)
+  const evidence = evidenceOf(look)
+  const releaseId = file.record.id
+  await deps.store.releases.decide({ releaseId, kind: 'pause', by: 'guardrail', reason: look.reason, evidence })
+}
+
+const evidenceOf = ({ judgement }: Look) => judgement && { input: judgement.input, assessment: judgement.assessment }
+
+/**
+ * Not found means that the workflow is gone, or only that the server gave this attempt up (a stalled worker) and started
+ * another: the server is asked which, for a false rollback is as bad as a missed one.
+ */
+async function cancelled(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutcome> {
+  const details = cancellationDetails()
+  if (details?.cancelRequested) return { kind: 'ended' }
+  const { id, workflowId, runId } = await deps.store.releases.get(file.record.id)
+  if (!details?.notFound || runId === undefined || (await deps.isRunning(workflowId, runId))) {
+    throw new Error('this attempt of the watch was given up; the next one goes on')
+  }
+  if (isClosed((await deps.store.releases.get(id)).phase)) return { kind: 'ended' }
+  const reason = 'the workflow of the release is gone'
+  await withdraw(deps.store, file, { by: 'watch', reason, penalise: true })
+  return { kind: 'withdrawn', by: 'watch', reason }
+}
+
+/** One tick, cut short by a cancellation. */
+function tickPause(tickMs: number): Promise<void> {
+  const signal = cancellationSignal()
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, tickMs)
+    signal.addEventListener('abort', done)
+  })
+}

@@ -1,0 +1,102 @@
+import { evalueOf } from '../stats/log-space'
+import { type Comparison, compare } from './comparison'
+import type { GuardrailVerdict, VerdictReason } from './guardrail'
+import { metricNamed } from './metric'
+import type { GuardrailPolicy, NoEvidenceAction, Policy } from './policy'
+import { type Action, type Judged, notApplicable, type Situation, strongest } from './situation'
+import { describeComparison, formatMargin } from './verdict-text'
+
+/** The level of each relative guardrail: the policy's alpha, split evenly. */
+export const guardrailAlpha = (policy: Pick<Policy, 'alpha' | 'guardrails'>): number =>
+  policy.alpha / Math.max(1, policy.guardrails.length)
+
+/** One metric of the policy, candidate against incumbent. */
+export function judgeRelative(guardrail: GuardrailPolicy, situation: Situation): Judged {
+  const facts = metricNamed(guardrail.metric)
+  const base = { name: guardrail.metric, role: guardrail.role }
+  const unfit = notApplicable(situation.input, situation.strata)
+  if (unfit) return { verdict: { ...base, ...unfit }, action: 'continue' }
+  const comparison = compare(facts.statistic, situation.strata, {
+    margin: guardrail.margin,
+    alpha: situation.alpha,
+    certificateAlpha: situation.input.policy.alpha,
+  })
+  const measured = {
+    ...base,
+    ...(comparison.candidate !== undefined && { candidate: comparison.candidate }),
+    ...(comparison.incumbent !== undefined && { incumbent: comparison.incumbent }),
+    statistic: evalueOf(comparison.logEvidence),
+    threshold: Math.exp(comparison.logThreshold),
+  }
+  const description = describeComparison(facts, comparison, situation.unitNoun)
+  const margin = `the margin of ${formatMargin(guardrail.margin)}`
+  if (situation.ratio.reason === 'ratio_mismatch') {
+    const text = `${description}: void, the traffic does not fit its shares`
+    return { verdict: { ...measured, verdict: 'no_evidence', reason: 'ratio_mismatch', text }, action: 'continue' }
+  }
+  if (comparison.worse === 'yes') {
+    const text = `${description}: worse than ${margin}`
+    return judgedByFail({ ...measured, verdict: 'fail', reason: 'worse_than_incumbent', text })
+  }
+  if (comparison.worse === 'mean_only') {
+    const role = guardrail.role === 'rollback' ? 'pause' : guardrail.role
+    const text = `${description}: only the raw mean is worse than ${margin}, with most evidence from shares over 50 %`
+    return judgedByFail({ ...measured, role, verdict: 'fail', reason: 'share_too_high', text })
+  }
+  const state = harmless(comparison, situation)
+  const text = `${description}: ${state.text(margin)}`
+  return {
+    verdict: { ...measured, verdict: state.verdict, reason: state.reason, text },
+    action: state.verdict === 'no_evidence' ? noEvidenceAction(guardrail, state.reason, situation) : 'continue',
+  }
+}
+
+/** What can be said where no harm is found. A fault of the evidence comes before any pass. */
+function harmless(
+  comparison: Comparison,
+  { input, sample }: Situation,
+): Pick<GuardrailVerdict, 'verdict' | 'reason'> & { readonly text: (margin: string) => string } {
+  const { step, reporting } = input
+  const missing = (reason: VerdictReason, text: string) => ({
+    verdict: 'no_evidence' as const,
+    reason,
+    text: () => text,
+  })
+  if (reporting?.full) return missing('set_full', 'the set of conversations is full, counts no longer grow')
+  if (reporting?.silent) return missing('reporters_silent', 'applications are served but do not report')
+  if (comparison.nonInferior) {
+    return { verdict: 'pass', reason: 'non_inferior', text: (margin) => `shown to be within ${margin}` }
+  }
+  if (step === undefined || (sample === 'none' && step.minimumSample > 0))
+    return missing('no_traffic', 'no traffic yet')
+  if (sample !== 'met') {
+    const { candidate, incumbent } = step.units
+    const needs = `this step has ${candidate} / ${incumbent} of the ${step.minimumSample} it needs in each arm`
+    return missing('below_minimum_sample', `no harm found, but ${needs}`)
+  }
+  if (!step.bakeComplete) return missing('baking', 'no harm found so far, the step is still baking')
+  return { verdict: 'pass', reason: 'sample_complete', text: () => 'no harm found, sample and bake are complete' }
+}
+
+const noEvidenceActions: Readonly<Record<NoEvidenceAction, Action>> = {
+  extend: 'continue',
+  pause: 'pause',
+  rollback: 'rollback',
+  ask: 'pause',
+}
+
+/**
+ * A step that has only begun has no evidence yet: that is waiting, not a fault. The policy's answer holds once the bake is
+ * over, or at once where nobody reports. A full set pauses whatever the policy says: waiting cannot mend it.
+ */
+function noEvidenceAction(guardrail: GuardrailPolicy, reason: VerdictReason, { input }: Situation): Action {
+  if (guardrail.role === 'notify') return 'continue'
+  if (reason === 'set_full') return strongest(['pause', noEvidenceActions[guardrail.noEvidence]])
+  if (reason === 'reporters_silent' || input.step?.bakeComplete) return noEvidenceActions[guardrail.noEvidence]
+  return 'continue'
+}
+
+/** A failed verdict asks for what its role says. */
+export function judgedByFail(verdict: GuardrailVerdict): Judged {
+  return { verdict, action: verdict.verdict !== 'fail' || verdict.role === 'notify' ? 'continue' : verdict.role }
+}

@@ -1,0 +1,156 @@
+import { type Composite, compositeIdentity, type Pin, type ServedComposite } from '../domain/composite'
+import { type ClassedChange, classOf } from '../domain/diff'
+import { parseRef } from '../domain/ref'
+import { maxRoles, roleRef } from '../domain/task'
+import type { Digest, KindName } from '../domain/version'
+import { assert, SluiceError } from '../errors'
+import { kindOf } from '../kinds'
+import { digestOf } from './canonical'
+import type { CompositeDiff, RoleDiff } from './catalog'
+import type { CollectionSpec, Database } from './database'
+import { readContent, type VersionDocument } from './version-documents'
+import { compareDocuments } from './version-drafts'
+import { databaseView, type VersionView } from './version-view'
+
+interface CompositeDocument {
+  _id: Digest
+  /** Sorted by role. A list, since roles may hold dots. */
+  pins: { role: string; kind: KindName; ref: string; digest: Digest }[]
+  createdAt: Date
+}
+
+export const compositeCollections: readonly CollectionSpec[] = [
+  { name: 'composites', indexes: [{ key: { 'pins.digest': 1 } }] },
+]
+
+/** Composites asked for at once, as a snapshot does. */
+const maxComposites = 10_000
+const rolePattern = /^[a-z][a-z0-9_-]{0,30}(\.[a-z0-9][a-z0-9_-]{0,30})?$/
+
+export interface CompositeStore {
+  commitComposite(roles: Readonly<Record<string, string>>): Promise<Composite>
+  composite(id: Digest): Promise<ServedComposite>
+  compositesByIds(ids: readonly Digest[]): Promise<readonly ServedComposite[]>
+  diffComposites(from: Digest, to: Digest): Promise<CompositeDiff>
+}
+
+export function createCompositeStore(database: Database): CompositeStore {
+  const composites = database.collection<CompositeDocument>('composites')
+  const view = databaseView(database)
+
+  const compositesByIds = async (ids: readonly Digest[]): Promise<readonly ServedComposite[]> => {
+    assert(ids.length <= maxComposites, `at most ${maxComposites} composites are asked for at once`)
+    const documents = await composites.find({ _id: { $in: [...new Set(ids)] } }).toArray()
+    const known = new Map(documents.map((document) => [document._id, compositeOf(document)]))
+    const found = ids.map((id) => known.get(id) ?? raiseMissing(id))
+    const contents = await contentsOf(database, [...known.values()])
+    return found.map((composite) => served(composite, contents))
+  }
+  const composite = async (id: Digest): Promise<ServedComposite> => {
+    const [found] = await compositesByIds([id])
+    return found ?? raiseMissing(id)
+  }
+
+  return {
+    async commitComposite(roles) {
+      const pins = await resolveRoles(roles, view)
+      const id = digestOf(compositeIdentity(pins))
+      const list = Object.entries(pins).map(([role, pin]) => ({ role, ...pin }))
+      const createdAt = new Date(await database.now())
+      // Two callers may upsert at once: the loser of the race finds the same document, which is all it wants.
+      await composites
+        .updateOne({ _id: id }, { $setOnInsert: { pins: list, createdAt } }, { upsert: true })
+        .catch((error: { code?: unknown }) => {
+          if (error.code !== 11_000) throw error
+        })
+      return { id, roles: pins }
+    },
+    composite,
+    compositesByIds,
+    async diffComposites(from, to) {
+      const [before, after] = [await composite(from), await composite(to)]
+      const names = [...new Set([...Object.keys(before.roles), ...Object.keys(after.roles)])].sort()
+      const roles: RoleDiff[] = []
+      for (const role of names) {
+        const diff = await diffRole(role, [before.roles[role], after.roles[role]], view)
+        if (diff !== undefined) roles.push(diff)
+      }
+      return { from, to, changeClass: classOf(roles.flatMap((role) => role.changes)), roles }
+    },
+  }
+}
+
+/** Role → pin, sorted by role. Throws malformed_ref, unknown_ref, invalid_request. */
+export async function resolveRoles(
+  roles: Readonly<Record<string, string>>,
+  view: VersionView,
+): Promise<Readonly<Record<string, Pin>>> {
+  const entries = Object.entries(roles).sort(([a], [b]) => (a < b ? -1 : 1))
+  if (entries.length === 0 || entries.length > maxRoles) {
+    throw new SluiceError('invalid_request', `A composite has at least one role and at most ${maxRoles}.`)
+  }
+  const pins: [string, Pin][] = []
+  for (const [role, ref] of entries) {
+    if (!rolePattern.test(role)) {
+      throw new SluiceError('invalid_request', `${role} is no role: write prompt, or prompt.judge for a second one.`)
+    }
+    const { _id, kind, digest } = await view.find(parseRef(roleRef(role, ref)))
+    if (kindOf(kind).changeType === 'test') {
+      throw new SluiceError('invalid_request', `${role} cannot be a ${kind}: that changes no behaviour.`)
+    }
+    pins.push([role, { kind, ref: _id, digest }])
+  }
+  return Object.fromEntries(pins)
+}
+
+const compositeOf = ({ _id, pins }: CompositeDocument): Composite => ({
+  id: _id,
+  roles: Object.fromEntries(pins.map(({ role, kind, ref, digest }) => [role, { kind, ref, digest }])),
+})
+
+async function contentsOf(database: Database, composites: readonly Composite[]): Promise<Map<Digest, unknown>> {
+  const digests = composites.flatMap(({ roles }) => Object.values(roles).map((pin) => pin.digest))
+  const cursor = database.collection<VersionDocument>('versions').find({ digest: { $in: [...new Set(digests)] } })
+  const contents = new Map<Digest, unknown>()
+  for await (const document of cursor) {
+    if (!contents.has(document.digest)) contents.set(document.digest, readContent(document))
+  }
+  return contents
+}
+
+function served(composite: Composite, contents: ReadonlyMap<Digest, unknown>): ServedComposite {
+  const byRole = Object.entries(composite.roles).map(([role, { digest, ref }]): [string, unknown] => {
+    if (contents.has(digest)) return [role, contents.get(digest)]
+    throw new SluiceError('digest_mismatch', `${composite.id} pins ${ref} as ${digest}, which nothing has any more.`)
+  })
+  return { ...composite, contents: Object.fromEntries(byRole) }
+}
+
+async function diffRole(
+  role: string,
+  [before, after]: readonly [Pin | undefined, Pin | undefined],
+  view: VersionView,
+): Promise<RoleDiff | undefined> {
+  if (before?.digest === after?.digest) return undefined
+  const ends = { ...(before ? { from: before.ref } : {}), ...(after ? { to: after.ref } : {}) }
+  if (before !== undefined && after !== undefined && before.kind === after.kind) {
+    const [old, now] = [
+      await view.findDigest(before.kind, before.digest),
+      await view.findDigest(after.kind, after.digest),
+    ]
+    return { role, kind: after.kind, ...ends, ...(await compareDocuments(old, now, view)) }
+  }
+  const change: ClassedChange = {
+    path: '',
+    change: before === undefined ? 'added' : after === undefined ? 'removed' : 'changed',
+    text: `role ${role}: ${before?.ref ?? 'none'} → ${after?.ref ?? 'none'}`,
+    class: 'breaking',
+  }
+  const kind = after?.kind ?? before?.kind
+  assert(kind !== undefined, 'a role that differs is pinned on one side')
+  return { role, kind, ...ends, changeClass: 'breaking', changes: [change] }
+}
+
+function raiseMissing(id: Digest): never {
+  throw new SluiceError('not_found', `No composite ${id} is committed here.`, { id })
+}

@@ -1,0 +1,106 @@
+import type { ServedComposite } from '../domain/composite'
+import type {
+  EngineContent,
+  PromptContent,
+  PromptMessage,
+  SchemaContent,
+  SuiteCase,
+  SuiteContent,
+} from '../domain/contents'
+import type { Policy } from '../domain/policy'
+import type { Digest, KindName } from '../domain/version'
+import { SluiceError } from '../errors'
+import { type PromptValue, promptVariables, renderPrompt } from '../kinds/prompt-render'
+import type { Catalog } from './catalog'
+
+/** Cases of one suite that are run; a larger suite is refused rather than cut. */
+const maxCases = 20_000
+
+/** A suite with its cases, in order of their ids. */
+export interface LoadedSuite {
+  readonly digest: Digest
+  readonly content: SuiteContent
+  readonly cases: readonly SuiteCase[]
+}
+
+/** The parts of a composite that a call needs. */
+export interface Callable {
+  readonly composite: Digest
+  readonly engine: EngineContent
+  readonly prompt: PromptContent
+  readonly schema?: SchemaContent
+}
+
+export type EvaluationCatalog = Pick<Catalog, 'byDigest' | 'rows' | 'composite'>
+
+/** Throws unknown_ref, or invalid_content where a row is no case. */
+export async function loadSuite(catalog: EvaluationCatalog, digest: Digest): Promise<LoadedSuite> {
+  const content = (await catalog.byDigest('suite', digest)).content as SuiteContent
+  const dataset = (await catalog.byDigest('dataset', content.dataset)).content as { readonly root: Digest }
+  const cases = new Map<string, SuiteCase>()
+  for await (const { row } of catalog.rows(dataset.root)) {
+    const read = readCase(row)
+    if (cases.has(read.id)) throw invalidSuite(`two cases have the id ${read.id}`)
+    if (cases.size >= maxCases) throw invalidSuite(`it has more than ${maxCases} cases`)
+    cases.set(read.id, read)
+  }
+  if (cases.size === 0) throw invalidSuite('it has no cases')
+  return { digest, content, cases: [...cases.values()].sort((a, b) => (a.id < b.id ? -1 : 1)) }
+}
+
+const invalidSuite = (problem: string): SluiceError =>
+  new SluiceError('invalid_content', `The suite cannot be run: ${problem}.`)
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A row without group is a group of its own. */
+function readCase(row: unknown): SuiteCase {
+  if (!isRecord(row) || typeof row.id !== 'string' || row.id === '') throw invalidSuite('a row has no id')
+  const { id, group = id, input, expected = {} } = row
+  if (typeof group !== 'string') throw invalidSuite(`the group of ${id} is no text`)
+  if (!isRecord(input)) throw invalidSuite(`${id} has no input`)
+  if (!isRecord(expected)) throw invalidSuite(`what ${id} expects is no object`)
+  return { id, group, input, expected }
+}
+
+export async function loadPolicy(catalog: EvaluationCatalog, digest: Digest): Promise<Policy> {
+  return (await catalog.byDigest('policy', digest)).content as Policy
+}
+
+/** Throws not_found, or invalid_content where the composite has no prompt or no engine to call. */
+export async function loadCallable(catalog: EvaluationCatalog, id: Digest): Promise<Callable> {
+  const composite = await catalog.composite(id)
+  const engine = contentOf(composite, 'engine') as EngineContent | undefined
+  const prompt = contentOf(composite, 'prompt') as PromptContent | undefined
+  const schema = contentOf(composite, 'schema') as SchemaContent | undefined
+  if (!engine || !prompt) {
+    const missing = engine ? 'prompt' : 'engine'
+    throw new SluiceError('invalid_content', `The composite ${id} has no ${missing}, so a suite cannot call it.`, {
+      id,
+    })
+  }
+  return { composite: id, engine, prompt, ...(schema ? { schema } : {}) }
+}
+
+/** The role named after the kind, else the only role of that kind. */
+function contentOf(composite: ServedComposite, kind: KindName): unknown {
+  if (composite.roles[kind]?.kind === kind) return composite.contents[kind]
+  const roles = Object.entries(composite.roles).filter(([, pin]) => pin.kind === kind)
+  const [only] = roles
+  return only && roles.length === 1 ? composite.contents[only[0]] : undefined
+}
+
+/** The messages of one case: each variable of the prompt takes the input of the suite's mapping or of its own name. */
+export function messagesOf(
+  prompt: PromptContent,
+  suite: SuiteContent,
+  input: SuiteCase['input'],
+): readonly PromptMessage[] {
+  const values: Record<string, PromptValue> = {}
+  for (const variable of promptVariables(prompt)) {
+    const value = input[suite.inputs[variable] ?? variable]
+    if (value !== undefined) values[variable] = value as PromptValue
+  }
+  return renderPrompt(prompt, values)
+}

@@ -1,0 +1,168 @@
+import { classOf, isRecord } from '../domain/diff'
+import { isDigest, isLabel, parseRef } from '../domain/ref'
+import { baseOf, byLabel, suggestLabel, understates } from '../domain/semver-class'
+import type { Digest, KindName } from '../domain/version'
+import { assert, SluiceError } from '../errors'
+import { kindOf } from '../kinds'
+import { type InterfaceLookup, nameSchema, parseDraft, type Reference, type SealTools } from '../kinds/kind'
+import { canonicalJson, digestOf } from './canonical'
+import type { Registered, Registration } from './catalog'
+import { identityOf, positionOf, readContent, type VersionDocument } from './version-documents'
+import { maxVersions, type VersionView } from './version-view'
+
+const maxContentBytes = 1_000_000
+const maxDescription = 10_000
+const maxParents = 100
+const maxProvenanceBytes = 100_000
+
+/** What is known of a change once it was judged; `base` is absent for a first version. */
+export type Judgement = Pick<Registered, 'changeClass' | 'base' | 'changes'>
+
+/** A draft made into the document to store: checked, references resolved, sealed, with its digests. */
+export async function documentOf(draft: Registration, view: VersionView, tools: SealTools): Promise<VersionDocument> {
+  const { kind, name, semver } = draft
+  const ref = `${kind}/${name}@${semver}`
+  requireEnvelope(draft, ref)
+  const parsed = parseDraft(kindOf(kind), draft.content, ref)
+  const references = await resolveReferences(kindOf(kind).references(parsed), view)
+  const resolved = withDigests(parsed, references)
+  const content = await (kindOf(kind).seal?.(resolved, tools) ?? resolved)
+  const text = canonicalJson(content)
+  if (Buffer.byteLength(text) > maxContentBytes) {
+    throw new SluiceError('invalid_content', `${ref} is larger than ${maxContentBytes} bytes.`)
+  }
+  for (const parent of draft.parents ?? []) await view.findDigest(undefined, parent)
+  const lookup = await interfacesOf(kind, [content], view)
+  return {
+    _id: ref,
+    kind,
+    name,
+    semver,
+    position: positionOf(kind, name, semver),
+    digest: identityOf(kind, content),
+    interface: digestOf({ interface: kindOf(kind).interfaceOf(content, lookup), kind }),
+    content: text,
+    author: draft.author,
+    createdAt: new Date(0),
+    description: draft.description,
+    parents: [...(draft.parents ?? [])],
+    ...(draft.provenance === undefined ? {} : { provenance: canonicalJson(draft.provenance) }),
+    references: references.map(({ path, kind: target, digest }) => ({ path: path.join('/'), kind: target, digest })),
+  }
+}
+
+function requireEnvelope(draft: Registration, ref: string): void {
+  const refuse = (text: string) => {
+    throw new SluiceError('invalid_request', `${ref}: ${text}.`)
+  }
+  if (!nameSchema.safeParse(draft.name).success) refuse('the name takes a-z, 0-9, dot, dash and underscore')
+  if (!isLabel(draft.semver)) refuse('the version is no semver such as 1.2.0 (build metadata is not taken)')
+  if (draft.description.trim() === '') throw new SluiceError('reason_missing', `${ref}: say what changed and why.`)
+  if (draft.description.length > maxDescription) refuse(`the description is longer than ${maxDescription}`)
+  if ((draft.parents?.length ?? 0) > maxParents) refuse(`it has more than ${maxParents} parents`)
+  if (draft.provenance !== undefined && canonicalJson(draft.provenance).length > maxProvenanceBytes) {
+    refuse(`the provenance is larger than ${maxProvenanceBytes} bytes`)
+  }
+}
+
+type Resolved = Reference & { readonly digest: Digest }
+
+async function resolveReferences(references: readonly Reference[], view: VersionView): Promise<readonly Resolved[]> {
+  const resolved: Resolved[] = []
+  for (const reference of references) {
+    const { kind, ref } = reference
+    const target = isDigest(ref) ? await view.findDigest(kind, ref) : await view.find(parseRef(ref, kind))
+    resolved.push({ ...reference, digest: target.digest })
+  }
+  return resolved
+}
+
+/** A copy of the draft in which each reference is the digest it stands for. */
+function withDigests(draft: unknown, references: readonly Resolved[]): unknown {
+  if (references.length === 0) return draft
+  const copy: unknown = structuredClone(draft)
+  for (const { path, digest } of references) {
+    const holder = path.slice(0, -1).reduce<unknown>((node, key) => (isRecord(node) ? node[key] : undefined), copy)
+    const key = path.at(-1)
+    assert(isRecord(holder) && key !== undefined, `the reference at ${path.join('/')} stands in its draft`)
+    Object.assign(holder, { [key]: digest })
+  }
+  return copy
+}
+
+/** The interfaces of all that these contents refer to. */
+export async function interfacesOf(
+  kind: KindName,
+  contents: readonly unknown[],
+  view: VersionView,
+): Promise<InterfaceLookup> {
+  const known = new Map<Digest, Digest>()
+  for (const { kind: target, ref } of contents.flatMap((content) => kindOf(kind).references(content))) {
+    if (isDigest(ref) && !known.has(ref)) known.set(ref, (await view.findDigest(target, ref)).interface)
+  }
+  return (digest) => {
+    const found = known.get(digest)
+    assert(found !== undefined, `the interface of ${digest} was looked up`)
+    return found
+  }
+}
+
+/**
+ * Holds a new document against what is registered. Undefined: the same version stands already. Throws version_exists,
+ * immutable_field, semver_understated.
+ */
+export async function judge(document: VersionDocument, view: VersionView): Promise<Judgement | undefined> {
+  const { kind, name, semver } = document
+  const labels = await view.labels(kind, name)
+  const standing = labels.find((label) => label.semver === semver)
+  if (standing !== undefined) {
+    if (standing.digest === document.digest) return undefined
+    const text = `${document._id} is registered with other content and can never change.`
+    throw new SluiceError('version_exists', text, { ref: document._id, digest: standing.digest })
+  }
+  if (labels.length >= maxVersions) {
+    throw new SluiceError('invalid_request', `${kind}/${name} has ${maxVersions} versions, which is the limit.`)
+  }
+  const semvers = labels.map((label) => label.semver)
+  await requireImmutable(document, [...semvers].sort(byLabel)[0], view)
+  const base = baseOf(semver, semvers)
+  return base === undefined ? { changeClass: 'none', changes: [] } : judgeLabel(document, base, semvers, view)
+}
+
+async function requireImmutable(document: VersionDocument, first: string | undefined, view: VersionView) {
+  const { kind, name } = document
+  const fixed = kindOf(kind).immutable ?? []
+  if (first === undefined || fixed.length === 0) return
+  const before = readContent(await view.find({ kind, name, version: first })) as Record<string, unknown>
+  const after = readContent(document) as Record<string, unknown>
+  const changed = fixed.filter((key) => canonicalJson(before[key]) !== canonicalJson(after[key]))
+  if (changed.length === 0) return
+  const texts = changed.map((key) => `${key} is ${JSON.stringify(before[key])} for ever`)
+  throw new SluiceError('immutable_field', `${document._id} cannot be registered: ${texts.join(', ')}.`, {
+    fields: changed,
+  })
+}
+
+async function judgeLabel(
+  document: VersionDocument,
+  base: string,
+  semvers: readonly string[],
+  view: VersionView,
+): Promise<Judgement> {
+  const { kind, name, semver } = document
+  const { changes } = await compareDocuments(await view.find({ kind, name, version: base }), document, view)
+  const changeClass = classOf(changes)
+  if (!understates(semver, base, changeClass)) return { changeClass, base, changes }
+  const suggested = suggestLabel(base, semvers)
+  const broken = changes.filter((change) => change.class === 'breaking').map((change) => change.text)
+  const text = `${document._id} breaks what ${name}@${base} promised (${broken.join('; ')}): register it as ${suggested}.`
+  throw new SluiceError('semver_understated', text, { class: changeClass, base, suggested, changes })
+}
+
+/** The semantic differences of two versions of one kind. */
+export async function compareDocuments(before: VersionDocument, after: VersionDocument, view: VersionView) {
+  const contents: [unknown, unknown] = [readContent(before), readContent(after)]
+  const lookup = await interfacesOf(before.kind, contents, view)
+  const changes = before.digest === after.digest ? [] : kindOf(before.kind).diff(...contents, lookup)
+  return { changes, changeClass: classOf(changes) }
+}

@@ -1,0 +1,64 @@
+import type { ClientSession } from 'mongodb'
+import { laneId } from '../domain/allocation'
+import type { ReleaseFile } from './assessor'
+import type { Database } from './database'
+import type { Ledger } from './ledger'
+import type { Releases } from './releases'
+
+export interface WithdrawalDeps {
+  readonly database: Database
+  readonly ledger: Ledger
+  readonly releases: Releases
+}
+
+export interface Withdrawal {
+  readonly by: string
+  readonly reason: string
+  readonly penalise: boolean
+  /** What the decision was made on. */
+  readonly evidence?: unknown
+}
+
+/**
+ * Takes a release back in every lane that it still holds, the one it rolls out in first, with hold, veto and the
+ * decision, in one transaction. Whoever calls it (watch, saga, reconciler, CLI) writes the same keys, so it happens
+ * once. Returns the lanes that were restored by this call.
+ */
+export async function withdraw(
+  deps: WithdrawalDeps,
+  file: ReleaseFile,
+  withdrawal: Withdrawal,
+): Promise<readonly string[]> {
+  return deps.database.transact((session) => withdrawIn(deps, file, withdrawal, session))
+}
+
+async function withdrawIn(
+  deps: WithdrawalDeps,
+  file: ReleaseFile,
+  withdrawal: Withdrawal,
+  session: ClientSession,
+): Promise<string[]> {
+  const { record, plan, policy } = file
+  const { by, reason } = withdrawal
+  const penalties = withdrawal.penalise ? policy.afterRollback : { hold: false, veto: false }
+  const restored: string[] = []
+  for (const { environment } of plan.lanes.toReversed()) {
+    const request = {
+      environment,
+      task: plan.task,
+      key: `${record.id}/rollback`,
+      releaseId: record.id,
+      by,
+      reason,
+      penalties,
+    }
+    const appended = await deps.ledger.restore(request, session)
+    if (appended?.created) restored.push(laneId(environment, plan.task))
+  }
+  if (restored.length > 0) {
+    const evidence = { lanes: restored, ...(withdrawal.evidence === undefined ? {} : { judged: withdrawal.evidence }) }
+    await deps.releases.decide({ releaseId: record.id, kind: 'rollback', by, reason, evidence }, session)
+    await deps.releases.update(record.id, { phase: 'rolling_back' }, session)
+  }
+  return restored
+}

@@ -1,0 +1,125 @@
+import {
+  Client,
+  Connection,
+  isGrpcServiceError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client'
+import { ApplicationFailure } from '@temporalio/common'
+import {
+  type CommandPayload,
+  commandSignals,
+  commandUpdates,
+  type ReleaseInput,
+  releaseStatus,
+} from '../workflows/messages'
+import { taskQueues } from '../workflows/task-queues'
+import type { CommandName, ReleaseState } from './domain/release'
+import { type ErrorCode, errorTable, SluiceError } from './errors'
+
+/** Calls to Temporal are given up after this long; the caller says so instead of hanging. */
+const callDeadlineMs = 5_000
+
+export interface WorkflowPlace {
+  readonly workflowId: string
+  readonly runId?: string
+}
+
+export type WorkflowHealth =
+  | { readonly kind: 'running'; readonly failingTaskAttempts: number; readonly failure?: string }
+  | { readonly kind: 'closed'; readonly status: string }
+  | { readonly kind: 'unknown' }
+
+/** Everything the product asks of Temporal from outside a workflow. All methods throw `temporal_unavailable`. */
+export interface Orchestrator {
+  /** Code release_running, naming the holder, where a release of this task runs. Returns the run id. */
+  startRelease(input: ReleaseInput & { releaseId: string }): Promise<string>
+  /** Codes: the refusal's own, release_closed. */
+  command(place: WorkflowPlace, name: CommandName, payload: CommandPayload): Promise<ReleaseState>
+  /** A signal: fire and forget. */
+  signal(place: WorkflowPlace, name: CommandName, payload: CommandPayload): Promise<void>
+  status(place: WorkflowPlace): Promise<ReleaseState | undefined>
+  health(place: WorkflowPlace): Promise<WorkflowHealth>
+  close(): Promise<void>
+}
+
+export const releaseWorkflowId = (task: string): string => `release/${task}`
+
+export async function connectTemporal(address: string, namespace: string): Promise<Orchestrator> {
+  const connection = Connection.lazy({ address })
+  return orchestratorOf(new Client({ connection, namespace }), () => connection.close())
+}
+
+export function orchestratorOf(client: Client, close: () => Promise<void>): Orchestrator {
+  const ask = async <T>(call: () => Promise<T>): Promise<T> => {
+    try {
+      return await client.withDeadline(Date.now() + callDeadlineMs, call)
+    } catch (error) {
+      throw translated(error)
+    }
+  }
+  const handle = ({ workflowId, runId }: WorkflowPlace) => client.workflow.getHandle(workflowId, runId)
+  return {
+    startRelease: (input) => ask(() => startRelease(client, input)),
+    command: (place, name, payload) =>
+      ask(() => handle(place).executeUpdate(commandUpdates[name], { args: [payload] })),
+    signal: (place, name, payload) => ask(() => handle(place).signal(commandSignals[name], payload)),
+    async status(place) {
+      return ask(() => handle(place).query(releaseStatus))
+    },
+    health: (place) => ask(() => healthOf(client, place)),
+    close,
+  }
+}
+
+async function startRelease(client: Client, input: ReleaseInput & { releaseId: string }): Promise<string> {
+  const { task, why } = input.request
+  const handle = await client.workflow.start('release', {
+    args: [input],
+    taskQueue: taskQueues.main,
+    workflowId: releaseWorkflowId(task),
+    workflowIdConflictPolicy: 'FAIL',
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    staticSummary: `${task}: ${why}`.slice(0, 200),
+    staticDetails: Object.entries(input.request.change)
+      .map(([role, ref]) => `${role} → ${ref}`)
+      .join(', '),
+    memo: { releaseId: input.releaseId, author: input.author },
+  })
+  return handle.firstExecutionRunId
+}
+
+async function healthOf(client: Client, { workflowId, runId }: WorkflowPlace): Promise<WorkflowHealth> {
+  try {
+    const { status, raw } = await client.workflow.getHandle(workflowId, runId).describe()
+    if (status.name !== 'RUNNING' && status.name !== 'PAUSED') return { kind: 'closed', status: status.name }
+    return { kind: 'running', failingTaskAttempts: Math.max(0, (raw.pendingWorkflowTask?.attempt ?? 1) - 1) }
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return { kind: 'unknown' }
+    throw error
+  }
+}
+
+function translated(error: unknown): unknown {
+  if (error instanceof WorkflowExecutionAlreadyStartedError) {
+    return new SluiceError(
+      'release_running',
+      `A release of this task is running: ${error.workflowId}. Wait for it or roll it back.`,
+    )
+  }
+  if (error instanceof WorkflowNotFoundError)
+    return new SluiceError('release_closed', 'The release has ended; it takes no more commands.')
+  if (error instanceof WorkflowUpdateFailedError) return refusalOf(error)
+  if (isGrpcServiceError(error) || (error instanceof Error && 'code' in error)) {
+    return new SluiceError('temporal_unavailable', `Temporal does not answer: ${(error as Error).message}`)
+  }
+  return error
+}
+
+function refusalOf(error: WorkflowUpdateFailedError): SluiceError {
+  const { cause } = error
+  const type = cause instanceof ApplicationFailure ? cause.type : undefined
+  const code = type !== undefined && type in errorTable ? (type as ErrorCode) : 'command_refused'
+  return new SluiceError(code, cause?.message ?? error.message)
+}
