@@ -6,16 +6,39 @@ const swc = (parser) => [
 /** This one file of the MongoDB driver loads `os` by `import()`, which jest's sandbox refuses unless it is compiled. */
 const driverAdapters = 'mongodb/lib/runtime_adapters\\.js$'
 
-const project = (name) => ({
+const project = (name, { setup = 'ground-setup', testTimeout = 30_000 } = {}) => ({
   displayName: name,
   rootDir: __dirname,
   testEnvironment: 'node',
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
   transform: { '^.+\\.tsx?$': swc('typescript'), [driverAdapters]: swc('ecmascript') },
   transformIgnorePatterns: [`/node_modules/(?!${driverAdapters})`],
+  globalSetup: `<rootDir>/test/support/${setup}.js`,
+  globalTeardown: '<rootDir>/test/support/ground-teardown.js',
+  testTimeout,
 })
+
+/** The rules of the house need no servers. */
+const tidy = () => {
+  const { globalSetup: _setup, globalTeardown: _teardown, ...plain } = project('tidy')
+  return { ...plain, testMatch: ['<rootDir>/test/tidy.test.ts'] }
+}
+
+const running = { setup: 'bundle-setup' }
 
 /** One project a folder of test/. */
 module.exports = {
-  projects: ['unit', 'property', 'contract', 'vectors', 'workflow', 'replay', 'fault', 'e2e', 'browser'].map(project),
+  projects: [
+    tidy(),
+    project('unit'),
+    project('property'),
+    project('contract'),
+    project('vectors'),
+    project('workflow', { ...running, testTimeout: 120_000 }),
+    project('replay', { ...running, testTimeout: 120_000 }),
+    project('fault', { ...running, testTimeout: 600_000 }),
+    project('e2e', { ...running, testTimeout: 600_000 }),
+    project('browser', { ...running, testTimeout: 300_000 }),
+  ],
+  reporters: ['default', '<rootDir>/test/support/tally-reporter.js'],
 }

@@ -118,7 +118,7 @@ async function cancelled(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutco
   }
   if (isClosed((await deps.store.releases.get(id)).phase)) return { kind: 'ended' }
   const reason = 'the workflow of the release is gone'
-  await withdraw(deps.store, file, { by: 'watch', reason, penalise: true })
+  await withdraw(deps.store, file, { by: 'watch', reason, penalise: true, unlessSettled: true })
   return { kind: 'withdrawn', by: 'watch', reason }
 }
 

@@ -108,7 +108,7 @@ export const errorTable = {
     'Something the set-up needs cannot be had. The message names what was tried and what to install.',
   ),
   instance_running: row(
-    409,
+    503,
     'Another process holds this data. Stop it, or wait for it; the message names its pid.',
     true,
   ),

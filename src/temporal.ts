@@ -119,7 +119,7 @@ function translated(error: unknown): unknown {
 
 function refusalOf(error: WorkflowUpdateFailedError): SluiceError {
   const { cause } = error
-  const type = cause instanceof ApplicationFailure ? cause.type : undefined
-  const code = type !== undefined && type in errorTable ? (type as ErrorCode) : 'command_refused'
+  const type = cause instanceof ApplicationFailure ? (cause.type ?? '') : ''
+  const code = type in errorTable ? (type as ErrorCode) : 'command_refused'
   return new SluiceError(code, cause?.message ?? error.message)
 }

@@ -1,5 +1,6 @@
 import { assess } from '../src/domain/analysis'
 import { windowBetween } from '../src/domain/breaker'
+import type { MetricName } from '../src/domain/metric'
 import type { GuardrailPolicy, Policy } from '../src/domain/policy'
 import { type Counting, type Scenario, SimulatedTraffic } from './simulated-traffic'
 
@@ -12,8 +13,8 @@ const watched = [
 ] as const
 
 /** A policy with the guardrails of the default one. `margin` 0 makes a harmless candidate the hardest harmless case. */
-export function simulatedPolicy(margin: number): Policy {
-  const guardrails = watched.map(
+export function simulatedPolicy(margin: number, metrics: readonly MetricName[] = watched): Policy {
+  const guardrails = metrics.map(
     (metric): GuardrailPolicy => ({ metric, role: 'rollback', margin, noEvidence: 'extend' }),
   )
   return {

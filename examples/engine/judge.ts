@@ -19,7 +19,7 @@ export interface JudgeInput {
 /** Entries beyond which a call counts as hard to resolve. */
 const longCall = 35
 /** Of the unfinished conversations that get prose first, the shares that break in each way. */
-const malformedShare = 0.55
+const malformedShare = 0.45
 const serverErrorShare = 0.15
 
 export function judge(input: JudgeInput): Judgement {

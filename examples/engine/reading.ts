@@ -2,7 +2,10 @@
 export interface Reading {
   /** Entries of all four sorts. */
   readonly entries: number
-  /** The customer has closed the call (`###STOP###`) or was handed over: the end of the text is the end of the call. */
+  /**
+   * The end of the text is the end of the call: the customer has closed it (`###STOP###`) or was handed over, or the
+   * transcript is as long as transcripts get.
+   */
   readonly finished: boolean
   /** The agent called `transfer_to_human_agents`. */
   readonly handedOver: boolean
@@ -23,6 +26,8 @@ export interface Reading {
 const entryStart = /^(?=\[(?:customer|agent|call|result)\] )/m
 const changingTools =
   /^\[result\] (?:book_reservation|cancel_reservation|update_reservation_\w+|send_certificate): (?!Error)/
+/** Recordings stop a little above it: a longer transcript is one that was cut there, not a call that still goes on. */
+const longestOpenCall = 60
 const displeasure = /frustrat|disappoint|unacceptable|ridiculous|upset|inconvenien/i
 
 export function readTranscript(text: string): Reading {
@@ -35,7 +40,10 @@ export function readTranscript(text: string): Reading {
   const lastWords = customer.at(-1) ?? ''
   return {
     entries: entries.length,
-    finished: last.includes('###STOP###') || last.startsWith('[result] transfer_to_human_agents'),
+    finished:
+      last.includes('###STOP###') ||
+      last.startsWith('[result] transfer_to_human_agents') ||
+      entries.length > longestOpenCall,
     handedOver: entries.some((entry) => entry.startsWith('[call] transfer_to_human_agents')),
     handoverSpokenOf: /transfer(?:ring)? you|human agent/i.test(agent),
     changes: entries.filter((entry) => changingTools.test(entry)).length,

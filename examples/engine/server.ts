@@ -27,6 +27,8 @@ export interface SimulatedEngine {
 }
 
 const maxBodyBytes = 4 * 1024 * 1024
+/** Blanks that the fault `verbose` adds: valid JSON, a thousand tokens more. */
+const verboseCharacters = 4000
 
 interface Running {
   readonly faults: Faults
@@ -125,13 +127,14 @@ function withCache(body: ChatResponse, request: ChatRequest, cache: PromptCache 
 }
 
 function withFaults(body: ChatResponse, hits: readonly Fault[]): ChatResponse {
-  return hits.reduce((changed, { kind }) => {
-    if (kind === 'drift') return { ...changed, system_fingerprint: `${changed.system_fingerprint}_drifted` }
+  let changed = body
+  for (const { kind } of hits) {
     const text = changed.choices[0].message.content
-    if (kind === 'malformed') return withText(changed, text.slice(0, Math.floor(text.length / 2)))
-    if (kind === 'verbose') return withText(changed, text.replace(/^\{/, `{${' '.repeat(4000)}`))
-    return changed
-  }, body)
+    if (kind === 'drift') changed = { ...changed, system_fingerprint: `${changed.system_fingerprint}_drifted` }
+    if (kind === 'malformed') changed = withText(changed, text.slice(0, Math.floor(text.length / 2)))
+    if (kind === 'verbose') changed = withText(changed, text.replace(/^\{/, `{${' '.repeat(verboseCharacters)}`))
+  }
+  return changed
 }
 
 function withText(body: ChatResponse, content: string): ChatResponse {

@@ -6,7 +6,9 @@ import type {
   RawServerDefault,
 } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Endpoints } from '../engines/engine'
 import type { Store } from '../store/store'
+import type { Orchestrator } from '../temporal'
 
 /** The fastify instance with zod schemas as types. */
 export type App = FastifyInstance<
@@ -20,6 +22,9 @@ export type App = FastifyInstance<
 /** What routes may use. The composition root (`src/server.ts`) builds it. */
 export interface ApiDeps {
   readonly store: Store
+  readonly orchestrator: Orchestrator
+  /** Where the engines of evaluations are. */
+  readonly endpoints: Endpoints
 }
 
 /** The authenticated caller; set on every request but health. */

@@ -7,6 +7,8 @@ import {
 } from 'fastify-type-provider-zod'
 import { type ErrorCode, SluiceError } from '../errors'
 import type { ApiDeps, App } from './app'
+import { installIdempotency } from './idempotency'
+import { installOpenApi } from './openapi'
 import { routes } from './routes'
 
 const bodyLimitBytes = 4 * 1024 * 1024
@@ -22,7 +24,12 @@ export function buildServer(deps: ApiDeps): App {
   )
   app.decorateRequest('principal')
   app.addHook('onRequest', (request) => authenticate(deps, request))
-  for (const register of routes) register(app, deps)
+  installIdempotency(app, deps.store.idempotency)
+  installOpenApi(app)
+  // Routes come in a plugin of their own, which is loaded after the one that collects them for the OpenAPI document.
+  void app.register(async (scope) => {
+    for (const register of routes) register(scope as App, deps)
+  })
   return app
 }
 

@@ -95,6 +95,8 @@ export const batchSchema = z.strictObject({
 const taken = z.number().int()
 export const answerSchema = z.object({
   accepted: z.object({ units: taken, requests: taken, lateOutcomes: taken }),
-  refused: z.array(z.object({ path: z.string(), code: z.literal('invalid_telemetry'), message: z.string() })),
+  refused: z
+    .array(z.object({ path: z.string(), code: z.literal('invalid_telemetry'), message: z.string() }))
+    .readonly(),
   refusedCount: taken,
 })

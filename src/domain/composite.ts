@@ -18,6 +18,15 @@ export interface ServedComposite extends Composite {
   readonly contents: Readonly<Record<string, unknown>>
 }
 
+/** A composite held against the stored contents: the digest of each, and the id that follows from them. */
+export interface CompositeVerification {
+  readonly id: Digest
+  /** The id that the stored contents have. */
+  readonly computed: Digest
+  readonly valid: boolean
+  readonly roles: readonly (Pin & { readonly role: string; readonly valid: boolean })[]
+}
+
 /** The value whose RFC 8785 SHA-256 is the composite's id. */
 export function compositeIdentity(roles: Readonly<Record<string, Pick<Pin, 'digest'>>>): unknown {
   return {

@@ -1,9 +1,34 @@
 import { diffLines } from './line-diff'
-import type { Change, ChangeClass } from './version'
+import type { Change, ChangeClass, Digest, KindName } from './version'
 
 /** A difference with what it means for those who depend on the artifact. */
 export interface ClassedChange extends Change {
   readonly class: 'safe' | 'breaking'
+}
+
+export interface VersionDiff {
+  readonly from: string
+  readonly to: string
+  readonly changeClass: ChangeClass
+  readonly changes: readonly ClassedChange[]
+}
+
+/** What moves in one role; `from` or `to` is absent where the role is new or gone. */
+export interface RoleDiff {
+  readonly role: string
+  readonly kind: KindName
+  readonly from?: string
+  readonly to?: string
+  readonly changeClass: ChangeClass
+  readonly changes: readonly ClassedChange[]
+}
+
+/** Roles that differ; those that are equal are left out. */
+export interface CompositeDiff {
+  readonly from: Digest
+  readonly to: Digest
+  readonly changeClass: ChangeClass
+  readonly roles: readonly RoleDiff[]
 }
 
 /** The class of a whole diff: the highest of its changes. */

@@ -38,7 +38,7 @@ export function judgeEvaluation(input: GateInput): GateVerdict {
     complianceCheck(input),
     regressionCheck(input),
     ratioCheck(input, 'tokens', input.comparison?.tokensRatio, input.policy.test.tokensRatioMax),
-    ratioCheck(input, 'latency', input.comparison?.latencyP95Ratio, input.policy.test.latencyRatioMax),
+    latencyCheck(input),
     ratioCheck(input, 'cost', input.comparison?.costRatio, input.policy.test.costRatioMax),
     shift.check,
   ]
@@ -115,7 +115,6 @@ const points = (share: number): string => `${share > 0 ? '+' : ''}${(share * 100
 
 const ratioWords = {
   tokens: 'Tokens per case',
-  latency: 'The 95th percentile of latency',
   cost: 'Cost per case (without prompt cache)',
 } as const
 
@@ -129,6 +128,25 @@ function ratioCheck(
   if (value === undefined) return notApplicable(name, `${ratioWords[name]} of both arms cannot be compared.`)
   const text = `${ratioWords[name]} is ${value.toFixed(2)} times the incumbent's, allowed are ${limit.toFixed(2)}.`
   return { name, verdict: value <= limit ? 'pass' : 'fail', value, limit, text }
+}
+
+/** A difference below it is the machine's own noise, however large as a ratio; a call of a model takes longer. */
+const latencyNoiseMs = 250
+
+/** Slower by more than the allowed ratio, and by more than noise; only of calls that were made at about the same time. */
+function latencyCheck({ candidate, incumbent, comparison, policy }: GateInput): EvaluationCheck {
+  if (!incumbent) return notApplicable('latency', 'There is no incumbent to compare latency with.')
+  const value = comparison?.latencyP95Ratio
+  if (value === undefined || !candidate.latency || !incumbent.latency) {
+    return notApplicable('latency', 'Latency cannot be compared: too few calls, or made too far apart.')
+  }
+  const limit = policy.test.latencyRatioMax
+  const own = candidate.latency.p95Ms
+  const slower = own - incumbent.latency.p95Ms > latencyNoiseMs
+  const text =
+    `The 95th percentile of latency is ${own.toFixed(0)} ms, ${value.toFixed(2)} times the incumbent's; ` +
+    `allowed are ${limit.toFixed(2)} times, and differences up to ${latencyNoiseMs} ms.`
+  return { name: 'latency', verdict: value > limit && slower ? 'fail' : 'pass', value, limit, text }
 }
 
 /** Different is not worse: beyond the margin the change is `shifting`, which needs the policy's exception by name. */

@@ -9,7 +9,7 @@ const maxListedCases = 50
 /** Distinct models and fingerprints that are told. */
 const maxEngines = 10
 /** Latencies of calls made further apart than this do not compare: the provider's load is another one. */
-export const latencyComparableMs = 24 * 3_600_000
+const latencyComparableMs = 3_600_000
 /** Fewer measured calls than this have no 95th percentile worth comparing. */
 const minLatencies = 20
 
@@ -103,7 +103,11 @@ export function compareArms(
   })
   return {
     pairs: pairs.length,
-    difference,
+    difference: {
+      ...difference,
+      lower: Math.max(-1, difference.lower),
+      upper: Math.min(1, difference.upper),
+    },
     fixed: caseList(byCase, (value) => value > 0),
     broken: caseList(byCase, (value) => value < 0),
     shifts: outputShift(pairs),

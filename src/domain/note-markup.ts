@@ -54,7 +54,7 @@ function markdownBlock(block: Block, place: number): string {
     case 'list':
       return block.items.map(markdownItem).join('\n')
     case 'table':
-      return [block.head, block.head.map(() => '---'), ...block.rows.map((row) => row.map(markdownText))]
+      return [block.head, block.head.map(() => '---'), ...block.rows.map((row) => row.map(markdownCell))]
         .map((row) => `| ${row.join(' | ')} |`)
         .join('\n')
     default:
@@ -75,6 +75,8 @@ function markdownItem(item: ListItem): string {
 const markdownSpans = (spans: readonly Span[]): string =>
   atLineStart(spans.map((span) => (typeof span === 'string' ? inlineMarkdown(span) : markdownCode(span.code))).join(''))
 
+const markdownCell = (text: string): string => inlineMarkdown(plainText(text))
+
 const markdownText = (text: string): string => atLineStart(inlineMarkdown(plainText(text)))
 
 /** Escapes what begins formatting, a link, an HTML tag, an entity or a table cell anywhere in a line. */
@@ -87,9 +89,9 @@ function inlineMarkdown(text: string): string {
     .replace(/(?<=\S)@(?=\S)/g, '\\@')
 }
 
-/** Escapes what begins a heading, a list, a rule or a quotation at the start of a line. */
+/** Escapes what begins a heading, a list or a rule at the start of a line. */
 const atLineStart = (text: string): string =>
-  text.replace(/^(\s*)([#+=-])/, '$1\\$2').replace(/^(\s*\d+)([.)])/, '$1\\$2')
+  text.replace(/^(\s*)([#+-])(?=\s|\2|$)/, '$1\\$2').replace(/^(\s*\d+)([.)])(?=\s|$)/, '$1\\$2')
 
 function markdownCode(text: string): string {
   const plain = plainText(text).replaceAll('|', '¦')

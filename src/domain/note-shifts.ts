@@ -17,7 +17,7 @@ export function shiftBlocks({ shifts }: NoteInput): readonly Block[] {
   ]
 }
 
-/** A number with its unit, to about three significant digits, the same in every locale. */
+/** A number with its unit, the same in every locale. */
 function quantity(value: number, unit: ShiftUnit): string {
   if (!Number.isFinite(value)) return '–'
   switch (unit) {
@@ -26,7 +26,7 @@ function quantity(value: number, unit: ShiftUnit): string {
     case 'score':
       return fixed(value, 2)
     case 'usd':
-      return `${value < 0 ? '-' : ''}$${fixed(Math.abs(value), Math.abs(value) >= 1 ? 2 : 6)}`
+      return `${value < 0 ? '-' : ''}$${dollars(Math.abs(value))}`
     case 'tokens':
       return `${fixed(value, 0)} tokens`
     case 'ms':
@@ -35,6 +35,10 @@ function quantity(value: number, unit: ShiftUnit): string {
       return assertNever(unit)
   }
 }
+
+/** Cents from a dollar up; below, as many digits as it takes, at most six. */
+const dollars = (value: number): string =>
+  value >= 1 ? fixed(value, 2) : fixed(value, 6).replace(/(\.\d\d\d*?)0+$/, '$1')
 
 function shiftText({ before, after, unit }: Shift): string {
   if (before === undefined || !Number.isFinite(before) || !Number.isFinite(after)) return '–'

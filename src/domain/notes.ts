@@ -7,6 +7,8 @@ import type { Change } from './version'
 
 /** Most differences that a note shows of one role; the rest are counted. */
 export const maxChangesShown = 20
+/** Longest text of a difference in the document for programs. */
+const maxDifferenceCharacters = 20_000
 
 /** The note to one tenant in every format. Pure: the same input gives the same bytes. */
 export function renderNote(input: NoteInput): RenderedNote {
@@ -37,7 +39,7 @@ function releaseBlocks(input: NoteInput, subject: string): readonly Block[] {
     heading('Why'),
     paragraph(plainText(release.why)),
     heading('What changed'),
-    changeList(input.change),
+    ...changeBlocks(input.change),
     heading('Expected effect'),
     ...(release.expect === undefined ? [] : [paragraph(plainText(release.expect))]),
     ...shiftBlocks(input),
@@ -59,27 +61,25 @@ function retractionBlocks(input: NoteInput, subject: string): readonly Block[] {
     heading('Why'),
     paragraph(rollbackReason === undefined ? 'No reason was recorded.' : plainText(rollbackReason)),
     heading('What was taken back'),
-    changeList(input.change),
+    ...changeBlocks(input.change),
     heading('What to do'),
     actionList(input),
     reference(release.id),
   ]
 }
 
-function changeList(changes: readonly NoteChange[]): Block {
-  if (changes.length === 0) return paragraph('No role moved.')
-  return { block: 'list', items: changes.flatMap(changeItems) }
+function changeBlocks(changes: readonly NoteChange[]): readonly Block[] {
+  return changes.length === 0 ? [paragraph('No role moved.')] : changes.flatMap(roleBlocks)
 }
 
-function changeItems({ role, from, to, changes }: NoteChange): readonly ListItem[] {
-  const head: readonly Span[] =
-    from === undefined ? sentence`${role} is new: ${to}` : sentence`${role} moved from ${from} to ${to}`
+function roleBlocks({ role, from, to, changes }: NoteChange): readonly Block[] {
+  const moved = from === undefined ? sentence`${role} is new: ${to}` : sentence`${role} moved from ${from} to ${to}`
   const more = changes.length - maxChangesShown
-  return [
-    { spans: head },
+  const items = [
     ...changes.slice(0, maxChangesShown).map(differenceItem),
     ...(more > 0 ? [{ spans: [`and ${more} more differences`] }] : []),
   ]
+  return items.length === 0 ? [paragraph(...moved)] : [paragraph(...moved), { block: 'list', items }]
 }
 
 /** The first line of a difference is its sentence; the lines below it are a diff. */
@@ -101,7 +101,11 @@ function documentOf(input: NoteInput, subject: string): NoteDocument {
     ...input,
     change: input.change.map((one) => ({
       ...one,
-      changes: one.changes.slice(0, maxChangesShown).map(({ path, change, text }) => ({ path, change, text })),
+      changes: one.changes.slice(0, maxChangesShown).map(({ path, change, text }) => ({
+        path,
+        change,
+        text: text.slice(0, maxDifferenceCharacters),
+      })),
     })),
     actions: actionsOf(input),
   }

@@ -8,8 +8,9 @@ export interface OutcomePair {
 
 /** Keys of the outputs that are looked at; further ones are left out. */
 const maxFields = 100
-/** A text with more distinct values than this is free text. */
+/** Texts of more distinct values, or of longer ones, are free text. */
 const maxCategories = 20
+const maxCategoryCharacters = 40
 
 /** How each top-level key moved, the most moved first; free text last. */
 export function outputShift(pairs: readonly OutcomePair[]): readonly FieldShift[] {
@@ -60,7 +61,8 @@ function kindOf(values: readonly ValuePair[]): FieldShift['kind'] {
   if (all.every((value) => typeof value === 'boolean')) return 'boolean'
   if (all.every((value) => typeof value === 'number')) return 'number'
   const distinct = new Set(all.map((value) => JSON.stringify(value)))
-  return distinct.size <= maxCategories ? 'category' : 'text'
+  const isShort = [...distinct].every((value) => value.length <= maxCategoryCharacters)
+  return isShort && distinct.size <= maxCategories ? 'category' : 'text'
 }
 
 function level(kind: FieldShift['kind'], name: 'before' | 'after', values: readonly unknown[]): Partial<FieldShift> {

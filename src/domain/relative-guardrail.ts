@@ -44,11 +44,10 @@ export function judgeRelative(guardrail: GuardrailPolicy, situation: Situation):
     return judgedByFail({ ...measured, role, verdict: 'fail', reason: 'share_too_high', text })
   }
   const state = harmless(comparison, situation)
-  const text = `${description}: ${state.text(margin)}`
-  return {
-    verdict: { ...measured, verdict: state.verdict, reason: state.reason, text },
-    action: state.verdict === 'no_evidence' ? noEvidenceAction(guardrail, state.reason, situation) : 'continue',
-  }
+  const action = state.verdict === 'no_evidence' ? noEvidenceAction(guardrail, state.reason, situation) : 'continue'
+  const asks = action === 'pause' && guardrail.noEvidence === 'ask' ? '; the policy asks for a decision' : ''
+  const text = `${description}: ${state.text(margin)}${asks}`
+  return { verdict: { ...measured, verdict: state.verdict, reason: state.reason, text }, action }
 }
 
 /** What can be said where no harm is found. A fault of the evidence comes before any pass. */
@@ -67,8 +66,8 @@ function harmless(
   if (comparison.nonInferior) {
     return { verdict: 'pass', reason: 'non_inferior', text: (margin) => `shown to be within ${margin}` }
   }
-  if (step === undefined || (sample === 'none' && step.minimumSample > 0))
-    return missing('no_traffic', 'no traffic yet')
+  if (step === undefined) return missing('no_traffic', 'no step is exposed yet')
+  if (sample === 'none') return missing('no_traffic', 'no traffic in this step yet')
   if (sample !== 'met') {
     const { candidate, incumbent } = step.units
     const needs = `this step has ${candidate} / ${incumbent} of the ${step.minimumSample} it needs in each arm`

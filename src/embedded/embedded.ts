@@ -4,7 +4,7 @@ import type { Config } from '../config'
 import type { EmbeddedServer } from './embedded-server'
 import { checkMongo, checkTemporal } from './external'
 import { readJson, writeAtomically } from './files'
-import { acquireLock } from './lock'
+import { acquireLock, type Lock } from './lock'
 import { endLeftover } from './managed-process'
 import { mongoUri, removeMongoData, startMongo } from './mongo-server'
 import { mongod } from './mongod-binary'
@@ -15,7 +15,7 @@ import { temporalCli } from './temporal-binary'
 import { removeTemporalData, startTemporal } from './temporal-server'
 
 export interface EmbeddedOptions {
-  /** The instance: its data lie in `<config.folder>/<name>`, and one process at a time runs it. */
+  /** The instance: its data lie in `<config.folder>/<name>`, and one process at a time runs servers there. */
   readonly name: string
   /** Says which servers are external (`mongodbUri`, `temporalAddress`) and where data and cache lie. */
   readonly config: Config
@@ -56,15 +56,14 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Ground> {
   const { config, name } = options
   const folder = join(config.folder, name)
   mkdirSync(folder, { recursive: true })
-  const lock = await acquireLock(join(folder, 'lock'), { purpose: `it runs the servers of "${name}"` })
+  const lock = isExternal(config) ? undefined : await lockFolder(folder, name)
   try {
-    for (const leftover of ['temporal', 'mongod']) await endLeftover(folder, leftover)
     const [mongo, temporal] = await bothOrNone(groundMongo(options, folder), groundTemporal(options, folder))
     let stopping: Promise<void> | undefined
     const stop = async (): Promise<void> => {
       await temporal.server?.stop()
       await mongo.server?.stop()
-      lock.release()
+      lock?.release()
     }
     return {
       mongodbUri: mongo.address,
@@ -77,9 +76,20 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Ground> {
       stop: () => (stopping ??= stop()),
     }
   } catch (error) {
-    lock.release()
+    lock?.release()
     throw error
   }
+}
+
+function isExternal({ mongodbUri, temporalAddress }: Config): boolean {
+  return mongodbUri !== undefined && temporalAddress !== undefined
+}
+
+/** One process runs the servers of a folder; what a killed one left behind is ended first. */
+async function lockFolder(folder: string, name: string): Promise<Lock> {
+  const lock = await acquireLock(join(folder, 'lock'), { purpose: `it runs the servers of "${name}"` })
+  for (const leftover of ['temporal', 'mongod']) await endLeftover(folder, leftover)
+  return lock
 }
 
 /** Both are started at once; if one fails, the other is stopped before the failure is told. */

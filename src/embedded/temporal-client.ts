@@ -1,8 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Connection } from '@temporalio/client'
 import { temporal } from '@temporalio/proto'
+import { searchAttributes } from '../../workflows/search-attributes'
 import { SluiceError } from '../errors'
-import { searchAttributes } from './search-attributes'
+
+/** The names every namespace must know before a release starts; all are of type Keyword. */
+export const searchAttributeNames: readonly string[] = Object.values(searchAttributes).map(({ name }) => name)
 
 const connectMs = 5000
 const callMs = 10_000
@@ -44,7 +47,7 @@ async function requireNamespace(connection: Connection, namespace: string): Prom
 
 async function missingAttributes(connection: Connection, namespace: string): Promise<readonly string[]> {
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace })
-  return searchAttributes.filter((name) => customAttributes?.[name] === undefined)
+  return searchAttributeNames.filter((name) => customAttributes?.[name] === undefined)
 }
 
 async function register(connection: Connection, namespace: string, names: readonly string[]): Promise<void> {

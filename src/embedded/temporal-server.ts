@@ -4,8 +4,7 @@ import { type EmbeddedServer, embeddedServer } from './embedded-server'
 import { type ManagedProcess, startProcess } from './managed-process'
 import type { Provisioned } from './provision'
 import { untilReady } from './readiness'
-import { searchAttributes } from './search-attributes'
-import { prepareTemporal } from './temporal-client'
+import { prepareTemporal, searchAttributeNames } from './temporal-client'
 
 const readyMs = 60_000
 
@@ -32,7 +31,7 @@ async function start({ program, folder, port, uiPort, namespace }: TemporalOptio
     args: [
       ...['server', 'start-dev', '--db-filename', join(data, 'temporal.db'), '--namespace', namespace],
       ...['--ip', '127.0.0.1', '--port', `${port}`, '--ui-port', `${uiPort}`, '--log-level', 'warn'],
-      ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+      ...searchAttributeNames.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
     ],
     folder,
     marker: data,

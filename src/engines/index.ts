@@ -2,6 +2,8 @@ import type { EngineContent } from '../domain/contents'
 import type { EngineAnswer, EngineCall, EngineProvider } from './engine'
 import { openaiCompatible } from './openai-compatible'
 
+export { endpointOf } from './endpoints'
+
 /** Every way of calling an engine, by the provider that engine contents name. */
 export const engineProviders = {
   'openai-compatible': openaiCompatible,

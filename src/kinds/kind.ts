@@ -62,8 +62,7 @@ const nameText = '[a-z0-9][a-z0-9._-]{0,99}'
 export const nameSchema = z.string().regex(new RegExp(`^${nameText}$`), 'is no name: a-z, 0-9, dot, dash, underscore')
 export const digestSchema = z
   .string()
-  .regex(new RegExp(digestText), 'is no digest: sha256: and 64 hex digits')
-  .transform((text) => text as Digest)
+  .regex(new RegExp(digestText), 'is no digest: sha256: and 64 hex digits') as unknown as z.ZodType<Digest, Digest>
 
 /** A reference in a position that implies its kind: `name@semver`, `kind/name@…`, or the digest itself. */
 export function refSchema(kind: KindName): z.ZodType<string> {

@@ -82,7 +82,7 @@ function deliveryOf({ status, headers }: Response, now: number): Delivery {
 /** Seconds or an HTTP date (RFC 9110, 10.2.3); what cannot be read counts as not said. */
 function retryAfter(text: string | null, now: number): number | undefined {
   if (text === null) return undefined
-  const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now
+  const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : / GMT$/.test(text) ? Date.parse(text) - now : Number.NaN
   return Number.isFinite(waitMs) ? Math.min(Math.max(waitMs, 0), maxRetryAfterMs) : undefined
 }
 

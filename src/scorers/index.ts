@@ -4,7 +4,7 @@ import { field } from './field'
 import { jsonSchema } from './json-schema'
 import { numericTolerance } from './numeric-tolerance'
 import { regex } from './regex'
-import type { Sample, Score, Scorer, ScorerOptions } from './scorer'
+import type { Sample, Score, Scorer, ScorerOptions, ScorerTools } from './scorer'
 
 /** Every scorer by its name in suites. */
 export const scorers = {
@@ -18,7 +18,7 @@ export const scorers = {
 export type ScorerName = keyof typeof scorers
 
 /** Throws `invalid_content` for an unknown scorer, an unknown option or a wrong one. */
-export function prepareScorer(name: string, options: ScorerOptions): (sample: Sample) => Score {
+export function prepareScorer(name: string, options: ScorerOptions, tools: ScorerTools): (sample: Sample) => Score {
   if (!Object.hasOwn(scorers, name)) {
     const known = Object.keys(scorers)
     throw new SluiceError('invalid_content', `No scorer is named ${name}; known are: ${known.join(', ')}.`, { known })
@@ -28,5 +28,5 @@ export function prepareScorer(name: string, options: ScorerOptions): (sample: Sa
   if (stray !== undefined) {
     throw new SluiceError('invalid_content', `The scorer ${name} takes no option ${stray}.`, { scorer: name, stray })
   }
-  return scorer.prepare(options)
+  return scorer.prepare(options, tools)
 }

@@ -18,12 +18,20 @@ export interface Score {
 
 export type ScorerOptions = Readonly<Record<string, unknown>>
 
+/** What scorers may use of the product. */
+export interface ScorerTools {
+  /** The same check that applications get; called again for the same schema it costs nothing. */
+  compileSchema(
+    schema: Readonly<Record<string, unknown>>,
+  ): (value: unknown) => readonly { readonly path: string; readonly message: string }[]
+}
+
 export interface Scorer {
   readonly name: string
   /** Option → what it means; also the list of those it takes. */
   readonly options: Readonly<Record<string, string>>
   /** Checks the options once and gives the function that scores. Throws `invalid_content`. */
-  prepare(options: ScorerOptions): (sample: Sample) => Score
+  prepare(options: ScorerOptions, tools: ScorerTools): (sample: Sample) => Score
 }
 
 export const right: Score = { value: 1 }

@@ -1,5 +1,5 @@
 import type { Interval } from './binomial-interval'
-import { largestRatioWhere } from './bisect'
+import { largestRatioWhere, ratioLimit } from './bisect'
 import { finiteLog } from './log-space'
 import { type MeanDifference, type MeanStratum, stratifiedDifference } from './mean-difference'
 
@@ -60,7 +60,10 @@ export function logEvidenceBelow(difference: MeanDifference | undefined, alpha: 
 export function meanRatioInterval(strata: readonly MeanStratum[], alpha: number): Interval {
   const limit = Math.log(1 / alpha)
   return {
-    lower: largestRatioWhere((ratio) => logEvidenceAbove(stratifiedDifference(strata, ratio), alpha) >= limit),
+    lower: Math.min(
+      ratioLimit,
+      largestRatioWhere((ratio) => logEvidenceAbove(stratifiedDifference(strata, ratio), alpha) >= limit),
+    ),
     upper: largestRatioWhere((ratio) => logEvidenceBelow(stratifiedDifference(strata, ratio), alpha) < limit),
   }
 }

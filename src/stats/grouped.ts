@@ -15,8 +15,8 @@ export interface GroupedEstimate {
 
 export interface GroupedTest extends GroupedEstimate {
   readonly groups: number
-  /** Standard error by groups. */
-  readonly standardError: number
+  /** Standard error by groups; absent where one group tells nothing about it. */
+  readonly standardError?: number
   /** One-sided p-values of a mean below and above zero. */
   readonly pBelow: number
   readonly pAbove: number
@@ -53,7 +53,7 @@ export function groupedTest(values: readonly GroupedValue[], confidence = 0.95):
   const { mean, standardError, groups } = spreadOf(values)
   if (!(standardError < Number.POSITIVE_INFINITY)) {
     const [lower, upper] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
-    return { mean, lower, upper, groups, standardError, pBelow: 0.5, pAbove: 0.5 }
+    return { mean, lower, upper, groups, pBelow: 0.5, pAbove: 0.5 }
   }
   const half = studentQuantile((1 + confidence) / 2, groups - 1) * standardError
   const t = standardError > 0 ? mean / standardError : mean * Number.POSITIVE_INFINITY
@@ -76,7 +76,7 @@ export function groupedShare(values: readonly GroupedValue[], confidence = 0.95)
     effective,
     studentQuantile((1 + confidence) / 2, groups - 1),
   )
-  return { mean, lower, upper }
+  return { mean, lower: mean === 0 ? 0 : lower, upper: mean === 1 ? 1 : upper }
 }
 
 /** The smallest value that at least the share `q` of the values does not exceed; undefined without values. */

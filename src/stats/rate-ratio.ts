@@ -1,5 +1,5 @@
 import type { Interval } from './binomial-interval'
-import { largestRatioWhere } from './bisect'
+import { largestRatioWhere, ratioLimit } from './bisect'
 import { finiteLog, logMeanExp } from './log-space'
 
 /** Units with an event in one stratum. A is the control, B the treatment; `share` = P(a unit is assigned to B). */
@@ -49,12 +49,15 @@ function logLikelihoodRatio(strata: readonly EventStratum[], nullRatio: number, 
 
 /**
  * Anytime-valid confidence sequence for pB / pA, each side at `alpha`: all ratios that neither e-process rejects. Both are
- * monotone in the tested ratio. [0, Infinity] where nothing is known.
+ * monotone in the tested ratio. [0, Infinity] where nothing is known; the lower end is at most 1e6.
  */
 export function rateRatioInterval(strata: readonly EventStratum[], alpha: number): Interval {
   const limit = Math.log(1 / alpha)
   return {
-    lower: largestRatioWhere((ratio) => logEvalueRatioAbove(strata, ratio) >= limit),
+    lower: Math.min(
+      ratioLimit,
+      largestRatioWhere((ratio) => logEvalueRatioAbove(strata, ratio) >= limit),
+    ),
     upper: largestRatioWhere((ratio) => logEvalueRatioBelow(strata, ratio) < limit),
   }
 }

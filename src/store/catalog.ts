@@ -1,7 +1,8 @@
-import type { Composite, ServedComposite } from '../domain/composite'
-import type { ClassedChange } from '../domain/diff'
+import type { Composite, CompositeVerification, ServedComposite } from '../domain/composite'
+import type { CompositeDiff, VersionDiff } from '../domain/diff'
+import type { CheckedItem, Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
 import type { TaskDefinition, TaskDraft } from '../domain/task'
-import type { ChangeClass, Digest, KindName, Version } from '../domain/version'
+import type { Digest, KindName, Version } from '../domain/version'
 import { compositeCollections, createCompositeStore } from './composites'
 import type { CollectionSpec, Database } from './database'
 import { createRowStore, rowCollections } from './rows'
@@ -9,77 +10,6 @@ import { createTaskStore, taskCollections } from './tasks'
 import { versionCollections } from './version-documents'
 import { createVersionStore } from './versions'
 import { checkWorkspace } from './workspace-check'
-
-/** What a caller registers. `content` is the draft form of its kind: references may be labels. */
-export interface Registration {
-  readonly kind: KindName
-  readonly name: string
-  readonly semver: string
-  readonly content: unknown
-  readonly author: string
-  /** What changed and why. */
-  readonly description: string
-  readonly parents?: readonly Digest[]
-  readonly provenance?: Readonly<Record<string, unknown>>
-}
-
-export interface Registered {
-  readonly version: Version
-  /** False where the same content stood under this semver already. */
-  readonly created: boolean
-  /** Relative to `base`; `none` for the first version. */
-  readonly changeClass: ChangeClass
-  /** The highest lower semver at the time of registration. */
-  readonly base?: string
-  readonly changes: readonly ClassedChange[]
-}
-
-/** What a registration would do, or why it would be refused. */
-export interface CheckedItem {
-  readonly ref: string
-  readonly outcome: 'new' | 'unchanged' | 'refused'
-  readonly changeClass?: ChangeClass
-  readonly digest?: Digest
-  readonly code?: string
-  readonly message?: string
-  readonly details?: Readonly<Record<string, unknown>>
-}
-
-export interface VersionFilter {
-  readonly kind?: KindName
-  readonly name?: string
-  /** The `kind/name@semver` of the last version of the page before. */
-  readonly after?: string
-  readonly limit?: number
-}
-
-/** A version without its content, for lists. */
-export type VersionSummary = Omit<Version, 'content'>
-
-export interface VersionDiff {
-  readonly from: string
-  readonly to: string
-  readonly changeClass: ChangeClass
-  readonly changes: readonly ClassedChange[]
-}
-
-/** What moves in one role; `from` or `to` is absent where the role is new or gone. */
-export interface RoleDiff {
-  readonly role: string
-  readonly kind: KindName
-  readonly from?: string
-  readonly to?: string
-  readonly changeClass: ChangeClass
-  readonly changes: readonly ClassedChange[]
-}
-
-/** Roles that differ; those that are equal are left out. */
-export interface CompositeDiff {
-  readonly from: Digest
-  readonly to: Digest
-  readonly changeClass: ChangeClass
-  readonly roles: readonly RoleDiff[]
-}
 
 /**
  * Versions, composites and tasks. Versions and composites never change once written; every write is majority-committed
@@ -110,6 +40,8 @@ export interface Catalog {
   /** In the order asked for; throws not_found where one is missing. */
   compositesByIds(ids: readonly Digest[]): Promise<readonly ServedComposite[]>
   diffComposites(from: Digest, to: Digest): Promise<CompositeDiff>
+  /** Computes every digest again from what is stored. Throws not_found. */
+  verifyComposite(id: Digest): Promise<CompositeVerification>
 
   putTask(task: TaskDraft, author: string): Promise<TaskDefinition>
   /** Throws unknown_task. */

@@ -1,14 +1,19 @@
-import { type Composite, compositeIdentity, type Pin, type ServedComposite } from '../domain/composite'
-import { type ClassedChange, classOf } from '../domain/diff'
+import {
+  type Composite,
+  type CompositeVerification,
+  compositeIdentity,
+  type Pin,
+  type ServedComposite,
+} from '../domain/composite'
+import { type ClassedChange, type CompositeDiff, classOf, type RoleDiff } from '../domain/diff'
 import { parseRef } from '../domain/ref'
 import { maxRoles, roleRef } from '../domain/task'
 import type { Digest, KindName } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import { digestOf } from './canonical'
-import type { CompositeDiff, RoleDiff } from './catalog'
 import type { CollectionSpec, Database } from './database'
-import { readContent, type VersionDocument } from './version-documents'
+import { identityOf, readContent, type VersionDocument } from './version-documents'
 import { compareDocuments } from './version-drafts'
 import { databaseView, type VersionView } from './version-view'
 
@@ -32,6 +37,7 @@ export interface CompositeStore {
   composite(id: Digest): Promise<ServedComposite>
   compositesByIds(ids: readonly Digest[]): Promise<readonly ServedComposite[]>
   diffComposites(from: Digest, to: Digest): Promise<CompositeDiff>
+  verifyComposite(id: Digest): Promise<CompositeVerification>
 }
 
 export function createCompositeStore(database: Database): CompositeStore {
@@ -67,6 +73,10 @@ export function createCompositeStore(database: Database): CompositeStore {
     },
     composite,
     compositesByIds,
+    async verifyComposite(id) {
+      const document = await composites.findOne({ _id: id })
+      return verify(compositeOf(document ?? raiseMissing(id)), database)
+    },
     async diffComposites(from, to) {
       const [before, after] = [await composite(from), await composite(to)]
       const names = [...new Set([...Object.keys(before.roles), ...Object.keys(after.roles)])].sort()
@@ -124,6 +134,24 @@ function served(composite: Composite, contents: ReadonlyMap<Digest, unknown>): S
     throw new SluiceError('digest_mismatch', `${composite.id} pins ${ref} as ${digest}, which nothing has any more.`)
   })
   return { ...composite, contents: Object.fromEntries(byRole) }
+}
+
+async function verify({ id, roles }: Composite, database: Database): Promise<CompositeVerification> {
+  const versions = database.collection<VersionDocument>('versions')
+  const verified: [role: string, pin: Pin, computed: Digest][] = []
+  for (const [role, pin] of Object.entries(roles)) {
+    const document = await versions.findOne({ kind: pin.kind, digest: pin.digest })
+    const content: unknown = document ? JSON.parse(document.content) : undefined
+    verified.push([role, pin, identityOf(pin.kind, content)])
+  }
+  const pins = Object.fromEntries(verified.map(([role, , digest]) => [role, { digest }]))
+  const computed = digestOf(compositeIdentity(pins))
+  return {
+    id,
+    computed,
+    valid: computed === id,
+    roles: verified.map(([role, pin, digest]) => ({ role, ...pin, valid: digest === pin.digest })),
+  }
 }
 
 async function diffRole(

@@ -1,14 +1,14 @@
-import type { SuiteCase } from '../domain/contents'
+import type { PromptMessage, SuiteCase } from '../domain/contents'
 import { maxErrorShare } from '../domain/evaluation-gate'
 import { worstCostUsd } from '../domain/pricing'
 import type { Digest } from '../domain/version'
-import { callEngine } from '../engines'
-import { endpointOf } from '../engines/endpoints'
+import { callEngine, endpointOf } from '../engines'
 import type { Endpoints } from '../engines/engine'
 import { SluiceError } from '../errors'
+import { digestOf } from './canonical'
 import { type Callable, type LoadedSuite, messagesOf } from './evaluation-plan'
 import type { EvaluationProgress } from './evaluations'
-import type { ResultKey, ResultStore } from './evidence-results'
+import type { RawResult, ResultKey, ResultStore } from './evidence-results'
 
 export interface CallsInput {
   readonly evaluationId: string
@@ -56,16 +56,38 @@ function jobsOf({ suite, arms }: CallsInput, have: ReadonlyMap<Digest, ReadonlyS
 
 /** Runs whatever has no stored result yet, within the budget. Throws the signal's reason when aborted. */
 export async function runCalls(results: ResultStore, input: CallsInput): Promise<CallsOutcome> {
-  const have = new Map<Digest, ReadonlySet<string>>()
-  for (const { composite } of input.arms) {
-    const stored = await results.all({ composite, suite: input.suite.digest })
-    have.set(composite, new Set(stored.map(({ caseId, repeat }) => jobKey(caseId, repeat))))
-  }
-  const jobs = jobsOf(input, have)
-  const run = new CallRun(results, input, jobs, await results.spentUsd(input.evaluationId))
+  const have = new Map<Digest, Set<string>>()
+  for (const arm of input.arms) have.set(arm.composite, await storedOf(results, input, arm))
+  const run = new CallRun(results, input, jobsOf(input, have), await results.spentUsd(input.evaluationId))
   await run.all()
   return run.outcome()
 }
+
+const seedOf = (arm: Callable, repeat: number): number => (arm.engine.seed ?? 0) + repeat
+
+/** Keys that have a result already: of this suite, or taken over from another suite that made the same call. */
+async function storedOf(results: ResultStore, input: CallsInput, arm: Callable): Promise<Set<string>> {
+  const { composite } = arm
+  const { digest: suite, content, cases } = input.suite
+  const stored = await results.all({ composite, suite })
+  const have = new Set(stored.map(({ caseId, repeat }) => jobKey(caseId, repeat)))
+  const missing = cases.length * content.repeats - have.size
+  const others = missing > 0 ? await results.byCall(composite) : new Map<Digest, RawResult>()
+  if (others.size === 0) return have
+  for (let repeat = 0; repeat < content.repeats; repeat += 1) {
+    for (const one of cases) {
+      const key = jobKey(one.id, repeat)
+      const call = callDigest(messagesOf(arm.prompt, content, one.input), seedOf(arm, repeat))
+      const other = others.get(call)
+      if (!other || have.has(key)) continue
+      await results.adopt({ composite, suite, caseId: one.id, repeat }, other)
+      have.add(key)
+    }
+  }
+  return have
+}
+
+const callDigest = (messages: readonly PromptMessage[], seed: number): Digest => digestOf({ messages, seed })
 
 class CallRun {
   private next = 0
@@ -139,17 +161,18 @@ class CallRun {
     this.progress()
   }
 
-  private async call({ arm, one, repeat }: Job, messages: ReturnType<typeof messagesOf>): Promise<void> {
+  private async call({ arm, one, repeat }: Job, messages: readonly PromptMessage[]): Promise<void> {
     const { evaluationId, suite, endpoints, signal } = this.input
     const key: ResultKey = { composite: arm.composite, suite: suite.digest, caseId: one.id, repeat }
     const endpoint = endpointOf(endpoints, arm.engine.endpoint)
     await this.results.begin(key)
     this.calls += 1
-    const seed = (arm.engine.seed ?? 0) + repeat
+    const seed = seedOf(arm, repeat)
     const answer = await callEngine({ engine: arm.engine, endpoint, messages, seed, ...(signal ? { signal } : {}) })
     this.spentUsd += answer.costUsd
     const { attempts: _attempts, ...measured } = answer
-    await this.results.put(key, { ...measured, seed, measuredAt: Date.now(), evaluationId })
+    const call = callDigest(messages, seed)
+    await this.results.put(key, { ...measured, seed, call, measuredAt: Date.now(), evaluationId })
   }
 
   private countFailure(composite: Digest, key: string, error: SluiceError): void {

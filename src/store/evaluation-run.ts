@@ -4,16 +4,9 @@ import { armReport, compareArms } from '../domain/evaluation-report'
 import type { Policy } from '../domain/policy'
 import type { Endpoints } from '../engines/engine'
 import { SluiceError } from '../errors'
-import { type CallsOutcome, jobKey, runCalls } from './evaluation-calls'
-import {
-  type Callable,
-  type EvaluationCatalog,
-  type LoadedSuite,
-  loadCallable,
-  loadPolicy,
-  loadSuite,
-} from './evaluation-plan'
-import { createScoring } from './evaluation-scoring'
+import { type CallsOutcome, runCalls } from './evaluation-calls'
+import { scoredOutcomes } from './evaluation-outcomes'
+import { type EvaluationCatalog, type LoadedSuite, loadCallable, loadPolicy, loadSuite } from './evaluation-plan'
 import type { EvaluationProgress, EvaluationRuns } from './evaluations'
 import type { Evidence } from './evidence'
 
@@ -41,6 +34,7 @@ const defaultConcurrency = 8
 /** Progress goes to the store at most this often. */
 const progressIntervalMs = 500
 const maxReasons = 20
+const none: ReadonlySet<string> = new Set()
 
 /**
  * Runs the suite on candidate and incumbent, judges, and puts the verdict in force. Only what has no stored result is
@@ -90,10 +84,9 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
     concurrency,
     onProgress: saver.onProgress,
     ...(hooks.signal ? { signal: hooks.signal } : {}),
-  })
-  await saver.flush()
+  }).finally(saver.flush)
   const outcomes: (readonly CaseOutcome[])[] = []
-  for (const arm of arms) outcomes.push(await outcomesOf(evidence, { suite, arm, evaluationId, calls }))
+  for (const arm of arms) outcomes.push(await scoredOutcomes(evidence.results, { suite, arm, evaluationId, failed: calls.failed.get(arm.composite) ?? none }))
   const [own = [], against = incumbent === candidate ? own : undefined] = outcomes
   return evidence.record({
     candidate,
@@ -121,7 +114,9 @@ function progressSaver(evaluations: EvaluationRuns, id: string, onProgress: Eval
   const save = (): void => {
     const progress = newest
     savedAt = performance.now()
-    if (progress) saving = saving.then(() => evaluations.progress(id, progress))
+    if (!progress) return
+    // Progress is for people only: a write that fails must not fail the run, which has its own writes to fail on.
+    saving = saving.then(() => evaluations.progress(id, progress)).catch(() => undefined)
   }
   return {
     onProgress(progress: EvaluationProgress): void {
@@ -134,34 +129,6 @@ function progressSaver(evaluations: EvaluationRuns, id: string, onProgress: Eval
       await saving
     },
   }
-}
-
-interface OutcomesInput {
-  readonly suite: LoadedSuite
-  readonly arm: Callable
-  readonly evaluationId: string
-  readonly calls: CallsOutcome
-}
-
-/** Scores what is stored, so that the verdict is a function of the evidence kept. */
-async function outcomesOf(
-  evidence: Evidence,
-  { suite, arm, evaluationId, calls }: OutcomesInput,
-): Promise<readonly CaseOutcome[]> {
-  const scoring = createScoring(suite.content, arm)
-  const stored = await evidence.results.all({ composite: arm.composite, suite: suite.digest })
-  const byKey = new Map(stored.map((row) => [jobKey(row.caseId, row.repeat), row.result]))
-  const failed = calls.failed.get(arm.composite)
-  const outcomes: CaseOutcome[] = []
-  for (let repeat = 0; repeat < suite.content.repeats; repeat += 1) {
-    for (const one of suite.cases) {
-      const key = jobKey(one.id, repeat)
-      const result = byKey.get(key)
-      if (result) outcomes.push(scoring.outcome(one, repeat, result, evaluationId))
-      else if (failed?.has(key)) outcomes.push(scoring.failure(one, repeat))
-    }
-  }
-  return outcomes
 }
 
 interface JudgeInput {

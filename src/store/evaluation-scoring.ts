@@ -1,7 +1,7 @@
 import type { SuiteCase, SuiteContent } from '../domain/contents'
 import type { CaseOutcome } from '../domain/evaluation'
+import { compileSchema } from '../kinds/schema-compile'
 import { prepareScorer } from '../scorers'
-import { compileSchema } from '../scorers/json-schema'
 import type { Sample, Score } from '../scorers/scorer'
 import type { Callable } from './evaluation-plan'
 import type { RawResult } from './evidence-results'
@@ -17,7 +17,7 @@ export function createScoring(suite: SuiteContent, callable: Callable): SuiteSco
   const scorers = suite.scorers.map(({ name, scorer, options, gate }) => ({
     name,
     gate: gate === true,
-    score: prepareScorer(scorer, options),
+    score: prepareScorer(scorer, options, { compileSchema }),
   }))
   const gates = scorers.some(({ gate }) => gate) ? scorers.filter(({ gate }) => gate) : scorers.filter(isPrimary(suite))
   const errorsOf = callable.schema ? compileSchema(callable.schema) : () => []
@@ -26,7 +26,7 @@ export function createScoring(suite: SuiteContent, callable: Callable): SuiteSco
       const sample = sampleOf(one, result.text, callable)
       const scores = Object.fromEntries(scorers.map(({ name, score }): [string, number] => [name, score(sample).value]))
       const isObject = typeof sample.parsed === 'object' && sample.parsed !== null && !Array.isArray(sample.parsed)
-      const { text: _text, truncated: _truncated, seed: _seed, evaluationId: payer, ...measured } = result
+      const { text: _text, truncated: _truncated, seed: _seed, call: _call, evaluationId: payer, ...measured } = result
       return {
         ...measured,
         caseId: one.id,

@@ -1,3 +1,4 @@
+import { MongoServerError } from 'mongodb'
 import type { Cost, TokenUsage } from '../domain/pricing'
 import type { Digest } from '../domain/version'
 import type { CollectionSpec, Database } from './database'
@@ -18,6 +19,8 @@ export interface RawResult extends TokenUsage, Cost {
   readonly truncated: boolean
   readonly latencyMs: number
   readonly seed?: number
+  /** Digest of messages and seed: the same call in another suite is not made again. */
+  readonly call: Digest
   readonly model?: string
   readonly fingerprint?: string
   /** Milliseconds since the epoch. */
@@ -38,6 +41,10 @@ export interface ResultStore {
   begin(key: ResultKey): Promise<void>
   /** Keeps the first result of its key; false where there was one already. */
   put(key: ResultKey, result: RawResult): Promise<boolean>
+  /** What a composite answered in any suite, by the digest of the call: a changed scorer costs no call. */
+  byCall(composite: Digest): Promise<ReadonlyMap<Digest, RawResult>>
+  /** Takes over a result that was paid for under another suite. */
+  adopt(key: ResultKey, result: RawResult): Promise<void>
   /** Calls begun that left no result: failed ones and those in flight at a crash. */
   lostCalls(set: ResultSet): Promise<number>
   /** What an evaluation has paid so far, over all its runs. */
@@ -48,6 +55,8 @@ interface ResultDocument extends ResultKey {
   readonly _id: string
   readonly calls: number
   readonly result?: RawResult
+  /** The result was made under another suite, where its call and its cost are counted. */
+  readonly adopted?: true
 }
 
 export const resultCollections: readonly CollectionSpec[] = [
@@ -59,12 +68,21 @@ export const resultCollections: readonly CollectionSpec[] = [
 
 const idOf = ({ composite, suite, caseId, repeat }: ResultKey): string => `${composite}/${suite}/${repeat}/${caseId}`
 
+const duplicateKey = 11_000
+
+/** Another run was first: its result stands. */
+function ignoreDuplicate(error: unknown): void {
+  if (!(error instanceof MongoServerError && error.code === duplicateKey)) throw error
+}
+
 export function createResultStore(database: Database): ResultStore {
   const documents = database.collection<ResultDocument>('eval_results')
   return {
     async all({ composite, suite }) {
       const found = await documents.find({ composite, suite, result: { $exists: true } }).toArray()
-      return found.flatMap(({ _id, calls: _calls, result, ...key }) => (result ? [{ ...key, result }] : []))
+      return found.flatMap(({ composite, suite, caseId, repeat, result }) =>
+        result ? [{ composite, suite, caseId, repeat, result }] : [],
+      )
     },
     async begin(key) {
       await documents.updateOne({ _id: idOf(key) }, { $inc: { calls: 1 }, $setOnInsert: { ...key } }, { upsert: true })
@@ -73,17 +91,32 @@ export function createResultStore(database: Database): ResultStore {
       const written = await documents.updateOne({ _id: idOf(key), result: { $exists: false } }, { $set: { result } })
       return written.modifiedCount === 1
     },
+    async byCall(composite) {
+      const found = await documents.find({ composite, result: { $exists: true } }).toArray()
+      return new Map(found.flatMap(({ result }) => (result ? [[result.call, result] as const] : [])))
+    },
+    async adopt(key, result) {
+      const taken = { $set: { result, adopted: true as const }, $setOnInsert: { ...key, calls: 0 } }
+      const open = { _id: idOf(key), result: { $exists: false } }
+      await documents.updateOne(open, taken, { upsert: true }).catch(ignoreDuplicate)
+    },
     async lostCalls({ composite, suite }) {
       const pipeline = [
         { $match: { composite, suite } },
-        { $group: { _id: null, calls: { $sum: '$calls' }, results: { $sum: { $cond: ['$result', 1, 0] } } } },
+        {
+          $group: {
+            _id: null,
+            calls: { $sum: '$calls' },
+            results: { $sum: { $cond: [{ $and: ['$result', { $ne: ['$adopted', true] }] }, 1, 0] } },
+          },
+        },
       ]
       const [row] = await documents.aggregate<{ calls: number; results: number }>(pipeline).toArray()
       return row ? row.calls - row.results : 0
     },
     async spentUsd(evaluationId) {
       const pipeline = [
-        { $match: { 'result.evaluationId': evaluationId } },
+        { $match: { 'result.evaluationId': evaluationId, adopted: { $ne: true } } },
         { $group: { _id: null, usd: { $sum: '$result.costUsd' } } },
       ]
       const [row] = await documents.aggregate<{ usd: number }>(pipeline).toArray()

@@ -1,4 +1,5 @@
 import type { ClientSession } from 'mongodb'
+import type { EvidenceKey } from '../domain/evaluation'
 import type { Policy } from '../domain/policy'
 import { rolloutEnvironment } from '../domain/rollout'
 import type { Digest } from '../domain/version'
@@ -9,13 +10,6 @@ import type { DeployGate, DeployQuestion } from './ledger'
 /** The part of the evidence that the gate asks. */
 export interface PassingEvidence {
   passing(key: EvidenceKey, session?: ClientSession): Promise<boolean>
-}
-
-export interface EvidenceKey {
-  readonly candidate: Digest
-  readonly incumbent?: Digest
-  readonly suite: Digest
-  readonly policy: Digest
 }
 
 /**

@@ -17,13 +17,7 @@ import { hoursFor, unitsToFindRatio } from '../stats/power'
 import type { Catalog } from './catalog'
 import type { Ledger } from './ledger'
 import type { Tenants } from './tenants'
-
-/** Traffic of a lane, for the forecast; conversations as well as requests and cost, per hour. */
-export interface TrafficRate {
-  readonly requestsPerHour: number
-  readonly conversationsPerHour: number
-  readonly costUsdPerHour: number
-}
+import type { TrafficRate } from './traffic'
 
 export interface PlannerDeps {
   readonly catalog: Catalog

@@ -66,6 +66,8 @@ export interface Releases {
   putPlan(plan: Plan): Promise<Digest>
   plan(digest: Digest): Promise<Plan>
   decide(draft: DecisionDraft, session?: ClientSession): Promise<Decision>
+  /** The decision of this kind, made now unless there is one: for what is decided once per release. */
+  decideOnce(draft: DecisionDraft): Promise<Decision>
   decisions(releaseId: string, page?: { after?: number; limit?: number }): Promise<Decision[]>
   verifyDecisions(releaseId: string): Promise<{ decisions: number }>
   /** Counts a tick of the safety clock. */
@@ -180,6 +182,14 @@ class MongoReleases implements Releases {
   decide(draft: DecisionDraft, session?: ClientSession): Promise<Decision> {
     const work = (inner: ClientSession) => this.decideIn(draft, inner)
     return session ? work(session) : this.database.transact(work)
+  }
+
+  decideOnce(draft: DecisionDraft): Promise<Decision> {
+    const { releaseId, kind } = draft
+    return this.database.transact(async (session) => {
+      const made = await this.journal.findOne({ releaseId, kind }, { session, projection: { _id: 0 } })
+      return made ?? this.decideIn(draft, session)
+    })
   }
 
   async decisions(releaseId: string, page: { after?: number; limit?: number } = {}): Promise<Decision[]> {

@@ -1,20 +1,48 @@
+import { type Catalog, catalogCollections, createCatalog } from './catalog'
 import { channelCollections } from './channels'
 import { type Database, openDatabase } from './database'
+import { createEvaluationRuns, type EvaluationRuns, evaluationCollections } from './evaluations'
+import { createEvidence, type Evidence, evidenceCollections } from './evidence'
+import { createDeployGate } from './gate'
+import { createIdempotencyStore, type IdempotencyStore, idempotencyCollections } from './idempotency'
 import { createKeyStore, type KeyStore, keyCollections } from './keys'
+import { createLeases, type Leases, leaseCollections } from './leases'
+import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
+import { createPlanner, type Planner } from './planner'
+import { createReleases, type Releases, releaseCollections } from './releases'
 import { snapshotIndexes } from './snapshots'
 import { createTelemetry, type Telemetry, telemetryCollections } from './telemetry'
+import { createTenants, type Tenants, tenantCollections } from './tenants'
+import { trafficOf } from './traffic'
 
 /** Every aggregate on one database. A store module adds its line here and its collections below. */
 export interface Store {
   readonly database: Database
   readonly keys: KeyStore
+  readonly leases: Leases
+  readonly catalog: Catalog
+  readonly idempotency: IdempotencyStore
+  readonly ledger: Ledger
+  readonly tenants: Tenants
+  readonly releases: Releases
+  readonly planner: Planner
+  readonly evidence: Evidence
+  readonly evaluations: EvaluationRuns
   readonly outbox: Outbox
   readonly telemetry: Telemetry
 }
 
 const collections = [
   ...keyCollections,
+  ...leaseCollections,
+  ...catalogCollections,
+  ...idempotencyCollections,
+  ...ledgerCollections,
+  ...tenantCollections,
+  ...releaseCollections,
+  ...evidenceCollections,
+  ...evaluationCollections,
   ...outboxCollections,
   ...channelCollections,
   ...telemetryCollections,
@@ -25,10 +53,26 @@ const collections = [
 export async function openStore(uri: string, name: string): Promise<Store> {
   const database = await openDatabase(uri, name)
   await database.prepare(collections)
+  const catalog = createCatalog(database)
+  const evidence = createEvidence(database)
+  const telemetry = createTelemetry(database)
+  const gate = createDeployGate(catalog, evidence)
+  const ledger = createLedger(database, gate)
+  const tenants = createTenants(database, ledger, gate)
+  const traffic = (environment: string, task: string) => trafficOf(telemetry, environment, task)
   return {
     database,
     keys: createKeyStore(database),
+    leases: createLeases(database),
+    catalog,
+    idempotency: createIdempotencyStore(database),
+    ledger,
+    tenants,
+    releases: createReleases(database),
+    planner: createPlanner({ catalog, ledger, tenants, traffic }),
+    evidence,
+    evaluations: createEvaluationRuns(database),
     outbox: createOutbox(database),
-    telemetry: createTelemetry(database),
+    telemetry,
   }
 }

@@ -1,12 +1,12 @@
 import { classOf, isRecord } from '../domain/diff'
 import { isDigest, isLabel, parseRef } from '../domain/ref'
+import type { Registered, Registration } from '../domain/registration'
 import { baseOf, byLabel, suggestLabel, understates } from '../domain/semver-class'
 import type { Digest, KindName } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import { type InterfaceLookup, nameSchema, parseDraft, type Reference, type SealTools } from '../kinds/kind'
 import { canonicalJson, digestOf } from './canonical'
-import type { Registered, Registration } from './catalog'
 import { identityOf, positionOf, readContent, type VersionDocument } from './version-documents'
 import { maxVersions, type VersionView } from './version-view'
 

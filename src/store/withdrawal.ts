@@ -1,5 +1,6 @@
 import type { ClientSession } from 'mongodb'
 import { laneId } from '../domain/allocation'
+import { rolloutEnvironment } from '../domain/rollout'
 import type { ReleaseFile } from './assessor'
 import type { Database } from './database'
 import type { Ledger } from './ledger'
@@ -15,6 +16,8 @@ export interface Withdrawal {
   readonly by: string
   readonly reason: string
   readonly penalise: boolean
+  /** Leave a release alone that settled already where it rolls out: nothing of it is on trial any more. */
+  readonly unlessSettled?: boolean
   /** What the decision was made on. */
   readonly evidence?: unknown
 }
@@ -41,6 +44,7 @@ async function withdrawIn(
   const { record, plan, policy } = file
   const { by, reason } = withdrawal
   const penalties = withdrawal.penalise ? policy.afterRollback : { hold: false, veto: false }
+  if (withdrawal.unlessSettled && (await isSettled(deps, file, session))) return []
   const restored: string[] = []
   for (const { environment } of plan.lanes.toReversed()) {
     const request = {
@@ -61,4 +65,14 @@ async function withdrawIn(
     await deps.releases.update(record.id, { phase: 'rolling_back' }, session)
   }
   return restored
+}
+
+/** Whether the release is the settled incumbent of the lane that it rolls out in. */
+export async function isSettled(
+  deps: Pick<WithdrawalDeps, 'ledger'>,
+  { plan, policy, record }: ReleaseFile,
+  session?: ClientSession,
+): Promise<boolean> {
+  const lane = await deps.ledger.lane(rolloutEnvironment(policy), plan.task, session)
+  return lane.releaseId === record.id && lane.baseCause === 'settle'
 }

@@ -1,6 +1,6 @@
+import type { CheckedItem, Registration } from '../domain/registration'
 import type { TaskDraft } from '../domain/task'
 import { SluiceError } from '../errors'
-import type { CheckedItem, Registration } from './catalog'
 import type { Database } from './database'
 import { dryRowTools, type RowStore } from './rows'
 import { resolveTask } from './tasks'

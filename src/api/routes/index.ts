@@ -1,14 +1,30 @@
 import type { ApiDeps, App } from '../app'
+import { openApiRoute } from '../openapi'
+import { artifactRoutes } from './artifacts'
+import { compositeRoutes } from './composites'
+import { diffRoutes } from './diff'
 import { healthRoutes } from './health'
+import { laneRoutes } from './lanes'
 import { notesRoutes } from './notes'
+import { releaseRoutes } from './releases'
 import { requestRoutes } from './requests'
 import { resolveRoutes } from './resolve'
 import { snapshotRoutes } from './snapshot'
+import { taskRoutes } from './tasks'
 import { telemetryRoutes } from './telemetry'
+import { tenantRoutes } from './tenants'
 
 /** Every resource of the API; a new one is a file and a line here. */
 export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   healthRoutes,
+  releaseRoutes,
+  laneRoutes,
+  tenantRoutes,
+  openApiRoute,
+  artifactRoutes,
+  diffRoutes,
+  compositeRoutes,
+  taskRoutes,
   notesRoutes,
   snapshotRoutes,
   resolveRoutes,

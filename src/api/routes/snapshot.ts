@@ -28,13 +28,10 @@ export function snapshotRoutes(app: App, deps: ApiDeps): void {
       if (named(request.headers['if-none-match'], version)) return reply.status(304).send()
       reply.type('application/json; charset=utf-8')
       if (text.length < gzipFromBytes || !/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) {
-        return reply.serializer((body) => body as string).send(text)
+        return reply.send(text)
       }
       const body = await compressOnce(compressed, version, text)
-      return reply
-        .header('content-encoding', 'gzip')
-        .serializer((bytes) => bytes as Buffer)
-        .send(body)
+      return reply.header('content-encoding', 'gzip').send(body)
     },
   )
 
@@ -64,7 +61,7 @@ export async function stampTime(live: Live, reply: { header(name: string, value:
 }
 
 const named = (header: string | undefined, version: string): boolean =>
-  header !== undefined && header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === `"${version}"`)
+  (header ?? '').split(',').some((tag) => tag.trim().replace(/^W\//, '') === `"${version}"`)
 
 function compressOnce(cache: Map<string, Promise<Buffer>>, version: string, text: string): Promise<Buffer> {
   const known = cache.get(version)

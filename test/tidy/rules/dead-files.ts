@@ -30,6 +30,13 @@ export const deadFiles: Rule = {
 function isNamedElsewhere(path: string, files: readonly SourceFile[]): boolean {
   const bare = path.slice(path.lastIndexOf('/') + 1).replace(/\.tsx?$/, '')
   if (bare === 'index') return false
-  const named = new RegExp(`['"/ ]${bare.replaceAll('.', '\\.')}\\.(ts|js)\\b`)
-  return files.some((file) => file.path !== path && /\.(ts|js|json|yml|yaml)$/.test(file.path) && named.test(file.text))
+  const escaped = bare.replaceAll('.', '\\.')
+  const started = new RegExp(`['"/ ]${escaped}\\.(ts|js)\\b`)
+  const configured = new RegExp(`'${escaped}'`)
+  return files.some(
+    (file) =>
+      file.path !== path &&
+      ((/\.(ts|js|json|ya?ml)$/.test(file.path) && started.test(file.text)) ||
+        (file.path === 'jest.config.js' && configured.test(file.text))),
+  )
 }

@@ -18,8 +18,8 @@ const pure = ['stats', 'domain', 'errors'] as const
 const registries = ['kinds', 'metrics', 'scorers', 'notify', 'engines'] as const
 const registry = [...pure, 'log'] as const
 
-/** What a workflow tells others: its messages and its search attributes. */
-const workflowWords = /^workflows\/(messages|search-attributes)\.ts$/
+/** What workflows tell others: messages, search attributes, task queues. */
+const workflowWords = /^workflows\/(messages|search-attributes|task-queues)\.ts$/
 const storeCommands = /^src\/cli\/commands\/(up|doctor|reconcile)\.ts$/
 
 export const rooms = {
@@ -46,7 +46,8 @@ export const rooms = {
   embedded: {
     path: /^src\/embedded\//,
     rooms: ['errors', 'log', 'config'],
-    packages: ['node', 'mongodb', 'mongodb-memory-server-core', '@temporalio/*'],
+    packages: ['node', 'mongodb', 'mongodb-memory-server-core', '@temporalio/*', 'semver'],
+    files: [{ from: /^src\/embedded\//, to: workflowWords }],
   },
   temporal: {
     path: /^src\/temporal\.ts$/,
@@ -85,7 +86,8 @@ export const rooms = {
   activities: {
     path: /^activities\//,
     rooms: [...registry, ...registries, 'store', 'sdk'],
-    packages: ['node', '@temporalio/activity', '@temporalio/common'],
+    types: ['workflows'],
+    packages: ['node', 'ulid', '@temporalio/activity', '@temporalio/common'],
   },
   examples: { path: /^examples\//, rooms: 'any', packages: 'any' },
   tools: { path: /^tools\//, rooms: 'any', packages: 'any' },

@@ -1,0 +1,194 @@
+import { cancellationSignal, heartbeat } from '@temporalio/activity'
+import { ApplicationFailure } from '@temporalio/common'
+import { MongoServerError } from 'mongodb'
+import { ulid } from 'ulid'
+import { planText } from '../src/domain/plan'
+import type { Policy } from '../src/domain/policy'
+import { rolloutEnvironment } from '../src/domain/rollout'
+import type { Endpoints } from '../src/engines/engine'
+import { SluiceError } from '../src/errors'
+import { openRelease } from '../src/store/assessor'
+import { runEvaluation } from '../src/store/evaluation-run'
+import type { ReleaseRecord } from '../src/store/releases'
+import type { Store } from '../src/store/store'
+import { withdraw } from '../src/store/withdrawal'
+import type {
+  CloseRequest,
+  DeliveryOutcome,
+  PlanOutcome,
+  PlanRequest,
+  ReleaseActivities,
+  TestOutcome,
+  WithdrawRequest,
+} from '../workflows/messages'
+import { advanceRelease, settleEarlierLanes } from './advance'
+import { type CommunicateActivities, createCommunicateActivities } from './communicate'
+import { createNoteSource } from './note-source'
+import { smokeRelease } from './smoke'
+import { testFigures } from './test-figures'
+
+export interface ReleaseDeps {
+  readonly store: Store
+  readonly endpoints: Endpoints
+  /** Where file channels write. Absolute. */
+  readonly notesFolder: string
+}
+
+const heartbeatEveryMs = 2_000
+const maxTextLength = 8_000
+const maxReasons = 10
+
+/** The activities of a release. Every one may run twice, or be cut off and start again. */
+export function createReleaseActivities(deps: ReleaseDeps): ReleaseActivities {
+  const { store } = deps
+  const communicate = createCommunicateActivities({ ...deps, source: createNoteSource(store) })
+  return {
+    planRelease: (request) => permanent(() => planRelease(store, request)),
+    testRelease: ({ releaseId }) => beating(() => permanent(() => testRelease(deps, releaseId))),
+    advanceRelease: (request) => permanent(() => advanceRelease(store, request)),
+    smokeRelease: (request) => beating(() => permanent(() => smokeRelease(deps, request))),
+    settleRelease: ({ releaseId }) => permanent(() => settleEarlierLanes(store, releaseId)),
+    withdrawRelease: (request) => withdrawRelease(store, request),
+    communicateRelease: ({ releaseId }) => tell(store, communicate, { releaseId, kind: 'release' }),
+    retractRelease: ({ releaseId }) => retract(store, communicate, releaseId),
+    closeRelease: (request) => closeRelease(store, request),
+  }
+}
+
+/** What the caller must change is not retried; what may pass is. */
+async function permanent<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof SluiceError && !error.retryable)
+      throw ApplicationFailure.nonRetryable(error.message, error.code)
+    throw error
+  }
+}
+
+/** Heartbeats while the work runs, so that a killed worker is noticed and a cancellation arrives. */
+async function beating<T>(work: () => Promise<T>): Promise<T> {
+  const timer = setInterval(() => heartbeat(), heartbeatEveryMs)
+  try {
+    return await work()
+  } finally {
+    clearInterval(timer)
+  }
+}
+
+async function planRelease(store: Store, request: PlanRequest): Promise<PlanOutcome> {
+  const { request: asked, author, workflowId, runId } = request
+  const record = await adopt(store, {
+    id: request.releaseId || ulid(),
+    task: asked.task,
+    request: asked,
+    author,
+    workflowId,
+    runId,
+  })
+  try {
+    const plan = await store.planner.plan(asked)
+    const digest = await store.releases.putPlan(plan)
+    const policy = (await store.catalog.byDigest('policy', plan.policy)).content as Policy
+    await store.releases.update(record.id, { plan: digest, candidate: plan.candidate })
+    await store.releases.decideOnce({
+      releaseId: record.id,
+      by: 'sluice',
+      kind: 'plan',
+      reason: 'planned',
+      evidence: { plan: digest },
+    })
+    return {
+      kind: 'planned',
+      releaseId: record.id,
+      digest,
+      candidate: plan.candidate,
+      risk: plan.risk,
+      environment: rolloutEnvironment(policy),
+      steps: plan.steps,
+      leadMs: policy.leadMs,
+      deadlineMs: policy.deadlineMs,
+      onDeadline: policy.onDeadline,
+      approvals: policy.approvals,
+      text: planText(plan).slice(0, maxTextLength),
+    }
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.retryable) throw error
+    return { kind: 'refused', releaseId: record.id, code: error.code, message: error.message }
+  }
+}
+
+const duplicateKey = 11_000
+
+async function adopt(store: Store, record: Parameters<Store['releases']['adopt']>[0]): Promise<ReleaseRecord> {
+  try {
+    return await store.releases.adopt(record)
+  } catch (error) {
+    if (!(error instanceof MongoServerError && error.code === duplicateKey)) throw error
+    throw new SluiceError('release_closed', `The release id ${record.id} belongs to another run; start without one.`)
+  }
+}
+
+async function testRelease(deps: ReleaseDeps, releaseId: string): Promise<TestOutcome> {
+  const { store } = deps
+  const { plan, record } = await openRelease(store, releaseId)
+  await store.releases.update(releaseId, { stage: 'test' })
+  const incumbent = plan.lanes.at(-1)?.incumbent
+  const order = {
+    evaluationId: releaseId,
+    by: record.author,
+    candidate: plan.candidate,
+    suite: plan.suite,
+    policy: plan.policy,
+    ...(incumbent === undefined ? {} : { incumbent }),
+  }
+  const verdict = await runEvaluation({ ...store, endpoints: deps.endpoints }, order, { signal: cancellationSignal() })
+  const { reasons } = verdict
+  const evidence = { evaluation: verdict.id, verdict: verdict.verdict, checks: verdict.report.checks }
+  await store.releases.decideOnce({
+    releaseId: record.id,
+    by: 'sluice',
+    kind: 'test',
+    reason: reasons.join('; ') || verdict.verdict,
+    evidence,
+  })
+  return { verdict: verdict.verdict, reasons: reasons.slice(0, maxReasons), figures: testFigures(verdict.report) }
+}
+
+async function withdrawRelease(store: Store, request: WithdrawRequest): Promise<{ lanes: readonly string[] }> {
+  const { releaseId, by, reason, penalise } = request
+  const file = await openRelease(store, releaseId)
+  return { lanes: await withdraw(store, file, { by, reason, penalise }) }
+}
+
+async function tell(
+  store: Store,
+  communicate: CommunicateActivities,
+  order: { releaseId: string; kind: 'release' | 'retraction' },
+): Promise<DeliveryOutcome> {
+  const { releaseId } = order
+  if (order.kind === 'release') await store.releases.update(releaseId, { stage: 'communicate' })
+  await communicate.enqueueNotes(order)
+  const { delivered, failed, pending } = await communicate.deliverNotes({ releaseId })
+  if (pending > 0) throw new Error(`${pending} notes are still under way`)
+  return { delivered, failed }
+}
+
+/** Only what was told is taken back. */
+async function retract(store: Store, communicate: CommunicateActivities, releaseId: string): Promise<DeliveryOutcome> {
+  const told = await store.outbox.list({ release: releaseId, limit: 1 })
+  if (told.length === 0) return { delivered: 0, failed: 0 }
+  return tell(store, communicate, { releaseId, kind: 'retraction' })
+}
+
+async function closeRelease(store: Store, { releaseId, phase, reason }: CloseRequest): Promise<void> {
+  const record = await store.releases.get(releaseId)
+  await store.releases.decideOnce({
+    releaseId: record.id,
+    by: 'sluice',
+    kind: 'close',
+    reason: `${phase}: ${reason}`,
+    evidence: {},
+  })
+  await store.releases.update(releaseId, { phase, reason, endedAt: record.endedAt ?? (await store.database.now()) })
+}

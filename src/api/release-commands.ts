@@ -1,0 +1,129 @@
+import { ulid } from 'ulid'
+import type { CommandPayload } from '../../workflows/messages'
+import type { ReleaseRequest } from '../domain/plan'
+import { type CommandName, isClosed, type ReleaseState } from '../domain/release'
+import type { Digest } from '../domain/version'
+import { SluiceError } from '../errors'
+import { openRelease } from '../store/assessor'
+import type { ReleaseRecord } from '../store/releases'
+import { withdraw } from '../store/withdrawal'
+import { releaseWorkflowId } from '../temporal'
+import type { ApiDeps } from './app'
+
+/** A release as the API shows it: the record, and the live state where its workflow answers. */
+export interface ReleaseView {
+  readonly record: ReleaseRecord
+  readonly live?: ReleaseState
+}
+
+const maxRollbackWaitMs = 4_000
+
+/** Plans first, so that a mistake is answered at once; then starts the workflow, which plans for good. */
+export async function startRelease(deps: ApiDeps, request: ReleaseRequest, author: string): Promise<ReleaseRecord> {
+  const { store, orchestrator } = deps
+  const workflowId = releaseWorkflowId(request.task)
+  await store.planner.plan(request)
+  const record = await store.releases.create({ id: ulid(), task: request.task, request, author, workflowId })
+  try {
+    await orchestrator.startRelease({ releaseId: record.id, request, author })
+    return record
+  } catch (error) {
+    await store.releases.discard(record.id)
+    if (!(error instanceof SluiceError && error.code === 'release_running')) throw error
+    const [running] = await store.releases.list({ task: request.task, open: true, limit: 1 })
+    throw new SluiceError(
+      'release_running',
+      `${error.message} It is the release ${running?.id ?? 'of that workflow'}.`,
+      { release: running?.id },
+    )
+  }
+}
+
+export async function viewRelease(deps: ApiDeps, id: string): Promise<ReleaseView> {
+  const record = await deps.store.releases.get(id)
+  if (isClosed(record.phase) || record.runId === undefined) return { record }
+  try {
+    const live = await deps.orchestrator.status({ workflowId: record.workflowId, runId: record.runId })
+    return live === undefined ? { record } : { record, live }
+  } catch (error) {
+    if (error instanceof SluiceError && (error.code === 'temporal_unavailable' || error.code === 'release_closed'))
+      return { record }
+    throw error
+  }
+}
+
+/** A command as an authenticated update. A rollback that the workflow does not take in time is written directly. */
+export async function commandRelease(
+  deps: ApiDeps,
+  id: string,
+  name: CommandName,
+  payload: CommandPayload,
+): Promise<ReleaseView> {
+  const record = await deps.store.releases.get(id)
+  if (isClosed(record.phase)) {
+    throw new SluiceError('release_closed', `The release ${id} is ${record.phase}; it takes no more commands.`)
+  }
+  const { workflowId, runId } = record
+  const place = runId === undefined ? { workflowId } : { workflowId, runId }
+  if (name !== 'rollback') return { record, live: await deps.orchestrator.command(place, name, payload) }
+  try {
+    return { record, live: await bounded(deps.orchestrator.command(place, name, payload)) }
+  } catch (error) {
+    if (!(error instanceof SluiceError && error.code === 'temporal_unavailable')) throw error
+    const { by, reason } = payload
+    await withdraw(deps.store, await openRelease(deps.store, id), { by, reason, penalise: true })
+    return { record: await deps.store.releases.get(id) }
+  }
+}
+
+async function bounded<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const fault = new SluiceError(
+      'temporal_unavailable',
+      `The workflow took no command within ${maxRollbackWaitMs / 1_000} s.`,
+    )
+    timer = setTimeout(() => reject(fault), maxRollbackWaitMs)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export interface LaneRollback {
+  readonly environment: string
+  readonly task: string
+  readonly to?: Digest
+  readonly by: string
+  readonly reason: string
+}
+
+/**
+ * Rolls a lane back: a running release of the task first, through its workflow; else, or with `to`, by an entry to the
+ * previous or the named settled composite. Never refused by hold, freeze, approval or suite.
+ */
+export async function rollbackLane(
+  deps: ApiDeps,
+  order: LaneRollback,
+): Promise<{ seq: number; incumbent?: string; release?: string }> {
+  const { environment, task, by, reason } = order
+  const { store } = deps
+  const lane = await store.ledger.lane(environment, task)
+  if (order.to === undefined && lane.candidate !== undefined && lane.releaseId !== undefined) {
+    await commandRelease(deps, lane.releaseId, 'rollback', { by, reason })
+    const after = await store.ledger.lane(environment, task)
+    return {
+      seq: after.headSeq,
+      release: lane.releaseId,
+      ...(after.incumbent === undefined ? {} : { incumbent: after.incumbent }),
+    }
+  }
+  const key = `${ulid()}/rollback`
+  const penalties = { hold: true, veto: true }
+  const target = order.to === undefined ? {} : { target: order.to }
+  const appended = await store.ledger.restore({ environment, task, key, by, reason, penalties, ...target })
+  const entry = appended?.entry
+  return { seq: entry?.seq ?? lane.headSeq, ...(entry?.incumbent === undefined ? {} : { incumbent: entry.incumbent }) }
+}

@@ -1,0 +1,167 @@
+import { z } from 'zod'
+import type { Version } from '../../domain/version'
+import { kindOf, parseKindName } from '../../kinds'
+import { digestSchema } from '../../kinds/kind'
+import type { ApiDeps, App } from '../app'
+import {
+  changeClassSchema,
+  changeSchema,
+  page,
+  pageOf,
+  pageQuery,
+  summaryView,
+  versionSchema,
+  versionSummarySchema,
+} from '../catalog-schemas'
+
+const maxRowsPerCall = 1000
+const maxDrafts = 2000
+/** A whole workspace folder is checked in one call, without the rows of its datasets. */
+const checkBodyBytes = 32 * 1024 * 1024
+
+/** A version to register. `content` is checked by its kind; `components.schemas` has the form of each. */
+const draftSchema = z.strictObject({
+  kind: z.string(),
+  name: z.string(),
+  semver: z.string(),
+  content: z.unknown(),
+  description: z.string(),
+  parents: z.array(digestSchema).optional(),
+  provenance: z.record(z.string(), z.unknown()).optional(),
+})
+
+const taskDraftSchema = z.strictObject({
+  name: z.string(),
+  roles: z.record(z.string(), z.string()),
+  suite: z.string(),
+  policy: z.string(),
+  supersedes: z.string().optional(),
+})
+
+const checkedSchema = z.object({
+  ref: z.string(),
+  outcome: z.enum(['new', 'unchanged', 'refused']),
+  changeClass: changeClassSchema.optional(),
+  digest: digestSchema.optional(),
+  code: z.string().optional(),
+  message: z.string().optional(),
+  details: z.record(z.string(), z.unknown()).optional(),
+})
+
+export function artifactRoutes(app: App, deps: ApiDeps): void {
+  registerRoutes(app, deps)
+  readRoutes(app, deps)
+}
+
+function registerRoutes(app: App, deps: ApiDeps): void {
+  const { catalog } = deps.store
+  const registered = z.object({
+    version: versionSchema,
+    created: z.boolean(),
+    changeClass: changeClassSchema,
+    base: z.string().optional(),
+    changes: z.array(changeSchema),
+  })
+  app.post(
+    '/v1/artifacts',
+    { schema: { body: draftSchema, response: { 200: registered, 201: registered } } },
+    async (request, reply) => {
+      const { version, changes, ...rest } = await catalog.register(registration(request.body, request.principal.name))
+      return reply
+        .status(rest.created ? 201 : 200)
+        .send({ version: versionView(version), changes: [...changes], ...rest })
+    },
+  )
+  app.post(
+    '/v1/datasets/rows',
+    {
+      schema: {
+        body: z.strictObject({ rows: z.array(z.record(z.string(), z.unknown())).min(1).max(maxRowsPerCall) }),
+        response: { 200: z.object({ digests: z.array(digestSchema) }) },
+      },
+    },
+    async (request) => ({ digests: [...(await catalog.putRows(request.body.rows))] }),
+  )
+  app.post(
+    '/v1/workspaces/check',
+    {
+      bodyLimit: checkBodyBytes,
+      schema: {
+        body: z.strictObject({
+          artifacts: z.array(draftSchema).max(maxDrafts),
+          tasks: z.array(taskDraftSchema).max(maxDrafts).default([]),
+        }),
+        response: { 200: z.object({ items: z.array(checkedSchema) }) },
+      },
+    },
+    async (request) => {
+      const drafts = request.body.artifacts.map((draft) => registration(draft, request.principal.name))
+      const tasks = request.body.tasks.map(taskDraft)
+      return {
+        items: (await catalog.check(drafts, tasks)).map((item) => ({ ...item })) as z.infer<typeof checkedSchema>[],
+      }
+    },
+  )
+}
+
+function readRoutes(app: App, deps: ApiDeps): void {
+  const { catalog } = deps.store
+  const list = async (filter: { kind?: string | undefined; name?: string | undefined }, query: ListQuery) => {
+    const items = await catalog.summaries({
+      ...(filter.kind === undefined ? {} : { kind: parseKindName(filter.kind) }),
+      ...(filter.name === undefined ? {} : { name: filter.name }),
+      ...(query.after === undefined ? {} : { after: query.after }),
+      limit: query.limit + 1,
+    })
+    return page(items.map(summaryView), query.limit, (item) => item.ref)
+  }
+  const listed = pageOf(versionSummarySchema)
+  const artifact = { kind: z.string(), name: z.string() }
+  app.get(
+    '/v1/artifacts',
+    {
+      schema: {
+        querystring: z.strictObject({ ...pageQuery, kind: z.string().optional(), name: z.string().optional() }),
+        response: { 200: listed },
+      },
+    },
+    ({ query }) => list(query, query),
+  )
+  app.get(
+    '/v1/artifacts/:kind/:name',
+    { schema: { params: z.object(artifact), querystring: z.strictObject(pageQuery), response: { 200: listed } } },
+    ({ params, query }) => list(params, query),
+  )
+  app.get(
+    '/v1/artifacts/:kind/:name/:version',
+    { schema: { params: z.object({ ...artifact, version: z.string() }), response: { 200: versionSchema } } },
+    async ({ params: { kind, name, version } }) =>
+      versionView(await catalog.version(`${parseKindName(kind)}/${name}@${version}`)),
+  )
+}
+
+interface ListQuery {
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
+function registration(draft: z.infer<typeof draftSchema>, author: string) {
+  const { kind, parents, provenance, ...rest } = draft
+  return {
+    ...rest,
+    author,
+    kind: parseKindName(kind),
+    ...(parents === undefined ? {} : { parents }),
+    ...(provenance === undefined ? {} : { provenance }),
+  }
+}
+
+function taskDraft({ supersedes, ...draft }: z.infer<typeof taskDraftSchema>) {
+  return { ...draft, ...(supersedes === undefined ? {} : { supersedes }) }
+}
+
+const versionView = (version: Version) => ({
+  ...summaryView(version),
+  content: version.content,
+  summary: kindOf(version.kind).summarize(version.content),
+})

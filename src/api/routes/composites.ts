@@ -1,0 +1,47 @@
+import { z } from 'zod'
+import { isDigest } from '../../domain/ref'
+import type { Digest } from '../../domain/version'
+import { SluiceError } from '../../errors'
+import type { ApiDeps, App } from '../app'
+import { compositeSchema, pinSchema } from '../catalog-schemas'
+
+const servedSchema = z.object({ ...compositeSchema.shape, contents: z.record(z.string(), z.unknown()) })
+
+/** Each pin with what the stored content says of it; `valid` where all agree with the id. */
+const verificationSchema = z.object({
+  id: z.string(),
+  valid: z.boolean(),
+  computed: z.string(),
+  roles: z.array(z.object({ role: z.string(), ...pinSchema.shape, valid: z.boolean() })),
+})
+
+export function compositeRoutes(app: App, deps: ApiDeps): void {
+  const { catalog } = deps.store
+  app.post(
+    '/v1/composites',
+    {
+      schema: {
+        body: z.strictObject({ roles: z.record(z.string(), z.string()) }),
+        response: { 200: compositeSchema },
+      },
+    },
+    async ({ body }) => catalog.commitComposite(body.roles),
+  )
+  const params = z.object({ id: z.string() })
+  app.get('/v1/composites/:id', { schema: { params, response: { 200: servedSchema } } }, async ({ params: { id } }) =>
+    catalog.composite(compositeId(id)),
+  )
+  app.get(
+    '/v1/composites/:id/verification',
+    { schema: { params, response: { 200: verificationSchema } } },
+    async ({ params: { id } }) => {
+      const { roles, ...rest } = await catalog.verifyComposite(compositeId(id))
+      return { ...rest, roles: [...roles] }
+    },
+  )
+}
+
+function compositeId(text: string): Digest {
+  if (isDigest(text)) return text
+  throw new SluiceError('malformed_ref', `${text} is no composite id: write sha256: and 64 hex digits.`)
+}

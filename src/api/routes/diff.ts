@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { isDigest } from '../../domain/ref'
+import type { ApiDeps, App } from '../app'
+import { changeClassSchema, changeSchema, kindSchema } from '../catalog-schemas'
+
+const roleSchema = z.object({
+  role: z.string(),
+  kind: kindSchema,
+  from: z.string().optional(),
+  to: z.string().optional(),
+  changeClass: changeClassSchema,
+  changes: z.array(changeSchema),
+})
+
+/** Two versions of one kind answer `changes`, two composites answer `roles`. */
+const diffSchema = z.object({
+  from: z.string(),
+  to: z.string(),
+  changeClass: changeClassSchema,
+  changes: z.array(changeSchema).optional(),
+  roles: z.array(roleSchema).optional(),
+})
+
+export function diffRoutes(app: App, deps: ApiDeps): void {
+  const { catalog } = deps.store
+  const ref = z.string().min(1).max(300)
+  app.get(
+    '/v1/diff',
+    { schema: { querystring: z.strictObject({ from: ref, to: ref }), response: { 200: diffSchema } } },
+    async ({ query: { from, to } }) => {
+      if (isDigest(from) && isDigest(to)) {
+        const { roles, ...rest } = await catalog.diffComposites(from, to)
+        return { ...rest, roles: roles.map((role) => ({ ...role, changes: [...role.changes] })) }
+      }
+      const { changes, ...rest } = await catalog.diff(from, to)
+      return { ...rest, changes: [...changes] }
+    },
+  )
+}

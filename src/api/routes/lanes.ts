@@ -1,0 +1,112 @@
+import { ulid } from 'ulid'
+import { z } from 'zod'
+import type { Digest } from '../../domain/version'
+import { SluiceError } from '../../errors'
+import type { ApiDeps, App } from '../app'
+import { rollbackLane } from '../release-commands'
+
+const reason = z.string().trim().min(1).max(2_000)
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'is not a digest')
+const lane = z.strictObject({ env: z.string().min(1).max(63), task: z.string().min(1).max(200) })
+const anything = z.record(z.string(), z.unknown())
+const page = z.object({ items: z.array(anything) })
+
+/** What runs where, the ledgers, and the switches of a lane: rollback, disable, enable, holds and vetoes. */
+export function laneRoutes(app: App, deps: ApiDeps): void {
+  const { store } = deps
+  const environment = z.strictObject({ environment: z.string().max(63).optional() })
+  app.get('/v1/lanes', { schema: { querystring: environment, response: { 200: page } } }, async (request) => ({
+    items: (await store.ledger.lanes(request.query.environment)).map((one) => ({ ...one })),
+  }))
+  app.get(
+    '/v1/environments/:env/tasks/:task/active',
+    { schema: { params: lane, response: { 200: anything } } },
+    async (request) => {
+      const { env, task } = request.params
+      await store.catalog.task(task)
+      const state = await store.ledger.lane(env, task)
+      const composite =
+        state.incumbent === undefined ? {} : { composite: await store.catalog.composite(state.incumbent) }
+      const reporters = await store.telemetry.reporters.list(env)
+      return { ...state, ...composite, reporters: reporters.map((reporter) => ({ ...reporter })) }
+    },
+  )
+  const range = z.strictObject({
+    from: z.coerce.number().int().min(1).optional(),
+    limit: z.coerce.number().int().min(1).max(1_000).optional(),
+  })
+  app.get(
+    '/v1/environments/:env/tasks/:task/allocations',
+    { schema: { params: lane, querystring: range, response: { 200: page } } },
+    async (request) => {
+      const { env, task } = request.params
+      return { items: (await store.ledger.entries(env, task, request.query)).map((entry) => ({ ...entry })) }
+    },
+  )
+  switchRoutes(app, deps)
+  holdRoutes(app, deps)
+}
+
+function switchRoutes(app: App, deps: ApiDeps): void {
+  const body = z.strictObject({ reason, to: digest.optional() })
+  app.post(
+    '/v1/environments/:env/tasks/:task/rollback',
+    { schema: { params: lane, body, response: { 200: anything } } },
+    async (request) => {
+      const { env, task } = request.params
+      const { to } = request.body
+      const order = { environment: env, task, by: request.principal.name, reason: request.body.reason }
+      return { ...(await rollbackLane(deps, to === undefined ? order : { ...order, to: to as Digest })) }
+    },
+  )
+  for (const [verb, disabled] of [
+    ['disable', true],
+    ['enable', false],
+  ] as const) {
+    app.post(
+      `/v1/environments/:env/tasks/:task/${verb}`,
+      { schema: { params: lane, body: z.strictObject({ reason }), response: { 200: anything } } },
+      async (request) => {
+        const { env, task } = request.params
+        const order = {
+          environment: env,
+          task,
+          key: `${ulid()}/${verb}`,
+          disabled,
+          by: request.principal.name,
+          reason: request.body.reason,
+        }
+        const { entry, created } = await deps.store.ledger.setDisabled(order)
+        return { seq: entry.seq, changed: created }
+      },
+    )
+  }
+}
+
+function holdRoutes(app: App, { store }: ApiDeps): void {
+  app.get('/v1/holds', { schema: { response: { 200: page } } }, async () => {
+    const lanes = await store.ledger.lanes()
+    const held = lanes.filter(({ hold, vetoes }) => hold !== undefined || vetoes.length > 0)
+    return {
+      items: held.map(({ environment, task, hold, vetoes }) => ({
+        environment,
+        task,
+        vetoes,
+        ...(hold ? { hold } : {}),
+      })),
+    }
+  })
+  const which = z.strictObject({ environment: lane.shape.env, task: lane.shape.task, veto: digest.optional() })
+  app.delete('/v1/holds', { schema: { querystring: which, response: { 200: anything } } }, async (request) => {
+    const { environment, task, veto } = request.query
+    const before = await store.ledger.lane(environment, task)
+    const lifted =
+      veto === undefined ? before.hold !== undefined : before.vetoes.some(({ composite }) => composite === veto)
+    if (!lifted)
+      throw new SluiceError(
+        'not_found',
+        `Nothing to lift in ${environment}/${task}; \`sluice hold ls\` lists holds and vetoes.`,
+      )
+    return { ...(await store.ledger.liftHold({ environment, task }, veto as Digest | undefined)) }
+  })
+}

@@ -1,0 +1,92 @@
+import { z } from 'zod'
+import { planText } from '../../domain/plan'
+import { commandNames } from '../../domain/release'
+import type { Digest } from '../../domain/version'
+import { judge, openRelease } from '../../store/assessor'
+import { digestOf } from '../../store/canonical'
+import type { ApiDeps, App } from '../app'
+import { commandRelease, startRelease, viewRelease } from '../release-commands'
+
+const text = z.string().trim().min(1).max(2_000)
+const name = z.string().min(1).max(200)
+
+export const releaseRequest = z.strictObject({
+  task: name,
+  change: z.record(name, name),
+  why: text,
+  expect: text.optional(),
+  policy: name.optional(),
+})
+
+const commandBody = z.strictObject({ reason: text, plan: name.optional() })
+const id = z.strictObject({ id: z.string().regex(/^[0-9A-HJKMNP-TV-Z]{26}$/, 'is not a release id') })
+const anything = z.record(z.string(), z.unknown())
+
+/** Plans, releases, their decisions and figures, and the commands that steer them. */
+export function releaseRoutes(app: App, deps: ApiDeps): void {
+  planRoutes(app, deps)
+  readRoutes(app, deps)
+  app.post(
+    '/v1/releases',
+    { schema: { body: releaseRequest, response: { 201: anything } } },
+    async (request, reply) => {
+      const record = await startRelease(deps, request.body, request.principal.name)
+      return reply.status(201).send({ ...record })
+    },
+  )
+  for (const command of commandNames) {
+    app.post(
+      `/v1/releases/:id/${command}`,
+      { schema: { params: id, body: commandBody, response: { 200: anything } } },
+      async (request) => {
+        const payload = { by: request.principal.name, ...request.body }
+        return { ...(await commandRelease(deps, request.params.id, command, payload)) }
+      },
+    )
+  }
+}
+
+function planRoutes(app: App, { store }: ApiDeps): void {
+  app.post('/v1/plans', { schema: { body: releaseRequest, response: { 200: anything } } }, async (request) => {
+    const plan = await store.planner.plan(request.body)
+    return { digest: digestOf(plan), text: planText(plan), plan }
+  })
+  const digest = z.strictObject({ digest: z.string().regex(/^sha256:[0-9a-f]{64}$/, 'is not a digest') })
+  app.get('/v1/plans/:digest', { schema: { params: digest, response: { 200: anything } } }, async (request) => {
+    const plan = await store.releases.plan(request.params.digest as Digest)
+    return { digest: request.params.digest, text: planText(plan), plan }
+  })
+}
+
+function readRoutes(app: App, deps: ApiDeps): void {
+  const { store } = deps
+  const limit = z.coerce.number().int().min(1).max(1_000).optional()
+  const query = z.strictObject({
+    task: name.optional(),
+    after: name.optional(),
+    limit,
+    open: z.stringbool().optional(),
+  })
+  const page = z.object({ items: z.array(anything) })
+  app.get('/v1/releases', { schema: { querystring: query, response: { 200: page } } }, async (request) => {
+    return { items: (await store.releases.list(request.query)).map((record) => ({ ...record })) }
+  })
+  app.get('/v1/releases/:id', { schema: { params: id, response: { 200: anything } } }, async (request) => ({
+    ...(await viewRelease(deps, request.params.id)),
+  }))
+  const after = z.strictObject({ after: z.coerce.number().int().min(0).optional(), limit })
+  app.get(
+    '/v1/releases/:id/decisions',
+    { schema: { params: id, querystring: after, response: { 200: page } } },
+    async (request) => {
+      await store.releases.get(request.params.id)
+      return {
+        items: (await store.releases.decisions(request.params.id, request.query)).map((decision) => ({ ...decision })),
+      }
+    },
+  )
+  app.get('/v1/releases/:id/metrics', { schema: { params: id, response: { 200: anything } } }, async (request) => {
+    const { assessment, input } = await judge(store, await openRelease(store, request.params.id), false)
+    return { assessment, strata: input.strata, spend: input.spend }
+  })
+}

@@ -1,0 +1,151 @@
+import { z } from 'zod'
+import { roleRef } from '../../domain/task'
+import { rings } from '../../domain/tenant'
+import type { Digest } from '../../domain/version'
+import { SluiceError } from '../../errors'
+import type { ApiDeps, App } from '../app'
+
+const reason = z.string().trim().min(1).max(2_000)
+const id = z.string().min(1).max(256)
+const tenantParams = z.strictObject({ tenant: id })
+const taskParams = z.strictObject({ tenant: id, task: z.string().min(1).max(200) })
+const anything = z.record(z.string(), z.unknown())
+const page = z.object({ items: z.array(anything), after: z.string().optional() })
+const paging = z.strictObject({ after: id.optional(), limit: z.coerce.number().int().min(1).max(1_000).optional() })
+
+/** Tenants: rings and contacts, subscriptions, opt-outs and overrides, and the inventory of overrides. */
+export function tenantRoutes(app: App, deps: ApiDeps): void {
+  const { tenants } = deps.store
+  const settings = z.strictObject({
+    ring: z.enum(rings).optional(),
+    region: z.string().max(64).optional(),
+    locale: z.string().max(35).optional(),
+    contacts: z.array(z.string().max(320)).max(50).optional(),
+    reason,
+  })
+  app.put(
+    '/v1/tenants/:tenant',
+    { schema: { params: tenantParams, body: settings, response: { 200: anything } } },
+    async (request) => {
+      const { reason: why, ...given } = request.body
+      const change = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+      return { ...(await tenants.put(request.params.tenant, change, { by: request.principal.name, reason: why })) }
+    },
+  )
+  app.get('/v1/tenants', { schema: { querystring: paging, response: { 200: page } } }, async (request) => {
+    const items = await tenants.list(defined(request.query))
+    const last = items.length === (request.query.limit ?? 1_000) ? items.at(-1)?.tenant : undefined
+    return { items: items.map((entry) => ({ ...entry })), ...(last === undefined ? {} : { after: last }) }
+  })
+  app.get('/v1/tenants/:tenant', { schema: { params: tenantParams, response: { 200: anything } } }, async (request) => {
+    const history = await tenants.history(request.params.tenant)
+    const current = history.at(-1)
+    if (!current)
+      throw new SluiceError(
+        'not_found',
+        `The tenant ${request.params.tenant} is not known; it is ring general by default.`,
+      )
+    return { current, history }
+  })
+  taskRoutes(app, deps)
+  overrideRoutes(app, deps)
+}
+
+function taskRoutes(app: App, { store }: ApiDeps): void {
+  const why = z.strictObject({ reason })
+  const runs = z.strictObject({ reason, runs: z.boolean() })
+  app.put(
+    '/v1/tenants/:tenant/opt-outs/:task',
+    { schema: { params: taskParams, body: why, response: { 200: anything } } },
+    async (request) => {
+      const { tenant, task } = request.params
+      await store.catalog.task(task)
+      return {
+        ...(await store.tenants.optOut(tenant, task, { by: request.principal.name, reason: request.body.reason })),
+      }
+    },
+  )
+  app.put(
+    '/v1/tenants/:tenant/tasks/:task',
+    { schema: { params: taskParams, body: runs, response: { 200: anything } } },
+    async (request) => {
+      const { tenant, task } = request.params
+      await store.catalog.task(task)
+      const author = { by: request.principal.name, reason: request.body.reason }
+      return { ...(await store.tenants.setRuns(tenant, task, request.body.runs, author)) }
+    },
+  )
+}
+
+/** A tenant overrides prompt and filter, nothing else. */
+const override = z
+  .strictObject({ prompt: z.string().max(200).optional(), filter: z.string().max(200).optional(), reason })
+  .refine(({ prompt, filter }) => prompt !== undefined || filter !== undefined, 'needs a prompt or a filter')
+
+function overrideRoutes(app: App, { store }: ApiDeps): void {
+  app.put(
+    '/v1/tenants/:tenant/overrides/:task',
+    { schema: { params: taskParams, body: override, response: { 200: anything } } },
+    async (request) => {
+      const { tenant, task: name } = request.params
+      const task = await store.catalog.task(name)
+      const base = await baseOf(store, name, task.policyDigest)
+      const { reason: why, ...own } = request.body
+      const moved = Object.entries(own).flatMap(([role, ref]) =>
+        ref === undefined ? [] : [[role, roleRef(role, ref)]],
+      )
+      const kept = Object.entries(base.roles).map(([role, pin]) => [role, pin.ref])
+      const composite = await store.catalog.commitComposite({
+        ...Object.fromEntries(kept),
+        ...Object.fromEntries(moved),
+      })
+      const order = { tenant, task: name, base: base.id, composite: composite.id, policy: task.policyDigest }
+      return { ...(await store.tenants.override(order, { by: request.principal.name, reason: why })) }
+    },
+  )
+  app.delete(
+    '/v1/tenants/:tenant/overrides/:task',
+    { schema: { params: taskParams, querystring: z.strictObject({ reason }), response: { 200: anything } } },
+    async (request) => {
+      const { tenant, task } = request.params
+      return {
+        ...(await store.tenants.reset(tenant, task, { by: request.principal.name, reason: request.query.reason })),
+      }
+    },
+  )
+  app.get('/v1/overrides', { schema: { querystring: paging, response: { 200: page } } }, async (request) => {
+    const found = await store.tenants.list(defined(request.query))
+    const items = found.flatMap((entry) =>
+      Object.entries(entry.state.tasks)
+        .filter(([, settings]) => settings.override !== undefined || settings.optOut !== undefined)
+        .map(([task, settings]) => ({
+          tenant: entry.tenant,
+          task,
+          at: entry.at,
+          by: entry.by,
+          reason: entry.reason,
+          ...settings,
+        })),
+    )
+    const last = found.length === (request.query.limit ?? 1_000) ? found.at(-1)?.tenant : undefined
+    return { items, ...(last === undefined ? {} : { after: last }) }
+  })
+}
+
+/** An override is made from what serves where the task's policy rolls out, never from a candidate. */
+async function baseOf(store: ApiDeps['store'], task: string, policy: Digest) {
+  const { environments } = (await store.catalog.byDigest('policy', policy)).content as {
+    environments: readonly string[]
+  }
+  const lane = await store.ledger.lane(environments.at(-1) ?? 'production', task)
+  if (lane.incumbent === undefined)
+    throw new SluiceError('not_found', `Nothing is settled for ${task} yet, so there is nothing to override.`)
+  return store.catalog.composite(lane.incumbent)
+}
+
+function defined(query: { after?: string | undefined; limit?: number | undefined }): {
+  after?: string
+  limit?: number
+} {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,126 @@
+import type { ReleaseActivities } from '../workflows/messages'
+import { isClosed } from './domain/release'
+import { openRelease } from './store/assessor'
+import type { ReleaseRecord } from './store/releases'
+import type { Store } from './store/store'
+import { isSettled, withdraw } from './store/withdrawal'
+import type { Orchestrator, WorkflowHealth } from './temporal'
+
+export interface ReconcilerDeps {
+  readonly store: Store
+  readonly orchestrator: Pick<Orchestrator, 'health'>
+  /** What follows the restored lanes; the same steps as the workflow's own. */
+  readonly finish: Pick<ReleaseActivities, 'settleRelease' | 'communicateRelease' | 'retractRelease' | 'closeRelease'>
+}
+
+/** What one pass did, for people and logs. */
+export interface Reconciled {
+  readonly release: string
+  readonly task: string
+  readonly did: 'withdrawn' | 'finished'
+  readonly why: string
+}
+
+/** A watch that shows the same tick for so long is taken for dead. */
+export const staleWatchMs = 60_000
+/** A record without a run is a start that died half-way; until then it may still be starting. */
+const startGraceMs = 30_000
+const maxOpenReleases = 1_000
+
+/**
+ * Ends what nobody drives any more: a release whose workflow is closed or unknown, or whose safety clock stands still.
+ * Needs no Temporal for the latter. It runs in every server (one at a time, by lease) and remembers only ticks.
+ */
+export class Reconciler {
+  private readonly deps: ReconcilerDeps
+  private readonly now: () => number
+  private readonly seen = new Map<string, { readonly tick: number; readonly since: number }>()
+
+  /** `now`: a monotonic clock, in ms. */
+  constructor(deps: ReconcilerDeps, now: () => number = () => performance.now()) {
+    this.deps = deps
+    this.now = now
+  }
+
+  async once(): Promise<readonly Reconciled[]> {
+    const open = await this.deps.store.releases.list({ open: true, limit: maxOpenReleases })
+    for (const id of this.seen.keys()) if (!open.some((record) => record.id === id)) this.seen.delete(id)
+    const done: Reconciled[] = []
+    for (const record of open) {
+      const did = await this.reconcile(record)
+      if (did) done.push(did)
+    }
+    return done
+  }
+
+  private async reconcile(record: ReleaseRecord): Promise<Reconciled | undefined> {
+    const health = await this.healthOf(record)
+    const gone = health?.kind === 'closed' || (health?.kind === 'unknown' && (await this.ageMs(record)) > startGraceMs)
+    if (gone)
+      return this.finish(
+        record,
+        health.kind === 'closed' ? `its workflow is ${health.status.toLowerCase()}` : 'its workflow is unknown',
+      )
+    if (!(await this.stalled(record))) return undefined
+    const file = await openRelease(this.deps.store, record.id)
+    const why = `its safety clock stood still for ${staleWatchMs / 1_000} s`
+    const lanes = await withdraw(this.deps.store, file, {
+      by: 'reconciler',
+      reason: why,
+      penalise: true,
+      unlessSettled: true,
+    })
+    return lanes.length > 0 ? { release: record.id, task: record.task, did: 'withdrawn', why } : undefined
+  }
+
+  /** Undefined where Temporal does not answer: then only the ticks speak. */
+  private async healthOf({ workflowId, runId }: ReleaseRecord): Promise<WorkflowHealth | undefined> {
+    try {
+      if (runId === undefined) return { kind: 'unknown' }
+      return await this.deps.orchestrator.health({ workflowId, runId })
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'temporal_unavailable') return undefined
+      throw error
+    }
+  }
+
+  private async ageMs(record: ReleaseRecord): Promise<number> {
+    return (await this.deps.store.database.now()) - record.createdAt
+  }
+
+  /** Only what this process itself saw counts, so no clock is compared with another. */
+  private async stalled(record: ReleaseRecord): Promise<boolean> {
+    const last = await this.deps.store.releases.lastTick(record.id)
+    if (last === undefined) return false
+    const before = this.seen.get(record.id)
+    if (before?.tick === last.tick) return this.now() - before.since >= staleWatchMs
+    this.seen.set(record.id, { tick: last.tick, since: this.now() })
+    return false
+  }
+
+  private async finish(record: ReleaseRecord, why: string): Promise<Reconciled | undefined> {
+    const { store, finish } = this.deps
+    const { id, task } = await store.releases.get(record.id)
+    if (isClosed((await store.releases.get(id)).phase)) return undefined
+    if (record.plan === undefined) {
+      await finish.closeRelease({ releaseId: id, phase: 'rolled_back', reason: why })
+      return { release: id, task, did: 'finished', why }
+    }
+    const file = await openRelease(store, id)
+    if (await isSettled(store, file)) {
+      await finish.settleRelease({ releaseId: id })
+      const { failed } = await finish.communicateRelease({ releaseId: id })
+      await finish.closeRelease({
+        releaseId: id,
+        phase: failed > 0 ? 'done_with_failed_deliveries' : 'done',
+        reason: why,
+      })
+      return { release: id, task, did: 'finished', why }
+    }
+    const order = { releaseId: id, by: 'reconciler', reason: why, penalise: true }
+    await withdraw(store, file, { ...order, unlessSettled: true })
+    await finish.retractRelease(order)
+    await finish.closeRelease({ releaseId: id, phase: 'rolled_back', reason: why })
+    return { release: id, task, did: 'withdrawn', why }
+  }
+}

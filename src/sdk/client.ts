@@ -1,0 +1,361 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { SchemaContent } from '../domain/contents'
+import { type ResolveRequest, resolve } from '../domain/resolve'
+import type { Snapshot } from '../domain/snapshot'
+import type { Outcome } from '../domain/telemetry'
+import { SluiceError } from '../errors'
+import type { PromptValue } from '../kinds/prompt-render'
+import { compileSchema } from '../kinds/schema-compile'
+import { Feed } from './feed'
+import { type Gap, HeldSnapshot, lateEntryOf } from './held-snapshot'
+import { Http } from './http'
+import { LastKnownGood } from './last-known-good'
+import { type ConnectOptions, Emitter, type Listener, type SluiceEvents } from './options'
+import { Recorder } from './recorder'
+import { amountsOf, eventsOf, type Report } from './report'
+import { Reporter } from './reporter'
+import { type RunOptions, type RunResult, runServing } from './run'
+import { ServerClock } from './server-clock'
+import { type NotServing, Serving, type ServingContext } from './serving'
+
+/** Which conversation asks. Either `binding`, as an earlier serving gave it, or `startedAt` is needed. */
+export interface ConversationRequest {
+  readonly tenant: string
+  readonly conversation: string
+  readonly binding?: string | undefined
+  /** When the conversation began, by this machine's clock. */
+  readonly startedAt?: Date | number | undefined
+}
+
+export interface LateQuality {
+  /** Lower-case letters, digits and `_`. */
+  readonly metric: string
+  readonly value: number
+  /** Chosen by the caller, a repeated call counts once. */
+  readonly id?: string
+}
+
+const defaults = { maxStaleMs: 300_000, flushIntervalMs: 1_000, connectTimeoutMs: 5_000, caughtUpMs: 2_000 }
+/** How often the file on disk learns that an unchanged snapshot is still confirmed. */
+const confirmOnDiskMs = 60_000
+const longestTimerMs = 2 ** 31 - 1
+const metricShape = /^[a-z][a-z0-9_]{0,62}$/
+
+/** The embedded client: decides by itself from a snapshot in memory, and tells the server what happened. */
+export class Sluice {
+  private readonly options: ConnectOptions
+  private readonly emitter = new Emitter()
+  private readonly clock: ServerClock
+  private readonly held: HeldSnapshot
+  private readonly http: Http
+  private readonly feed: Feed
+  private readonly disk: LastKnownGood | undefined
+  private readonly recorder = new Recorder()
+  private readonly reporter: Reporter
+  private readonly maxStaleMs: number
+  private staleTimer: NodeJS.Timeout | undefined
+  private savedAt = Number.NEGATIVE_INFINITY
+  private stopped: Promise<void> | undefined
+  private readonly atExit = () => void this.flush().catch(() => undefined)
+  private readonly runner = (serving: Serving, values: Readonly<Record<string, PromptValue>>, options?: RunOptions) =>
+    this.run(serving, values, options)
+
+  /** Use `connect`. */
+  constructor(options: ConnectOptions) {
+    this.options = options
+    this.maxStaleMs = options.maxStaleMs ?? defaults.maxStaleMs
+    this.clock = new ServerClock(options.clock ?? Date.now)
+    this.held = new HeldSnapshot(this.clock)
+    this.http = new Http(options.url, options.apiKey, this.clock)
+    this.disk = options.cacheDir === undefined ? undefined : new LastKnownGood(options.cacheDir, options.environment)
+    if (options.onChange) this.on('change', options.onChange)
+    if (options.onStale) this.on('stale', options.onStale)
+    if (options.onError) this.on('error', options.onError)
+    this.feed = new Feed({
+      http: this.http,
+      held: this.held,
+      environment: options.environment,
+      sink: {
+        confirmed: () => this.confirmed(),
+        replaced: (snapshot) => this.replaced(snapshot),
+        changed: (delta) => {
+          const previous = this.held.version
+          const gaps = this.held.apply(delta)
+          if (gaps) this.moved(previous, gaps)
+          return gaps !== undefined
+        },
+        failed: (error) => this.emitter.emit('error', error),
+      },
+    })
+    this.reporter = new Reporter({
+      http: this.http,
+      recorder: this.recorder,
+      environment: options.environment,
+      flushIntervalMs: options.flushIntervalMs ?? defaults.flushIntervalMs,
+      heads: () => this.held.heads(),
+      failed: (error) => this.emitter.emit('error', error),
+    })
+  }
+
+  /** Called by `connect`: the snapshot from the server, else from disk; then the feed and the reports begin. */
+  async start(): Promise<void> {
+    await this.loadFromDisk()
+    try {
+      await this.feed.refresh(this.options.connectTimeoutMs ?? defaults.connectTimeoutMs)
+    } catch (error) {
+      if (this.held.version === undefined) {
+        await this.feed.close()
+        throw error
+      }
+      this.emitter.emit('error', error as SluiceError)
+      this.watchAge()
+    }
+    this.feed.start()
+    this.reporter.start()
+    process.once('beforeExit', this.atExit)
+  }
+
+  /** The answer takes the listener away again. */
+  on<K extends keyof SluiceEvents>(name: K, listener: Listener<K>): () => void {
+    return this.emitter.on(name, listener)
+  }
+
+  /** The version of the snapshot that is served by, and its age since the server confirmed it. */
+  get snapshot(): { readonly version: string; readonly ageMs: number; readonly stale: boolean } {
+    const { version = '', ageMs } = this.held
+    return { version, ageMs, stale: ageMs > this.maxStaleMs }
+  }
+
+  /** The newest entry of each task that is served by. */
+  get heads(): Readonly<Record<string, number>> {
+    return this.held.heads()
+  }
+
+  /** Records that could not be told to the server, to keep memory bounded or because it refused them. */
+  get dropped(): number {
+    return this.recorder.dropped
+  }
+
+  /**
+   * What serves the conversation, synchronously. Throws `unknown_task`, `invalid_id`, `start_missing`,
+   * `start_in_future`, `malformed_binding`, `snapshot_behind`, and `snapshot_stale` where stale serving is off.
+   */
+  resolve(task: string, request: ConversationRequest): Serving | NotServing {
+    const { compiled, ageMs } = this.held
+    if (compiled === undefined) throw new SluiceError('snapshot_stale', 'There is no snapshot yet. Use `connect`.')
+    const stale = ageMs > this.maxStaleMs
+    if (stale && this.options.failWhenStale) {
+      throw new SluiceError('snapshot_stale', `The snapshot is ${Math.round(ageMs)} ms old.`, { ageMs })
+    }
+    const { tenant, conversation, binding } = request
+    const startedAt = this.startOf(request, compiled.snapshot.leadMs)
+    const question: ResolveRequest = {
+      task,
+      tenant,
+      conversation,
+      binding,
+      startedAt,
+      allowBehind: this.options.allowBehind,
+    }
+    const decision = this.decide(question)
+    if ('skip' in decision) return decision
+    const headSeq = this.held.headSeq(task)
+    const context: ServingContext = { task, tenant, conversation, startedAt, ageMs, headSeq, stale }
+    return new Serving(decision, context, this.runner)
+  }
+
+  /**
+   * The same, but a binding that is newer than the snapshot is waited for: another process heard of the entry a
+   * moment earlier. Throws `snapshot_behind` only when the server does not bring it in time.
+   */
+  async resolveCaughtUp(
+    task: string,
+    request: ConversationRequest,
+    timeoutMs = defaults.caughtUpMs,
+  ): Promise<Serving | NotServing> {
+    const until = performance.now() + timeoutMs
+    for (;;) {
+      try {
+        return this.resolve(task, request)
+      } catch (error) {
+        const left = until - performance.now()
+        if (!(error instanceof SluiceError) || error.code !== 'snapshot_behind' || left <= 0) throw error
+        await Promise.race([
+          this.changedOnce(),
+          this.feed.refresh().catch(() => undefined),
+          pause(left, undefined, { ref: false }),
+        ])
+        await pause(Math.min(behindPauseMs, left), undefined, { ref: false })
+      }
+    }
+  }
+
+  /**
+   * Tells what became of a request. Never throws: what cannot be true (a cost that is no number) is refused with an
+   * `error` event, and counted. The answer says whether it was taken.
+   */
+  report(serving: Serving, report: Report): boolean {
+    try {
+      const outcome = outcomeOf(serving, report)
+      const amounts = amountsOf(report, serving.ofKind('engine'))
+      const thresholds = this.held.entry(serving.task, serving.seq)?.entry.thresholds
+      this.recorder.record(serving, {
+        requestId: report.requestId ?? randomUUID(),
+        at: Math.round(this.clock.now()),
+        outcome,
+        amounts,
+        events: eventsOf(outcome, amounts, thresholds),
+        gap: serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt),
+        ...(report.model === undefined ? {} : { model: report.model }),
+        ...(report.fingerprint === undefined ? {} : { fingerprint: report.fingerprint }),
+      })
+      return true
+    } catch (error) {
+      return this.refused(error)
+    }
+  }
+
+  /** The conversation ended: its cost and latency are final. */
+  close(serving: Serving): void {
+    this.recorder.close(serving)
+  }
+
+  /** A judgement that arrives later, even days: a survey, thumbs. Never throws; see `report`. */
+  outcome(task: string, of: { readonly tenant: string; readonly conversation: string }, quality: LateQuality): boolean {
+    const { metric, value, id = randomUUID() } = quality
+    if (!metricShape.test(metric) || !Number.isFinite(value)) {
+      return this.refused(new SluiceError('invalid_telemetry', `The outcome ${metric} = ${value} is refused.`))
+    }
+    const { tenant, conversation } = of
+    this.recorder.addLateOutcome({ id, task, tenant, conversation, metric, value, at: Math.round(this.clock.now()) })
+    return true
+  }
+
+  /** Calls the pinned engine, validates the output and reports by itself. */
+  run(serving: Serving, values: Readonly<Record<string, PromptValue>>, options?: RunOptions): Promise<RunResult> {
+    const parts = {
+      endpoints: this.options.endpoints ?? {},
+      report: (of: Serving, report: Report) => void this.report(of, report),
+    }
+    return runServing(serving, values, parts, options)
+  }
+
+  /** Sends all reports now. Rejects where the server does not take them; they are kept. */
+  flush(): Promise<void> {
+    return this.reporter.flush()
+  }
+
+  /** Sends what is left and ends everything. */
+  shutdown(): Promise<void> {
+    this.stopped ??= this.stop()
+    return this.stopped
+  }
+
+  private async stop(): Promise<void> {
+    process.off('beforeExit', this.atExit)
+    clearTimeout(this.staleTimer)
+    await Promise.all([this.feed.close(), this.reporter.close()])
+    clearTimeout(this.staleTimer)
+    await this.save()
+  }
+
+  private startOf({ binding, startedAt }: ConversationRequest, leadMs: number): number | undefined {
+    if (startedAt === undefined) return undefined
+    const start = this.clock.corrected(startedAt instanceof Date ? startedAt.getTime() : startedAt)
+    if (binding === undefined && start > this.clock.now() + leadMs) {
+      const details = { startedAt: start, now: this.clock.now() }
+      throw new SluiceError('start_in_future', 'The conversation would begin in the future. Check the clock.', details)
+    }
+    return start
+  }
+
+  private decide(question: ResolveRequest): ReturnType<typeof resolve> {
+    const { compiled } = this.held
+    if (compiled === undefined) throw new SluiceError('snapshot_stale', 'There is no snapshot yet.')
+    try {
+      return resolve(compiled, question)
+    } catch (error) {
+      // Another process is ahead: ask at once instead of waiting for the stream.
+      if (error instanceof SluiceError && error.code === 'snapshot_behind')
+        void this.feed.refresh().catch(() => undefined)
+      throw error
+    }
+  }
+
+  private refused(error: unknown): false {
+    const known = error instanceof SluiceError ? error : new SluiceError('invalid_telemetry', (error as Error).message)
+    this.recorder.countRefused()
+    this.emitter.emit('error', known)
+    return false
+  }
+
+  private changedOnce(): Promise<void> {
+    return new Promise((resolveOnce) => {
+      const off = this.on('change', () => {
+        off()
+        resolveOnce()
+      })
+    })
+  }
+
+  private confirmed(): void {
+    this.held.confirm()
+    this.watchAge()
+    if (performance.now() - this.savedAt >= confirmOnDiskMs) void this.save()
+  }
+
+  private replaced(snapshot: Snapshot): void {
+    const previous = this.held.version
+    this.moved(previous, this.held.replace(snapshot))
+  }
+
+  private moved(previous: string | undefined, gaps: readonly Gap[]): void {
+    this.held.confirm()
+    this.watchAge()
+    for (const gap of gaps) this.recorder.markGap(gap, lateEntryOf(gap, this.held.entry(gap.task, gap.seq)))
+    void this.save()
+    const { version = '' } = this.held
+    this.emitter.emit('change', { version, ...(previous === undefined ? {} : { previous }) })
+  }
+
+  /** One timer, for the moment at which the snapshot would become stale. */
+  private watchAge(): void {
+    clearTimeout(this.staleTimer)
+    const left = Math.min(Math.max(0, this.maxStaleMs - this.held.ageMs), longestTimerMs)
+    this.staleTimer = setTimeout(() => this.emitter.emit('stale', { ageMs: this.held.ageMs }), left + 1)
+    this.staleTimer.unref()
+  }
+
+  private async loadFromDisk(): Promise<void> {
+    try {
+      const known = await this.disk?.read()
+      if (known === undefined) return
+      this.held.replace(known.snapshot)
+      this.held.confirm(Math.max(0, this.clock.now() - known.confirmedAt))
+    } catch (error) {
+      this.emitter.emit('error', error as SluiceError)
+    }
+  }
+
+  private async save(): Promise<void> {
+    const { compiled, ageMs } = this.held
+    if (this.disk === undefined || compiled === undefined) return
+    this.savedAt = performance.now()
+    try {
+      await this.disk.write({ snapshot: compiled.snapshot, confirmedAt: this.clock.now() - ageMs })
+    } catch (error) {
+      const text = `The last known good snapshot cannot be written: ${(error as Error).message}.`
+      this.emitter.emit('error', new SluiceError('invalid_config', text, { cacheDir: this.options.cacheDir }))
+    }
+  }
+}
+
+const behindPauseMs = 20
+
+/** An `ok` is believed only where a given output fits the served schema. */
+function outcomeOf(serving: Serving, report: Report): Outcome {
+  if (report.outcome !== 'ok' || report.output === undefined) return report.outcome
+  const schema = serving.ofKind<SchemaContent>('schema')
+  return schema === undefined || compileSchema(schema)(report.output).length === 0 ? 'ok' : 'schema_failure'
+}

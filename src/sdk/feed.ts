@@ -1,0 +1,184 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import type { Snapshot, SnapshotDelta } from '../domain/snapshot'
+import { SluiceError } from '../errors'
+import type { HeldSnapshot } from './held-snapshot'
+import { type Http, unreachable } from './http'
+
+/** What the feed tells its owner. */
+export interface FeedSink {
+  /** The server confirmed what is held, or gave what replaces it. */
+  confirmed(): void
+  replaced(snapshot: Snapshot): void
+  /** False: the delta does not fit what is held. */
+  changed(delta: SnapshotDelta): boolean
+  failed(error: SluiceError): void
+}
+
+const fetchTimeoutMs = 10_000
+const helloTimeoutMs = 5_000
+/** Two and a half heartbeats. */
+const silenceMs = 25_000
+const backoffMs = { first: 200, most: 10_000 }
+const defaultLeadMs = 2_000
+
+/**
+ * Keeps the held snapshot current: server-sent events, resumed by version without a gap; while they fail, polling
+ * with an ETag at random intervals of at most the lead, so that forward entries still arrive before they count.
+ */
+export class Feed {
+  private readonly http: Http
+  private readonly held: HeldSnapshot
+  private readonly environment: string
+  private readonly sink: FeedSink
+  private readonly ending = new AbortController()
+  private streaming = false
+  private failing = false
+  private refreshing: Promise<void> | undefined
+  private ended: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: { http: Http; held: HeldSnapshot; environment: string; sink: FeedSink }) {
+    this.http = parts.http
+    this.held = parts.held
+    this.environment = parts.environment
+    this.sink = parts.sink
+  }
+
+  start(): void {
+    this.ended = Promise.all([this.stream(), this.poll()])
+  }
+
+  async close(): Promise<void> {
+    this.ending.abort()
+    await this.ended
+    await this.refreshing?.catch(() => undefined)
+  }
+
+  /** Asks once whether there is anything newer; concurrent callers share the question. */
+  refresh(timeoutMs = fetchTimeoutMs): Promise<void> {
+    this.refreshing ??= this.refreshOnce(timeoutMs).finally(() => {
+      this.refreshing = undefined
+    })
+    return this.refreshing
+  }
+
+  private async refreshOnce(timeoutMs: number): Promise<void> {
+    const { version } = this.held
+    const signal = AbortSignal.any([this.ending.signal, AbortSignal.timeout(timeoutMs)])
+    const response = await this.http.call(`/v1/snapshot?environment=${encodeURIComponent(this.environment)}`, {
+      headers: version === undefined ? {} : { 'if-none-match': `"${version}"` },
+      signal,
+    })
+    if (response.status === 304) {
+      if (this.held.version === version) this.confirmed()
+      return
+    }
+    let snapshot: Snapshot
+    try {
+      snapshot = (await response.json()) as Snapshot
+    } catch (error) {
+      throw unreachable(response.url, error)
+    }
+    // The stream may have brought something newer than this answer meanwhile: what it brought stands.
+    if (this.held.version === version) this.takeWhole(snapshot)
+  }
+
+  private async poll(): Promise<void> {
+    const { signal } = this.ending
+    while (!signal.aborted) {
+      const leadMs = this.held.compiled?.snapshot.leadMs ?? defaultLeadMs
+      await pause(leadMs * (0.25 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => undefined)
+      if (this.streaming || signal.aborted) continue
+      await this.refresh().catch((error) => this.fail(error))
+    }
+  }
+
+  private async stream(): Promise<void> {
+    const { signal } = this.ending
+    let wait = backoffMs.first
+    while (!signal.aborted) {
+      try {
+        await this.streamOnce(() => {
+          wait = backoffMs.first
+        })
+      } catch (error) {
+        this.fail(error)
+      }
+      this.streaming = false
+      if (signal.aborted) return
+      await pause(wait * (0.5 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => undefined)
+      wait = Math.min(wait * 2, backoffMs.most)
+    }
+  }
+
+  private async streamOnce(onHello: () => void): Promise<void> {
+    const silence = new AbortController()
+    let watchdog: NodeJS.Timeout | undefined
+    const alive = (ms: number) => {
+      clearTimeout(watchdog)
+      watchdog = setTimeout(() => silence.abort(), ms)
+      watchdog.unref()
+    }
+    alive(helloTimeoutMs)
+    const from = this.held.version === undefined ? '' : `&from=${encodeURIComponent(this.held.version)}`
+    const path = `/v1/snapshot/events?environment=${encodeURIComponent(this.environment)}${from}`
+    try {
+      const signal = AbortSignal.any([this.ending.signal, silence.signal])
+      const response = await this.http.call(path, { headers: { accept: 'text/event-stream' }, signal })
+      const events: EventSourceMessage[] = []
+      const parser = createParser({ onEvent: (event) => events.push(event), onComment: () => this.confirmed() })
+      const decoder = new TextDecoder()
+      for await (const bytes of response.body ?? []) {
+        alive(silenceMs)
+        parser.feed(decoder.decode(bytes, { stream: true }))
+        for (const event of events.splice(0)) {
+          if (event.event === 'hello') onHello()
+          await this.take(event)
+        }
+      }
+    } catch (error) {
+      if (!this.ending.signal.aborted) throw error instanceof SluiceError ? error : unreachable(path, error)
+    } finally {
+      clearTimeout(watchdog)
+    }
+  }
+
+  private async take(event: EventSourceMessage): Promise<void> {
+    switch (event.event) {
+      case 'hello':
+        this.streaming = true
+        if ((JSON.parse(event.data) as { version: string }).version === this.held.version) this.confirmed()
+        return
+      case 'delta': {
+        const delta = JSON.parse(event.data) as SnapshotDelta
+        if (delta.to === this.held.version) this.confirmed()
+        else if (!this.sink.changed(delta)) await this.refresh()
+        return
+      }
+      case 'snapshot': {
+        this.takeWhole(JSON.parse(event.data) as Snapshot)
+        return
+      }
+      default:
+        return
+    }
+  }
+
+  /** Another server may be behind the one that was asked before; time never goes back. */
+  private takeWhole(snapshot: Snapshot): void {
+    if (snapshot.version !== this.held.version && !this.held.isNewerThan(snapshot)) this.sink.replaced(snapshot)
+    if (snapshot.version === this.held.version) this.confirmed()
+  }
+
+  private confirmed(): void {
+    this.failing = false
+    this.sink.confirmed()
+  }
+
+  /** The first failure of a row is told; the age of the snapshot tells the rest. */
+  private fail(error: unknown): void {
+    if (this.ending.signal.aborted || this.failing) return
+    this.failing = true
+    this.sink.failed(error instanceof SluiceError ? error : unreachable(this.environment, error))
+  }
+}

@@ -1,0 +1,106 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Snapshot } from '../domain/snapshot'
+import { SluiceError } from '../errors'
+
+/** The first line of the file; the second is the snapshot. */
+interface Header {
+  readonly format: 1
+  /** When the server last confirmed the snapshot, ms since the epoch by its clock. */
+  readonly confirmedAt: number
+  readonly checksum: string
+}
+
+export interface KnownGood {
+  readonly snapshot: Snapshot
+  readonly confirmedAt: number
+}
+
+/**
+ * The last snapshot on disk. A file is replaced as a whole by an atomic rename, so a reader sees the old or the new
+ * one; a checksum tells a truncated or altered one.
+ */
+export class LastKnownGood {
+  private readonly directory: string
+  private readonly file: string
+  private readonly environment: string
+  private writing: Promise<void> | undefined
+  private next: KnownGood | undefined
+
+  constructor(directory: string, environment: string) {
+    this.directory = directory
+    this.environment = environment
+    this.file = join(directory, `sluice-${encodeURIComponent(environment)}.snapshot`)
+  }
+
+  /** Undefined: there is none. Throws `digest_mismatch` for a file that cannot be trusted. */
+  async read(): Promise<KnownGood | undefined> {
+    let text: string
+    try {
+      text = await readFile(this.file, 'utf8')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw new SluiceError('digest_mismatch', `${this.file} cannot be read: ${(error as Error).message}.`)
+    }
+    const end = text.indexOf('\n')
+    const header = headerOf(text.slice(0, Math.max(end, 0)))
+    const body = text.slice(end + 1)
+    if (header === undefined || header.checksum !== checksumOf(body)) {
+      throw new SluiceError('digest_mismatch', `${this.file} is truncated or altered; it is ignored.`)
+    }
+    const snapshot = JSON.parse(body) as Snapshot
+    if (snapshot.specVersion !== 1 || snapshot.environment !== this.environment) {
+      throw new SluiceError('digest_mismatch', `${this.file} is of another environment or form; it is ignored.`)
+    }
+    return { snapshot, confirmedAt: header.confirmedAt }
+  }
+
+  /** The newest of several waiting snapshots is written; one at a time. */
+  write(known: KnownGood): Promise<void> {
+    this.next = known
+    this.writing ??= this.drain().finally(() => {
+      this.writing = undefined
+    })
+    return this.writing
+  }
+
+  private async drain(): Promise<void> {
+    while (this.next) {
+      const known = this.next
+      this.next = undefined
+      await this.replace(known)
+    }
+  }
+
+  private async replace({ snapshot, confirmedAt }: KnownGood): Promise<void> {
+    const body = JSON.stringify(snapshot)
+    const header: Header = { format: 1, confirmedAt, checksum: checksumOf(body) }
+    const temporary = `${this.file}.${randomUUID()}`
+    await mkdir(this.directory, { recursive: true })
+    try {
+      const handle = await open(temporary, 'w', 0o600)
+      try {
+        await handle.writeFile(`${JSON.stringify(header)}\n${body}`)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await rename(temporary, this.file)
+    } catch (error) {
+      await rm(temporary, { force: true })
+      throw error
+    }
+  }
+}
+
+const checksumOf = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+function headerOf(line: string): Header | undefined {
+  try {
+    const header = JSON.parse(line) as Header
+    return header.format === 1 && Number.isFinite(header.confirmedAt) ? header : undefined
+  } catch {
+    return undefined
+  }
+}

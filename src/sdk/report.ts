@@ -1,0 +1,79 @@
+import type { FrozenThresholds } from '../domain/allocation'
+import type { EngineContent } from '../domain/contents'
+import { type Cost, costOf } from '../domain/pricing'
+import type { EventName, Outcome } from '../domain/telemetry'
+import { SluiceError } from '../errors'
+
+/** What an application tells of one request. Amounts that are absent are zero, but for the cost. */
+export interface Report {
+  /** Unique per request; the key of the request log. Absent: one is made. */
+  readonly requestId?: string
+  readonly outcome: Outcome
+  readonly latencyMs: number
+  readonly inputTokens?: number
+  readonly cachedTokens?: number
+  readonly outputTokens?: number
+  /** USD as billed. Absent: from the tokens and the pinned engine's prices. */
+  readonly costUsd?: number
+  /** The price-equivalent without the provider's prompt cache. Absent: derived in the same way. */
+  readonly uncachedCostUsd?: number
+  /** The parsed output: an `ok` whose output does not fit the served schema counts as `schema_failure`. */
+  readonly output?: unknown
+  /** As the provider returned them. */
+  readonly model?: string
+  readonly fingerprint?: string
+}
+
+/** A report with every amount known and possible. */
+export interface Amounts {
+  readonly latencyMs: number
+  readonly inputTokens: number
+  readonly cachedTokens: number
+  readonly outputTokens: number
+  readonly costUsd: number
+  readonly uncachedCostUsd: number
+}
+
+const most = { latencyMs: 1e10, tokens: 1e9, costUsd: 1e5 }
+const maxTextLength = 200
+
+/** Throws `invalid_telemetry`, naming the amounts that cannot be true. */
+export function amountsOf(report: Report, engine: EngineContent | undefined): Amounts {
+  const { latencyMs, inputTokens = 0, cachedTokens = 0, outputTokens = 0 } = report
+  const usage = { inputTokens, cachedTokens, outputTokens }
+  const priced = engine ? costOf(engine.pricePerMillion, usage) : { costUsd: 0, uncachedCostUsd: 0 }
+  const costUsd = report.costUsd ?? priced.costUsd
+  const uncachedCostUsd = report.uncachedCostUsd ?? uncachedOf(costUsd, priced)
+  const faults = [
+    ...(isAmount(latencyMs, most.latencyMs) ? [] : ['latencyMs']),
+    ...Object.entries(usage).flatMap(([name, value]) =>
+      isAmount(value, most.tokens) && Number.isInteger(value) ? [] : [name],
+    ),
+    ...(isAmount(costUsd, most.costUsd) ? [] : ['costUsd']),
+    ...(isAmount(uncachedCostUsd, most.costUsd) ? [] : ['uncachedCostUsd']),
+    ...((report.requestId?.length ?? 1) <= 256 && report.requestId !== '' ? [] : ['requestId']),
+    ...((report.model?.length ?? 0) <= maxTextLength ? [] : ['model']),
+    ...((report.fingerprint?.length ?? 0) <= maxTextLength ? [] : ['fingerprint']),
+  ]
+  if (faults.length > 0) {
+    const text = `The report is refused: ${faults.join(', ')} cannot be true.`
+    throw new SluiceError('invalid_telemetry', text, { fields: faults })
+  }
+  return { latencyMs, ...usage, costUsd, uncachedCostUsd }
+}
+
+const isAmount = (value: number, limit: number): boolean => typeof value === 'number' && value >= 0 && value <= limit
+
+/** A bill that differs from the list price is scaled like the list price. */
+const uncachedOf = (costUsd: number, priced: Cost): number =>
+  priced.costUsd > 0 ? (costUsd * priced.uncachedCostUsd) / priced.costUsd : costUsd
+
+/** The 0/1 facts that one request makes true of its conversation. */
+export function eventsOf(outcome: Outcome, amounts: Amounts, thresholds: FrozenThresholds | undefined): EventName[] {
+  const events: EventName[] = []
+  if (outcome === 'error') events.push('error')
+  if (outcome === 'schema_failure') events.push('schema_failure')
+  if (thresholds && amounts.uncachedCostUsd > thresholds.costUsd) events.push('cost_exceeded')
+  if (thresholds && amounts.latencyMs > thresholds.latencyMs) events.push('latency_exceeded')
+  return events
+}

@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { TelemetryAnswer, TelemetryBatch } from '../domain/telemetry'
+import { SluiceError } from '../errors'
+import type { Http } from './http'
+import type { Recorder } from './recorder'
+
+const sendTimeoutMs = 10_000
+/** Also without traffic: "this process lives and serves by these entries". */
+const heartbeatMs = 10_000
+const backoffMs = { first: 500, most: 30_000 }
+const maxBatchesPerFlush = 200
+const smallestShare = 1 / 1_024
+
+export interface ReporterParts {
+  readonly http: Http
+  readonly recorder: Recorder
+  readonly environment: string
+  readonly flushIntervalMs: number
+  heads(): Readonly<Record<string, number>>
+  failed(error: SluiceError): void
+}
+
+/** Sends what the recorder holds, at least once, one batch at a time, and again after a failure. */
+export class Reporter {
+  readonly id = randomUUID()
+  private readonly parts: ReporterParts
+  private readonly ending = new AbortController()
+  private flushing: Promise<void> | undefined
+  private loop: Promise<void> = Promise.resolve()
+  private sentAt = Number.NEGATIVE_INFINITY
+  private sentHeads = ''
+  private share = 1
+  private failing = false
+
+  constructor(parts: ReporterParts) {
+    this.parts = parts
+  }
+
+  start(): void {
+    this.loop = this.run()
+  }
+
+  /** Sends all there is. Rejects where the server did not take it; it is kept and sent again. */
+  async flush(): Promise<void> {
+    await this.flushing?.catch(() => undefined)
+    await this.flushOnce()
+  }
+
+  async close(): Promise<void> {
+    this.ending.abort()
+    await this.loop
+    await this.flush().catch((error) => this.parts.failed(asError(error)))
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.ending
+    let wait = this.parts.flushIntervalMs
+    while (!signal.aborted) {
+      await pause(wait, undefined, { signal, ref: false }).catch(() => undefined)
+      if (signal.aborted) return
+      try {
+        this.parts.recorder.forgetIdle()
+        if (this.due()) await this.flushOnce()
+        wait = this.parts.flushIntervalMs
+        this.failing = false
+      } catch (error) {
+        wait = pauseAfter(error, wait)
+        // The first failure of a row is told; the others are the same.
+        if (!this.failing) this.parts.failed(asError(error))
+        this.failing = true
+      }
+    }
+  }
+
+  private due(): boolean {
+    if (this.parts.recorder.pending || performance.now() - this.sentAt >= heartbeatMs) return true
+    return JSON.stringify(this.parts.heads()) !== this.sentHeads
+  }
+
+  private flushOnce(): Promise<void> {
+    this.flushing ??= this.drain().finally(() => {
+      this.flushing = undefined
+    })
+    return this.flushing
+  }
+
+  private async drain(): Promise<void> {
+    for (let batch = 0; batch < maxBatchesPerFlush; batch++) {
+      await this.sendOne()
+      if (!this.parts.recorder.pending) return
+    }
+  }
+
+  private async sendOne(): Promise<void> {
+    const { recorder, environment, http } = this.parts
+    const taken = recorder.take(this.share)
+    const appliedHeads = this.parts.heads()
+    const body: TelemetryBatch = {
+      reporter: this.id,
+      environment,
+      appliedHeads,
+      ...(taken?.content ?? { strata: [], requests: [], late: [], lateOutcomes: [] }),
+      dropped: recorder.dropped,
+    }
+    try {
+      const response = await http.call('/v1/telemetry', { body, signal: AbortSignal.timeout(sendTimeoutMs) })
+      const answer = (await response.json()) as TelemetryAnswer
+      taken?.acknowledged()
+      this.sentAt = performance.now()
+      this.sentHeads = JSON.stringify(appliedHeads)
+      this.share = Math.min(1, this.share * 2)
+      if (answer.refusedCount > 0) this.parts.failed(refusedError(answer))
+    } catch (error) {
+      const failure = asError(error)
+      if (failure.code === 'payload_too_large' && this.share > smallestShare) {
+        this.share /= 2
+        taken?.returned()
+        return
+      }
+      if (!isWorthAnotherTry(failure)) {
+        taken?.refused()
+        this.parts.failed(failure)
+        return
+      }
+      taken?.returned()
+      throw failure
+    }
+  }
+}
+
+/** Keys can be mended while the process runs; what the server calls malformed stays malformed. */
+const isWorthAnotherTry = (error: SluiceError): boolean =>
+  error.retryable || error.code === 'unauthenticated' || error.code === 'forbidden'
+
+function pauseAfter(error: unknown, before: number): number {
+  const seconds = error instanceof SluiceError ? Number(error.details.retryAfter) : Number.NaN
+  if (seconds >= 0) return Math.min(seconds * 1_000, backoffMs.most)
+  const next = Math.min(Math.max(before * 2, backoffMs.first), backoffMs.most)
+  return next * (0.75 + Math.random() / 4)
+}
+
+const asError = (error: unknown): SluiceError =>
+  error instanceof SluiceError ? error : new SluiceError('api_unreachable', (error as Error).message)
+
+const refusedError = ({ refusedCount, refused }: TelemetryAnswer): SluiceError =>
+  new SluiceError('invalid_telemetry', `The server refused ${refusedCount} records: ${refused[0]?.message ?? ''}`, {
+    refused,
+  })

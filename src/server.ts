@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto'
+import { dispatchOutbox } from '../activities/communicate'
+import { createReleaseActivities } from '../activities/release'
+import { buildServer } from './api/server'
+import { readConfig, requireServers } from './config'
+import { type Log, openLog } from './log'
+import { notesFolderOf, runMain } from './main'
+import { Reconciler } from './reconciler'
+import { openStore, type Store } from './store/store'
+import { connectTemporal } from './temporal'
+
+const reconcileEveryMs = 15_000
+const sealEveryMs = 1_000
+const dispatchEveryMs = 2_000
+const dispatchLimit = 200
+
+async function main(): Promise<void> {
+  const config = requireServers(readConfig())
+  const log = openLog('server', config.logLevel)
+  const store = await openStore(config.mongodbUri, config.database)
+  const orchestrator = await connectTemporal(config.temporalAddress, config.namespace)
+  const app = buildServer({ store, orchestrator, endpoints: config.endpoints })
+  const url = await app.listen({ host: config.host, port: config.port ?? 0 })
+  const notesFolder = notesFolderOf(config)
+  const finish = createReleaseActivities({ store, endpoints: config.endpoints, notesFolder })
+  const reconciler = new Reconciler({ store, orchestrator, finish })
+  const loops = [
+    startLoop(log, { name: 'reconcile', everyMs: reconcileEveryMs, work: () => reconcileOnce(store, reconciler, log) }),
+    startLoop(log, { name: 'seal', everyMs: sealEveryMs, work: () => store.telemetry.seal() }),
+    startLoop(log, {
+      name: 'dispatch',
+      everyMs: dispatchEveryMs,
+      work: () => dispatchOutbox({ store, notesFolder }, { limit: dispatchLimit }),
+    }),
+  ]
+  process.stdout.write(`${JSON.stringify({ ready: true, url })}\n`)
+  await stopSignal()
+  for (const stop of loops) await stop()
+  await app.close()
+  await orchestrator.close()
+  await store.database.close()
+}
+
+const holder = randomUUID()
+
+async function reconcileOnce(store: Store, reconciler: Reconciler, log: Log): Promise<void> {
+  if (!(await store.leases.take('reconcile', holder, 2 * reconcileEveryMs))) return
+  for (const done of await reconciler.once())
+    log.warn(done, `release ${done.release} of ${done.task} ${done.did}: ${done.why}`)
+}
+
+interface Loop {
+  readonly name: string
+  readonly everyMs: number
+  readonly work: () => Promise<unknown>
+}
+
+/** Repeats work with a rest in between, never two at once. A failure is logged and the next round tries again. */
+function startLoop(log: Log, { name, everyMs, work }: Loop): () => Promise<void> {
+  const ending = new AbortController()
+  const running = (async () => {
+    while (!ending.signal.aborted) {
+      try {
+        await work()
+      } catch (error) {
+        log.error({ error: String(error) }, `${name} failed; the next round tries again`)
+      }
+      await rest(everyMs, ending.signal)
+    }
+  })()
+  return () => {
+    ending.abort()
+    return running
+  }
+}
+
+function rest(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const done = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done, { once: true })
+  })
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', resolve)
+    process.once('SIGTERM', resolve)
+  })
+}
+
+runMain(module, main)

@@ -1,0 +1,90 @@
+import { DefaultLogger, type LogLevel, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
+import { createReleaseActivities } from '../activities/release'
+import { type WatchDeps, watchRelease } from '../activities/watch'
+import type { ReleaseActivities, WatchActivities } from '../workflows/messages'
+import { taskQueues } from '../workflows/task-queues'
+import { readConfig, requireServers } from './config'
+import { openLog } from './log'
+import { notesFolderOf, runMain } from './main'
+import { openStore, type Store } from './store/store'
+import { connectTemporal, type Orchestrator } from './temporal'
+
+export interface WorkerDeps {
+  readonly store: Store
+  readonly orchestrator: Orchestrator
+  readonly release: ReleaseActivities
+  readonly tickMs?: number
+}
+
+const defaultTickMs = 1_000
+
+/** The activities of the safety clock. */
+export function createWatchActivities({ store, orchestrator, tickMs = defaultTickMs }: WorkerDeps): WatchActivities {
+  const deps: WatchDeps = {
+    store,
+    tickMs,
+    async askPause(_releaseId, workflowId, reason) {
+      await orchestrator.signal({ workflowId }, 'pause', { by: 'guardrail', reason })
+    },
+    async isRunning(workflowId, runId) {
+      return (await orchestrator.health({ workflowId, runId })).kind === 'running'
+    },
+  }
+  return { watchRelease: ({ releaseId }) => watchRelease(deps, releaseId) }
+}
+
+const shutdown = { shutdownGraceTime: '5s', shutdownForceTime: '10s' } as const
+const watchSlots = 300
+
+export interface WorkerPlace {
+  readonly connection: NativeConnection
+  readonly namespace: string
+  /** Queue of workflows and activities; the safety clock's is `<queue>-watch`. */
+  readonly queue?: string
+  readonly workflows: Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'>
+}
+
+/** The two roles of a worker process: decisions and effects, and the safety clocks. */
+export async function createWorkers(deps: WorkerDeps, place: WorkerPlace): Promise<readonly Worker[]> {
+  const { connection, namespace, queue = taskQueues.main } = place
+  const common = { connection, namespace, ...shutdown }
+  const main = await Worker.create({ ...common, taskQueue: queue, ...place.workflows, activities: { ...deps.release } })
+  const watch = await Worker.create({
+    ...common,
+    taskQueue: `${queue}-watch`,
+    activities: { ...createWatchActivities(deps) },
+    maxConcurrentActivityTaskExecutions: watchSlots,
+  })
+  return [main, watch]
+}
+
+const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const satisfies Record<
+  LogLevel,
+  string
+>
+
+async function main(): Promise<void> {
+  const config = requireServers(readConfig())
+  const log = openLog('worker', config.logLevel)
+  Runtime.install({
+    logger: new DefaultLogger('WARN', ({ level, message, meta }) => log[levels[level]]({ ...meta }, message)),
+  })
+  const store = await openStore(config.mongodbUri, config.database)
+  const orchestrator = await connectTemporal(config.temporalAddress, config.namespace)
+  const connection = await NativeConnection.connect({ address: config.temporalAddress })
+  const release = createReleaseActivities({ store, endpoints: config.endpoints, notesFolder: notesFolderOf(config) })
+  const workflows = config.workflowBundle
+    ? { workflowBundle: { codePath: config.workflowBundle } }
+    : { workflowsPath: require.resolve('../workflows') }
+  const workers = await createWorkers(
+    { store, orchestrator, release },
+    { connection, namespace: config.namespace, workflows },
+  )
+  process.stdout.write(`${JSON.stringify({ ready: true })}\n`)
+  await Promise.all(workers.map((worker) => worker.run()))
+  await connection.close()
+  await orchestrator.close()
+  await store.database.close()
+}
+
+runMain(module, main)

@@ -1,0 +1,87 @@
+import { assess } from '../../../src/domain/analysis'
+import { inputOf, policyWith, stratum } from '../../support/assessment'
+
+const short = stratum({ candidate: { units: 12 }, incumbent: { units: 14 } })
+const late = { bakeComplete: true }
+
+describe('no evidence', () => {
+  it.each([
+    ['extend', 'continue'],
+    ['pause', 'pause'],
+    ['rollback', 'rollback'],
+    ['ask', 'pause'],
+  ] as const)('by the policy %s asks for %s once the bake is over, and waits before', (noEvidence, action) => {
+    const policy = policyWith({ guardrail: { noEvidence } })
+    expect(assess(inputOf([short], { policy }))).toMatchObject({ action: 'continue', mayAdvance: false })
+    expect(assess(inputOf([short], { policy, step: late }))).toMatchObject({ action, mayAdvance: false })
+    expect(assess(inputOf([], { policy, step: late }))).toMatchObject({ action, mayAdvance: false })
+  })
+
+  it('says that it asks', () => {
+    const policy = policyWith({ guardrail: { noEvidence: 'ask' } })
+    const [verdict] = assess(inputOf([short], { policy, step: late })).verdicts
+    expect(verdict?.text).toBe(
+      'error rate 0.0 % against 0.0 % (conversations 12 / 14): no harm found, but this step has 12 / 14 of the 50 it needs in each arm; the policy asks for a decision',
+    )
+  })
+
+  it('of a guardrail that only notifies stops nothing', () => {
+    const policy = policyWith({ guardrail: { role: 'notify', noEvidence: 'rollback' } })
+    expect(assess(inputOf([short], { policy, step: late })).action).toBe('continue')
+  })
+
+  it('where nobody reports follows the policy at once', () => {
+    const reporting = { silent: true, full: false }
+    const policy = policyWith({ guardrail: { noEvidence: 'pause' } })
+    const assessment = assess(inputOf([short], { policy, reporting }))
+    expect(assessment).toMatchObject({ action: 'pause', mayAdvance: false })
+    expect(assessment.waitingFor).toContain('reporters_silent')
+    expect(assess(inputOf([short], { reporting })).action).toBe('continue')
+  })
+
+  it('of a full set pauses, though the policy would wait', () => {
+    const enough = stratum({ candidate: { units: 60 }, incumbent: { units: 60 } })
+    const assessment = assess(inputOf([enough], { step: late, reporting: { silent: false, full: true } }))
+    expect(assessment).toMatchObject({ action: 'pause', mayAdvance: false, waitingFor: ['set_full'] })
+  })
+
+  it('never hides harm that was already found', () => {
+    const harm = stratum({
+      candidate: { units: 100, events: { error: 50 } },
+      incumbent: { units: 100, events: { error: 2 } },
+    })
+    expect(assess(inputOf([harm], { reporting: { silent: true, full: true } })).action).toBe('rollback')
+  })
+})
+
+describe('the sample ratio', () => {
+  it('voids every comparison and pauses when traffic does not fit its shares', () => {
+    const lopsided = stratum({
+      candidate: { units: 60, events: { error: 60 } },
+      incumbent: { units: 200, events: { error: 2 } },
+    })
+    const assessment = assess(inputOf([lopsided], { step: late }))
+    expect(assessment).toMatchObject({ action: 'pause', mayAdvance: false, waitingFor: ['ratio_mismatch'] })
+    for (const verdict of assessment.verdicts) {
+      expect(verdict).toMatchObject({ verdict: 'no_evidence', reason: 'ratio_mismatch' })
+    }
+    expect(assessment.verdicts.at(-1)?.text).toBe(
+      'the candidate has 23.1 % of the traffic, intended were 50 %: no comparison can be trusted until the cause is known',
+    )
+  })
+
+  it('notices an arm that is silent', () => {
+    const silent = stratum({ candidate: { units: 0 }, incumbent: { units: 30 } })
+    expect(assess(inputOf([silent])).action).toBe('pause')
+    expect(assess(inputOf([stratum({ candidate: { units: 0 }, incumbent: { units: 5 } })])).action).toBe('continue')
+  })
+
+  it('does not stand in the way of an absolute breaker', () => {
+    const lopsided = stratum({ candidate: { units: 60 }, incumbent: { units: 200 } })
+    const policy = policyWith({
+      breakers: [{ kind: 'errors', events: ['error'], minCount: 10, minRate: 0.5, windowMs: 60_000 }],
+    })
+    const windows = [{ windowMs: 60_000, requests: 60, errors: 60, costUsd: 0 }]
+    expect(assess(inputOf([lopsided], { policy, windows })).action).toBe('rollback')
+  })
+})

@@ -1,0 +1,22 @@
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { runToEnd } from './process.mjs'
+
+/** Runs jest and closes with the one line `N passed, N failed`. Gives the exit code: 0 only if tests ran and none failed. */
+export async function runTests(root, args, environment = {}) {
+  const folder = join(root, '.sluice')
+  mkdirSync(folder, { recursive: true })
+  const tally = join(folder, `tally-${process.pid}.json`)
+  const env = { ...process.env, ...environment, SLUICE_TALLY: tally }
+  const code = await runToEnd(process.execPath, ['node_modules/jest/bin/jest.js', ...args], { cwd: root, env })
+  const { passed, failed, skipped } = readTally(tally)
+  rmSync(tally, { force: true })
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+  if (code !== 0) return code
+  return failed > 0 || passed === 0 ? 1 : 0
+}
+
+/** jest writes none when it ends before its tests: then nothing passed, and the exit code is jest's. */
+function readTally(path) {
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : { passed: 0, failed: 0, skipped: 0 }
+}
