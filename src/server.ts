@@ -10,7 +10,6 @@ import { openStore, type Store } from './store/store'
 import { connectTemporal } from './temporal'
 
 const reconcileEveryMs = 15_000
-const sealEveryMs = 1_000
 const dispatchEveryMs = 2_000
 const dispatchLimit = 200
 
@@ -26,7 +25,6 @@ async function main(): Promise<void> {
   const reconciler = new Reconciler({ store, orchestrator, finish })
   const loops = [
     startLoop(log, { name: 'reconcile', everyMs: reconcileEveryMs, work: () => reconcileOnce(store, reconciler, log) }),
-    startLoop(log, { name: 'seal', everyMs: sealEveryMs, work: () => store.telemetry.seal() }),
     startLoop(log, {
       name: 'dispatch',
       everyMs: dispatchEveryMs,

@@ -160,14 +160,15 @@ export class TelemetryReader {
     return Math.max(0, ...shares.map(({ basisPoints }) => basisPoints))
   }
 
-  private entriesOf({ environment, task, releaseId, seqs }: EntrySelection): Promise<Allocation[]> {
+  private async entriesOf({ environment, task, releaseId, seqs }: EntrySelection): Promise<Allocation[]> {
     const filter = {
       environment,
       task,
       ...(releaseId === undefined ? {} : { releaseId }),
       ...(seqs === undefined ? {} : { seq: { $in: [...seqs] } }),
     }
-    return this.allocations().find(filter).sort({ seq: 1 }).limit(maxEntries).toArray()
+    const entries = await this.allocations().find(filter).limit(maxEntries).toArray()
+    return entries.sort((left, right) => left.seq - right.seq)
   }
 
   private async totalsOf(

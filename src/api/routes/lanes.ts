@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Digest } from '../../domain/version'
 import { SluiceError } from '../../errors'
 import type { ApiDeps, App } from '../app'
+import { defined } from '../defined'
 import { rollbackLane } from '../release-commands'
 
 const reason = z.string().trim().min(1).max(2_000)
@@ -40,7 +41,7 @@ export function laneRoutes(app: App, deps: ApiDeps): void {
     { schema: { params: lane, querystring: range, response: { 200: page } } },
     async (request) => {
       const { env, task } = request.params
-      return { items: (await store.ledger.entries(env, task, request.query)).map((entry) => ({ ...entry })) }
+      return { items: (await store.ledger.entries(env, task, defined(request.query))).map((entry) => ({ ...entry })) }
     },
   )
   switchRoutes(app, deps)

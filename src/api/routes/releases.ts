@@ -5,6 +5,7 @@ import type { Digest } from '../../domain/version'
 import { judge, openRelease } from '../../store/assessor'
 import { digestOf } from '../../store/canonical'
 import type { ApiDeps, App } from '../app'
+import { defined } from '../defined'
 import { commandRelease, startRelease, viewRelease } from '../release-commands'
 
 const text = z.string().trim().min(1).max(2_000)
@@ -30,7 +31,7 @@ export function releaseRoutes(app: App, deps: ApiDeps): void {
     '/v1/releases',
     { schema: { body: releaseRequest, response: { 201: anything } } },
     async (request, reply) => {
-      const record = await startRelease(deps, request.body, request.principal.name)
+      const record = await startRelease(deps, defined(request.body), request.principal.name)
       return reply.status(201).send({ ...record })
     },
   )
@@ -39,7 +40,7 @@ export function releaseRoutes(app: App, deps: ApiDeps): void {
       `/v1/releases/:id/${command}`,
       { schema: { params: id, body: commandBody, response: { 200: anything } } },
       async (request) => {
-        const payload = { by: request.principal.name, ...request.body }
+        const payload = { by: request.principal.name, ...defined(request.body) }
         return { ...(await commandRelease(deps, request.params.id, command, payload)) }
       },
     )
@@ -48,7 +49,7 @@ export function releaseRoutes(app: App, deps: ApiDeps): void {
 
 function planRoutes(app: App, { store }: ApiDeps): void {
   app.post('/v1/plans', { schema: { body: releaseRequest, response: { 200: anything } } }, async (request) => {
-    const plan = await store.planner.plan(request.body)
+    const plan = await store.planner.plan(defined(request.body))
     return { digest: digestOf(plan), text: planText(plan), plan }
   })
   const digest = z.strictObject({ digest: z.string().regex(/^sha256:[0-9a-f]{64}$/, 'is not a digest') })
@@ -69,7 +70,7 @@ function readRoutes(app: App, deps: ApiDeps): void {
   })
   const page = z.object({ items: z.array(anything) })
   app.get('/v1/releases', { schema: { querystring: query, response: { 200: page } } }, async (request) => {
-    return { items: (await store.releases.list(request.query)).map((record) => ({ ...record })) }
+    return { items: (await store.releases.list(defined(request.query))).map((record) => ({ ...record })) }
   })
   app.get('/v1/releases/:id', { schema: { params: id, response: { 200: anything } } }, async (request) => ({
     ...(await viewRelease(deps, request.params.id)),
@@ -81,7 +82,9 @@ function readRoutes(app: App, deps: ApiDeps): void {
     async (request) => {
       await store.releases.get(request.params.id)
       return {
-        items: (await store.releases.decisions(request.params.id, request.query)).map((decision) => ({ ...decision })),
+        items: (await store.releases.decisions(request.params.id, defined(request.query))).map((decision) => ({
+          ...decision,
+        })),
       }
     },
   )

@@ -4,6 +4,7 @@ import { rings } from '../../domain/tenant'
 import type { Digest } from '../../domain/version'
 import { SluiceError } from '../../errors'
 import type { ApiDeps, App } from '../app'
+import { defined } from '../defined'
 
 const reason = z.string().trim().min(1).max(2_000)
 const id = z.string().min(1).max(256)
@@ -28,8 +29,9 @@ export function tenantRoutes(app: App, deps: ApiDeps): void {
     { schema: { params: tenantParams, body: settings, response: { 200: anything } } },
     async (request) => {
       const { reason: why, ...given } = request.body
-      const change = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-      return { ...(await tenants.put(request.params.tenant, change, { by: request.principal.name, reason: why })) }
+      return {
+        ...(await tenants.put(request.params.tenant, defined(given), { by: request.principal.name, reason: why })),
+      }
     },
   )
   app.get('/v1/tenants', { schema: { querystring: paging, response: { 200: page } } }, async (request) => {
@@ -141,11 +143,4 @@ async function baseOf(store: ApiDeps['store'], task: string, policy: Digest) {
   if (lane.incumbent === undefined)
     throw new SluiceError('not_found', `Nothing is settled for ${task} yet, so there is nothing to override.`)
   return store.catalog.composite(lane.incumbent)
-}
-
-function defined(query: { after?: string | undefined; limit?: number | undefined }): {
-  after?: string
-  limit?: number
-} {
-  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined))
 }
