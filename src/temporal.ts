@@ -14,7 +14,7 @@ import {
   type ReleaseInput,
   releaseStatus,
 } from '../workflows/messages'
-import { taskQueues } from '../workflows/task-queues'
+import { mainQueue } from '../workflows/task-queues'
 import type { CommandName, ReleaseState } from './domain/release'
 import { type ErrorCode, errorTable, SluiceError } from './errors'
 
@@ -46,12 +46,12 @@ export interface Orchestrator {
 
 export const releaseWorkflowId = (task: string): string => `release/${task}`
 
-export async function connectTemporal(address: string, namespace: string): Promise<Orchestrator> {
+export async function connectTemporal(address: string, namespace: string, queue = mainQueue): Promise<Orchestrator> {
   const connection = Connection.lazy({ address })
-  return orchestratorOf(new Client({ connection, namespace }), () => connection.close())
+  return orchestratorOf(new Client({ connection, namespace }), queue, () => connection.close())
 }
 
-export function orchestratorOf(client: Client, close: () => Promise<void>): Orchestrator {
+function orchestratorOf(client: Client, queue: string, close: () => Promise<void>): Orchestrator {
   const ask = async <T>(call: () => Promise<T>): Promise<T> => {
     try {
       return await client.withDeadline(Date.now() + callDeadlineMs, call)
@@ -61,7 +61,7 @@ export function orchestratorOf(client: Client, close: () => Promise<void>): Orch
   }
   const handle = ({ workflowId, runId }: WorkflowPlace) => client.workflow.getHandle(workflowId, runId)
   return {
-    startRelease: (input) => ask(() => startRelease(client, input)),
+    startRelease: (input) => ask(() => startRelease(client, queue, input)),
     command: (place, name, payload) =>
       ask(() => handle(place).executeUpdate(commandUpdates[name], { args: [payload] })),
     signal: (place, name, payload) => ask(() => handle(place).signal(commandSignals[name], payload)),
@@ -73,11 +73,15 @@ export function orchestratorOf(client: Client, close: () => Promise<void>): Orch
   }
 }
 
-async function startRelease(client: Client, input: ReleaseInput & { releaseId: string }): Promise<string> {
+async function startRelease(
+  client: Client,
+  taskQueue: string,
+  input: ReleaseInput & { releaseId: string },
+): Promise<string> {
   const { task, why } = input.request
   const handle = await client.workflow.start('release', {
     args: [input],
-    taskQueue: taskQueues.main,
+    taskQueue,
     workflowId: releaseWorkflowId(task),
     workflowIdConflictPolicy: 'FAIL',
     workflowIdReusePolicy: 'ALLOW_DUPLICATE',

@@ -2,7 +2,7 @@ import { DefaultLogger, type LogLevel, NativeConnection, Runtime, Worker, type W
 import { createReleaseActivities } from '../activities/release'
 import { type WatchDeps, watchRelease } from '../activities/watch'
 import type { ReleaseActivities, WatchActivities } from '../workflows/messages'
-import { taskQueues } from '../workflows/task-queues'
+import { mainQueue, watchQueueOf } from '../workflows/task-queues'
 import { readConfig, requireServers } from './config'
 import { openLog } from './log'
 import { notesFolderOf, runMain } from './main'
@@ -46,12 +46,12 @@ export interface WorkerPlace {
 
 /** The two roles of a worker process: decisions and effects, and the safety clocks. */
 export async function createWorkers(deps: WorkerDeps, place: WorkerPlace): Promise<readonly Worker[]> {
-  const { connection, namespace, queue = taskQueues.main } = place
+  const { connection, namespace, queue = mainQueue } = place
   const common = { connection, namespace, ...shutdown }
   const main = await Worker.create({ ...common, taskQueue: queue, ...place.workflows, activities: { ...deps.release } })
   const watch = await Worker.create({
     ...common,
-    taskQueue: `${queue}-watch`,
+    taskQueue: watchQueueOf(queue),
     activities: { ...createWatchActivities(deps) },
     maxConcurrentActivityTaskExecutions: watchSlots,
   })

@@ -1,6 +1,6 @@
-import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow'
+import { ActivityCancellationType, proxyActivities, workflowInfo } from '@temporalio/workflow'
 import type { ReleaseActivities, WatchActivities } from './messages'
-import { taskQueues } from './task-queues'
+import { watchQueueOf } from './task-queues'
 
 const minute = 60_000
 
@@ -26,11 +26,15 @@ export const evaluation = proxyActivities<ReleaseActivities>({
   cancellationType: ActivityCancellationType.TRY_CANCEL,
 })
 
-/** One watch for the whole release; after a killed worker the blind gap is the heartbeat time-out. */
-export const watching = proxyActivities<WatchActivities>({
-  taskQueue: taskQueues.watch,
-  startToCloseTimeout: 30 * 24 * 60 * minute,
-  heartbeatTimeout: '5s',
-  retry: { initialInterval: '200ms', maximumInterval: '2s' },
-  cancellationType: ActivityCancellationType.TRY_CANCEL,
-})
+/**
+ * One watch for the whole release, on a queue beside the workflow's own; after a killed worker the blind gap is the
+ * heartbeat time-out.
+ */
+export const watching = () =>
+  proxyActivities<WatchActivities>({
+    taskQueue: watchQueueOf(workflowInfo().taskQueue),
+    startToCloseTimeout: 30 * 24 * 60 * minute,
+    heartbeatTimeout: '5s',
+    retry: { initialInterval: '200ms', maximumInterval: '2s' },
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+  })

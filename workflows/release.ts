@@ -121,7 +121,7 @@ class ReleaseRun {
   /** Starts the safety clock; it ends with the release, or withdraws it by itself. */
   private watch(): void {
     const running = this.watchScope.run(() =>
-      watching.watchRelease.executeWithOptions({ summary: 'safety clock' }, [this.release()]),
+      watching().watchRelease.executeWithOptions({ summary: 'safety clock' }, [this.release()]),
     )
     running.then(
       (outcome) => this.watched(outcome),

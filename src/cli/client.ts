@@ -26,14 +26,21 @@ const maxAttempts = 3
 const pauseMs = 300
 const maxParents = 32
 
-/** `SLUICE_URL` with `SLUICE_API_KEY`, else the nearest `.sluice/run.json` at or above the directory. */
-export function findConnection(environment: Readonly<Record<string, string | undefined>>, from: string): Connection {
-  const { SLUICE_URL: url, SLUICE_API_KEY: apiKey } = environment
-  if (url !== undefined && url !== '') {
-    if (!apiKey) throw new SluiceError('invalid_config', 'SLUICE_URL is set without SLUICE_API_KEY. Set both.')
-    return { url: url.replace(/\/+$/, ''), apiKey }
+/** What the settings say of the server: an address with a key, and the folder of instances that run here. */
+export interface ConnectionSettings {
+  readonly url?: string
+  readonly apiKey?: string
+  readonly folder: string
+}
+
+/** The address that is set, else what `run.json` says: in the folder of instances, or the nearest at or above `from`. */
+export function findConnection({ url, apiKey, folder }: ConnectionSettings, from: string): Connection {
+  if (url !== undefined) {
+    if (apiKey === undefined) throw new SluiceError('invalid_config', 'SLUICE_URL is set without SLUICE_API_KEY.')
+    return { url, apiKey }
   }
-  const file = findRunFile(from)
+  const own = join(folder, 'run.json')
+  const file = existsSync(own) ? own : findRunFile(from)
   if (file === undefined) {
     const text = 'No running instance was found: set SLUICE_URL and SLUICE_API_KEY, or run `sluice up` here first.'
     throw new SluiceError('invalid_config', text)

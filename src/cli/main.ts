@@ -1,19 +1,35 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { readConfig } from '../config'
 import { errorTable, SluiceError } from '../errors'
 import type { Cli, RegisterCommand } from './cli'
-import { createApiClient, findConnection } from './client'
+import { type Connection, createApiClient, findConnection } from './client'
+import { artifactCommand } from './commands/artifact'
+import { compositeCommand } from './commands/composite'
+import { diffCommand } from './commands/diff'
+import { evalCommand } from './commands/eval'
 import { notesCommand } from './commands/notes'
+import { pushCommand } from './commands/push'
+import { taskCommand } from './commands/task'
 import { createPrinter, type Output } from './print'
 
 /** Every command; a new one is a file in `commands/` and a line here. */
-const commands: readonly RegisterCommand[] = [notesCommand]
+const commands: readonly RegisterCommand[] = [
+  evalCommand,
+  notesCommand,
+  pushCommand,
+  diffCommand,
+  artifactCommand,
+  compositeCommand,
+  taskCommand,
+]
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2, refused: 3 } as const
 
 /** What the process gives a run of the CLI; tests give their own. */
 export interface CliProcess {
-  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Where the API is; called by the first command that asks. */
+  readonly connect: () => Connection
   readonly directory: string
   readonly output: Output
 }
@@ -22,7 +38,7 @@ export interface CliProcess {
 export function buildProgram(host: CliProcess): Command {
   let json = false
   const cli: Cli = {
-    api: createApiClient(() => findConnection(host.environment, host.directory)),
+    api: createApiClient(host.connect),
     print: createPrinter(host.output, () => json),
     directory: host.directory,
   }
@@ -74,7 +90,7 @@ function failure(error: unknown, json: boolean, output: Output): number {
 
 if (require.main === module) {
   const host: CliProcess = {
-    environment: process.env,
+    connect: () => findConnection(readConfig(), process.cwd()),
     directory: process.cwd(),
     output: {
       out: (text) => process.stdout.write(text),

@@ -22,17 +22,19 @@ export interface SupervisedOptions {
   /** Told once when it ended too often; it then stays down. */
   readonly onGivenUp: (error: SluiceError) => void
   readonly onLine: (line: string) => void
+  /** Before each start after a crash; as many as there are, then it is given up. */
+  readonly pausesMs?: readonly number[]
 }
 
 const readyMs = 90_000
 /** Longer than a worker's own forced shutdown of 30 s, so that it is not cut short. */
 const graceMs = 35_000
-const pausesMs = [250, 500, 1000, 2000, 4000, 8000, 8000, 8000] as const
+const usualPausesMs: readonly number[] = [250, 500, 1000, 2000, 4000, 8000, 8000, 8000]
 /** A run of this length is a healthy one: the count of crashes starts anew. */
 const healthyMs = 60_000
 
 export async function supervise(options: SupervisedOptions): Promise<Supervised> {
-  const { spec } = options
+  const { spec, pausesMs = usualPausesMs } = options
   await endLeftover(spec.folder, spec.name)
   // Moves on with every order from outside, so that a recovery that began before the order gives way to it.
   let epoch = 0

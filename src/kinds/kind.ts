@@ -19,8 +19,8 @@ export interface StoredRow {
   readonly columns: Readonly<Record<string, string>>
 }
 
-/** What a kind may ask of the store while a draft becomes content. */
-export interface SealTools {
+/** What is done with rows while a draft becomes content. */
+export interface RowTools {
   putRows(rows: readonly unknown[]): Promise<readonly Digest[]>
   /** In the order asked for; throws unknown_ref where a row was never uploaded. */
   findRows(digests: readonly Digest[]): Promise<readonly StoredRow[]>
@@ -28,6 +28,12 @@ export interface SealTools {
   sealRows(digests: readonly Digest[]): Promise<Digest>
   /** Throws unknown_ref where no dataset has this root. */
   requireRoot(root: Digest): Promise<void>
+}
+
+/** What a kind may ask of the rest of the product while a draft becomes content. */
+export interface SealTools extends RowTools {
+  /** Throws invalid_content where no scorer has this name or takes these options. */
+  requireScorer(name: string, options: Readonly<Record<string, unknown>>): void
 }
 
 /**

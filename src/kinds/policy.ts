@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { diffJson } from '../domain/diff'
+import { metricNames } from '../domain/metric'
 import type { Policy } from '../domain/policy'
 import { type Kind, nameSchema } from './kind'
 
@@ -20,7 +21,7 @@ const stepShape = {
 }
 
 const guardrail = z.strictObject({
-  metric: z.string().min(1).max(100),
+  metric: z.enum(metricNames),
   role: z.enum(['rollback', 'pause', 'notify']).default('rollback'),
   margin: z.number().min(0).max(100),
   noEvidence: z.enum(['pause', 'extend', 'rollback', 'ask']).default('extend'),

@@ -6,8 +6,6 @@ import { isRecord } from '../domain/diff'
 import { inlineReferences, SchemaFault } from './schema-inline'
 import { patternFault } from './schema-pattern'
 
-export { SchemaFault } from './schema-inline'
-
 /** One place where an output does not fit its schema. */
 export interface SchemaMismatch {
   /** JSON pointer into the output. */

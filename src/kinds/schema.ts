@@ -3,8 +3,8 @@ import type { SchemaContent } from '../domain/contents'
 import { type ClassedChange, diffJson, isRecord } from '../domain/diff'
 import type { Kind } from './kind'
 import { compareSchemas } from './schema-compat'
-import { compileSchema, dialectOf, SchemaFault } from './schema-compile'
-import { inlineReferences } from './schema-inline'
+import { compileSchema, dialectOf } from './schema-compile'
+import { inlineReferences, SchemaFault } from './schema-inline'
 import { shapeOf } from './schema-shape'
 
 const outputSchema = z.record(z.string(), z.unknown()).superRefine((schema, context) => {

@@ -43,6 +43,8 @@ const suiteSchema = z
   }) satisfies z.ZodType<Omit<SuiteContent, 'dataset'>>
 
 type SuiteDraft = z.infer<typeof suiteSchema>
+/** A draft whose dataset is resolved. */
+type ResolvedDraft = SuiteDraft & Pick<SuiteContent, 'dataset'>
 
 /** Cases with what is expected of them, how outputs are scored, and the least that counts as passed. */
 export const suiteKind: Kind<SuiteContent, SuiteDraft> = {
@@ -51,6 +53,10 @@ export const suiteKind: Kind<SuiteContent, SuiteDraft> = {
   changeType: 'test',
   schema: suiteSchema,
   references: ({ dataset }) => [{ path: ['dataset'], kind: 'dataset', ref: dataset }],
+  async seal(draft, tools) {
+    for (const { scorer, options } of draft.scorers) tools.requireScorer(scorer, options)
+    return draft as ResolvedDraft
+  },
   interfaceOf: ({ primary, scorers }) => ({ primary, scorers: scoreNames(scorers) }),
   diff(before, after) {
     const kept = scoreNames(after.scorers)

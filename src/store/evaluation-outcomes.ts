@@ -68,7 +68,8 @@ export async function compareStored(
   }
   const [first, second] = [await outcomes(before.composite), await outcomes(after.composite)]
   const comparison = compareArms(second, first, primary)
-  if (!comparison) throw new SluiceError('not_found', 'No case of the suite has a stored result of both.', { before, after })
+  if (!comparison)
+    throw new SluiceError('not_found', 'No case of the suite has a stored result of both.', { before, after })
   return {
     suite: before.suite,
     before: armReport(before.composite, first, scored),

@@ -86,7 +86,15 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
     ...(hooks.signal ? { signal: hooks.signal } : {}),
   }).finally(saver.flush)
   const outcomes: (readonly CaseOutcome[])[] = []
-  for (const arm of arms) outcomes.push(await scoredOutcomes(evidence.results, { suite, arm, evaluationId, failed: calls.failed.get(arm.composite) ?? none }))
+  for (const arm of arms)
+    outcomes.push(
+      await scoredOutcomes(evidence.results, {
+        suite,
+        arm,
+        evaluationId,
+        failed: calls.failed.get(arm.composite) ?? none,
+      }),
+    )
   const [own = [], against = incumbent === candidate ? own : undefined] = outcomes
   return evidence.record({
     candidate,

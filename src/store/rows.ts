@@ -4,7 +4,7 @@ import { isRecord } from '../domain/diff'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { maxDatasetRows, rowColumns } from '../kinds/dataset'
-import type { SealTools, StoredRow } from '../kinds/kind'
+import type { RowTools, StoredRow } from '../kinds/kind'
 import { canonicalJson, digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
 
@@ -39,7 +39,7 @@ export interface DatasetRow {
 }
 
 /** Rows of datasets: each stored once by its digest, datasets remembered as sets of digests. */
-export interface RowStore extends SealTools {
+export interface RowStore extends RowTools {
   /** In order of digest. Throws unknown_ref, and digest_mismatch where a stored row was altered. */
   rows(root: Digest): AsyncIterable<DatasetRow>
 }
@@ -95,7 +95,7 @@ export function createRowStore(database: Database): RowStore {
 }
 
 /** The same without writing: what a dataset would become. Rows given inline are kept for as long as this is held. */
-export function dryRowTools(store: RowStore): SealTools {
+export function dryRowTools(store: RowStore): RowTools {
   const fresh = new Map<Digest, RowDocument>()
   return {
     async putRows(values) {

@@ -5,7 +5,9 @@ import { baseOf, byLabel, suggestLabel, understates } from '../domain/semver-cla
 import type { Digest, KindName } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
-import { type InterfaceLookup, nameSchema, parseDraft, type Reference, type SealTools } from '../kinds/kind'
+import { type InterfaceLookup, nameSchema, parseDraft, type Reference, type RowTools } from '../kinds/kind'
+import { compileSchema } from '../kinds/schema-compile'
+import { prepareScorer } from '../scorers'
 import { canonicalJson, digestOf } from './canonical'
 import { identityOf, positionOf, readContent, type VersionDocument } from './version-documents'
 import { maxVersions, type VersionView } from './version-view'
@@ -19,14 +21,14 @@ const maxProvenanceBytes = 100_000
 export type Judgement = Pick<Registered, 'changeClass' | 'base' | 'changes'>
 
 /** A draft made into the document to store: checked, references resolved, sealed, with its digests. */
-export async function documentOf(draft: Registration, view: VersionView, tools: SealTools): Promise<VersionDocument> {
+export async function documentOf(draft: Registration, view: VersionView, rows: RowTools): Promise<VersionDocument> {
   const { kind, name, semver } = draft
   const ref = `${kind}/${name}@${semver}`
   requireEnvelope(draft, ref)
   const parsed = parseDraft(kindOf(kind), draft.content, ref)
   const references = await resolveReferences(kindOf(kind).references(parsed), view)
   const resolved = withDigests(parsed, references)
-  const content = await (kindOf(kind).seal?.(resolved, tools) ?? resolved)
+  const content = await (kindOf(kind).seal?.(resolved, { ...rows, requireScorer }) ?? resolved)
   const text = canonicalJson(content)
   if (Buffer.byteLength(text) > maxContentBytes) {
     throw new SluiceError('invalid_content', `${ref} is larger than ${maxContentBytes} bytes.`)
@@ -49,6 +51,10 @@ export async function documentOf(draft: Registration, view: VersionView, tools: 
     ...(draft.provenance === undefined ? {} : { provenance: canonicalJson(draft.provenance) }),
     references: references.map(({ path, kind: target, digest }) => ({ path: path.join('/'), kind: target, digest })),
   }
+}
+
+const requireScorer = (name: string, options: Readonly<Record<string, unknown>>): void => {
+  prepareScorer(name, options, { compileSchema })
 }
 
 function requireEnvelope(draft: Registration, ref: string): void {

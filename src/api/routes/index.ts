@@ -3,6 +3,7 @@ import { openApiRoute } from '../openapi'
 import { artifactRoutes } from './artifacts'
 import { compositeRoutes } from './composites'
 import { diffRoutes } from './diff'
+import { evaluationRoutes } from './evaluations'
 import { healthRoutes } from './health'
 import { laneRoutes } from './lanes'
 import { notesRoutes } from './notes'
@@ -25,6 +26,7 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   diffRoutes,
   compositeRoutes,
   taskRoutes,
+  evaluationRoutes,
   notesRoutes,
   snapshotRoutes,
   resolveRoutes,

@@ -1,0 +1,50 @@
+import { ulid } from 'ulid'
+import type { EvidenceKey } from '../domain/evaluation'
+import type { Endpoints } from '../engines/engine'
+import { SluiceError } from '../errors'
+import { runEvaluation } from '../store/evaluation-run'
+import type { EvaluationRun } from '../store/evaluations'
+import type { Store } from '../store/store'
+
+/** Evaluations that one server runs at the same time; further ones are told to come back. */
+const maxRunning = 4
+
+export interface EvaluationStart extends EvidenceKey {
+  readonly by: string
+}
+
+/** Runs evaluations in the background of the server; what it was at is seen in the store. */
+export interface EvaluationRunner {
+  /** Throws rate_limited. */
+  start(order: EvaluationStart): Promise<EvaluationRun>
+  /** Aborts what runs and waits for it; results so far stay stored. */
+  stop(): Promise<void>
+}
+
+export function createEvaluationRunner(store: Store, endpoints: Endpoints): EvaluationRunner {
+  const running = new Map<string, Promise<void>>()
+  const stopping = new AbortController()
+  return {
+    async start(order) {
+      if (running.size >= maxRunning) {
+        throw new SluiceError('rate_limited', `${maxRunning} evaluations are running; wait for one to end.`)
+      }
+      const id = ulid()
+      const run = await store.evaluations.begin(id, order, order.by)
+      const { signal } = stopping
+      // What goes wrong is written into the run, where whoever asked for it reads it.
+      const work = runEvaluation({ ...store, endpoints }, { ...order, evaluationId: id }, { signal }).catch(
+        () => undefined,
+      )
+      const ended = work.then(() => {
+        running.delete(id)
+      })
+      running.set(id, ended)
+      return run
+    },
+    async stop() {
+      stopping.abort(new SluiceError('engine_failed', 'The server is stopping.'))
+      await Promise.all(running.values())
+    },
+  }
+}

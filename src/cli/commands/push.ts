@@ -1,0 +1,197 @@
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import type { CheckedItem } from '../../domain/registration'
+import type { ChangeClass, Digest } from '../../domain/version'
+import { type ErrorCode, SluiceError } from '../../errors'
+import { type Cli, withExample } from '../cli'
+import type { ApiClient } from '../client'
+import { readWorkspace, type Workspace, type WorkspaceTenant } from '../workspace'
+import type { WorkspaceArtifact } from '../workspace-artifact'
+import { readRows } from '../workspace-file'
+
+/** One row upload stays under both: the API takes 1000 rows and 4 MB. */
+const batchRows = 1000
+const batchBytes = 3_600_000
+
+export function pushCommand(program: Command, cli: Cli): void {
+  const command = program
+    .command('push')
+    .description('register everything in a workspace folder; what is registered already is left as it is')
+    .argument('<dir>', 'the workspace folder')
+    .action((directory: string) => push(cli, resolve(cli.directory, directory)))
+  withExample(command, 'push examples/airline', 'push . --json')
+}
+
+/** What a push did to one thing. */
+interface Pushed {
+  readonly ref: string
+  readonly outcome: 'new' | 'changed' | 'unchanged'
+  readonly changeClass?: ChangeClass
+  readonly digest?: Digest
+}
+
+async function push(cli: Cli, directory: string): Promise<void> {
+  const workspace = await readWorkspace(directory)
+  for (const notice of workspace.notices) cli.print.progress(notice)
+  const drafts = await draftsOf(cli, workspace.artifacts)
+  const checked = await checkAll(cli.api, drafts, workspace)
+  const pushed = [
+    ...(await registerNew(cli.api, drafts, checked)),
+    ...(await putTasks(cli.api, workspace)),
+    ...(await putTenants(cli.api, workspace.tenants)),
+  ]
+  report(cli, pushed)
+}
+
+interface Draft {
+  readonly kind: string
+  readonly name: string
+  readonly semver: string
+  readonly description: string
+  readonly content: unknown
+  readonly parents?: readonly string[]
+  readonly provenance?: Readonly<Record<string, unknown>>
+}
+
+/** Rows go first: they are named by their content, and a row that no dataset names changes nothing. */
+async function draftsOf(cli: Cli, artifacts: readonly WorkspaceArtifact[]): Promise<readonly Draft[]> {
+  const drafts: Draft[] = []
+  for (const { file: _file, notices: _notices, rows, ...artifact } of artifacts) {
+    const content = rows === undefined ? artifact.content : { rowDigests: await uploadRows(cli, rows) }
+    drafts.push({ ...artifact, content })
+  }
+  return drafts
+}
+
+async function uploadRows(cli: Cli, source: { readonly path: string; readonly file: string }) {
+  const digests: Digest[] = []
+  let batch: unknown[] = []
+  let bytes = 0
+  const send = async () => {
+    if (batch.length === 0) return
+    const answer = await cli.api.post<{ digests: Digest[] }>('/v1/datasets/rows', { rows: batch })
+    digests.push(...answer.digests)
+    batch = []
+    bytes = 0
+  }
+  for await (const row of readRows(source.path, source.file)) {
+    const size = Buffer.byteLength(JSON.stringify(row)) + 1
+    if (batch.length === batchRows || bytes + size > batchBytes) await send()
+    batch.push(row)
+    bytes += size
+  }
+  await send()
+  cli.print.progress(`${source.file}: ${digests.length} rows`)
+  return digests
+}
+
+/** Asks the server about the whole folder before anything of it is registered. */
+async function checkAll(api: ApiClient, drafts: readonly Draft[], workspace: Workspace) {
+  const body = { artifacts: drafts, tasks: workspace.tasks }
+  const { items } = await api.post<{ items: CheckedItem[] }>('/v1/workspaces/check', body)
+  const refused = items.filter((item) => item.outcome === 'refused')
+  const [first] = refused
+  if (first === undefined) return items
+  const files = new Map(workspace.artifacts.map(({ kind, name, semver, file }) => [`${kind}/${name}@${semver}`, file]))
+  const fileOf = (ref: string) => files.get(ref) ?? `${ref.replace(/^task\//, 'tasks/')}.yaml`
+  const lines = refused.map((item) => `${fileOf(item.ref)}: ${item.code}: ${item.message}`)
+  throw new SluiceError(first.code as ErrorCode, lines.join('\n'), {
+    ...first.details,
+    refused: refused.map((item) => ({ file: fileOf(item.ref), ...item })),
+  })
+}
+
+async function registerNew(api: ApiClient, drafts: readonly Draft[], checked: readonly CheckedItem[]) {
+  const outcomes = new Map(checked.map((item) => [item.ref, item]))
+  const pushed: Pushed[] = []
+  for (const draft of drafts) {
+    const ref = `${draft.kind}/${draft.name}@${draft.semver}`
+    const known = outcomes.get(ref)
+    if (known?.outcome === 'unchanged') {
+      pushed.push({ ref, outcome: 'unchanged', ...(known.digest ? { digest: known.digest } : {}) })
+      continue
+    }
+    const answer = await api.post<RegisteredAnswer>('/v1/artifacts', draft)
+    const { version, created, changeClass } = answer
+    pushed.push({ ref, outcome: created ? 'new' : 'unchanged', changeClass, digest: version.digest })
+  }
+  return pushed
+}
+
+interface RegisteredAnswer {
+  readonly version: { readonly digest: Digest }
+  readonly created: boolean
+  readonly changeClass: ChangeClass
+}
+
+async function putTasks(api: ApiClient, { tasks }: Workspace): Promise<readonly Pushed[]> {
+  const pushed: Pushed[] = []
+  for (const { name, ...body } of tasks) {
+    const path = `/v1/tasks/${encodeURIComponent(name)}`
+    const before = await orAbsent(api.get<unknown>(path))
+    const after = await api.put<unknown>(path, body)
+    pushed.push({ ref: `task/${name}`, outcome: outcomeOf(before, after) })
+  }
+  return pushed
+}
+
+async function putTenants(api: ApiClient, tenants: readonly WorkspaceTenant[]): Promise<readonly Pushed[]> {
+  const pushed: Pushed[] = []
+  const before = tenants.length === 0 ? new Map<string, number>() : await knownTenants(api)
+  for (const { id, reason = 'as the workspace says', ...settings } of tenants) {
+    const { seq } = await api.put<{ seq: number }>(`/v1/tenants/${encodeURIComponent(id)}`, { ...settings, reason })
+    const old = before.get(id)
+    pushed.push({ ref: `tenant/${id}`, outcome: outcomeOf(old, seq) })
+  }
+  return pushed
+}
+
+const maxTenantPages = 1000
+
+/** Tenant → its newest entry. */
+async function knownTenants(api: ApiClient): Promise<ReadonlyMap<string, number>> {
+  const known = new Map<string, number>()
+  let after: string | undefined
+  for (let page = 0; page < maxTenantPages; page += 1) {
+    const { items, next } = await api.get<TenantPage>('/v1/tenants', { after })
+    for (const { tenant, seq } of items) known.set(tenant, seq)
+    if (next === undefined) break
+    after = next
+  }
+  return known
+}
+
+interface TenantPage {
+  readonly items: readonly { readonly tenant: string; readonly seq: number }[]
+  readonly next?: string
+}
+
+function outcomeOf(before: unknown, after: unknown): Pushed['outcome'] {
+  if (before === undefined) return 'new'
+  return JSON.stringify(before) === JSON.stringify(after) ? 'unchanged' : 'changed'
+}
+
+async function orAbsent<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'unknown_task') return undefined
+    throw error
+  }
+}
+
+function report(cli: Cli, pushed: readonly Pushed[]): void {
+  const moved = pushed.filter((item) => item.outcome !== 'unchanged')
+  if (moved.length > 0) {
+    cli.print.table(
+      ['', 'what', 'class', 'digest'],
+      moved.map((item) => [item.outcome, item.ref, classText(item.changeClass), item.digest?.slice(0, 19) ?? '']),
+    )
+  }
+  const same = pushed.length - moved.length
+  cli.print.line(`${moved.length} new or changed, ${same} unchanged.`)
+  cli.print.data({ items: pushed })
+}
+
+const classText = (changeClass: ChangeClass | undefined): string =>
+  changeClass === undefined || changeClass === 'none' ? '' : changeClass
