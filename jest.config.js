@@ -15,6 +15,7 @@ const project = (name, { setup = 'ground-setup', testTimeout = 30_000 } = {}) =>
   transformIgnorePatterns: [`/node_modules/(?!${driverAdapters})`],
   globalSetup: `<rootDir>/test/support/${setup}.js`,
   globalTeardown: '<rootDir>/test/support/ground-teardown.js',
+  setupFilesAfterEnv: ['<rootDir>/test/support/timeouts.js'],
   testTimeout,
 })
 

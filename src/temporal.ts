@@ -5,6 +5,7 @@ import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
 import {
@@ -14,7 +15,8 @@ import {
   type ReleaseInput,
   releaseStatus,
 } from '../workflows/messages'
-import { mainQueue } from '../workflows/task-queues'
+import { searchAttributes } from '../workflows/search-attributes'
+import { mainQueue, watchQueueOf } from '../workflows/task-queues'
 import type { CommandName, ReleaseState } from './domain/release'
 import { type ErrorCode, errorTable, SluiceError } from './errors'
 
@@ -96,13 +98,88 @@ async function startRelease(
 
 async function healthOf(client: Client, { workflowId, runId }: WorkflowPlace): Promise<WorkflowHealth> {
   try {
-    const { status, raw } = await client.workflow.getHandle(workflowId, runId).describe()
+    const { status, raw, runId: currentRun } = await client.workflow.getHandle(workflowId, runId).describe()
     if (status.name !== 'RUNNING' && status.name !== 'PAUSED') return { kind: 'closed', status: status.name }
-    return { kind: 'running', failingTaskAttempts: Math.max(0, (raw.pendingWorkflowTask?.attempt ?? 1) - 1) }
+    const failingTaskAttempts = Math.max(0, (raw.pendingWorkflowTask?.attempt ?? 1) - 1)
+    if (failingTaskAttempts === 0) return { kind: 'running', failingTaskAttempts }
+    const failure = await lastTaskFailure(client, { workflowId, runId: currentRun })
+    return { kind: 'running', failingTaskAttempts, ...(failure === undefined ? {} : { failure }) }
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { kind: 'unknown' }
     throw error
   }
+}
+
+const recentEvents = 20
+const maxFailureLength = 500
+
+/** Why the newest failed workflow task failed, in the worker's words. */
+async function lastTaskFailure(client: Client, execution: WorkflowPlace): Promise<string | undefined> {
+  const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
+    namespace: client.options.namespace,
+    execution,
+    maximumPageSize: recentEvents,
+  })
+  const failed = history?.events?.find((event) => event.workflowTaskFailedEventAttributes)
+  const message = failed?.workflowTaskFailedEventAttributes?.failure?.message
+  return message?.slice(0, maxFailureLength)
+}
+
+/** What there is to know of a Temporal server that the product is to run on. */
+export interface TemporalReport {
+  readonly version: string
+  readonly hasNamespace: boolean
+  readonly missingSearchAttributes: readonly string[]
+  /** Queue → workers that asked it for work lately. */
+  readonly workers: Readonly<Record<string, number>>
+}
+
+/** Pollers ask again within a minute; who asked longer ago is gone. */
+const pollerFreshMs = 70_000
+const namespaceNotFound = 5
+
+/** Looks at the server itself. Throws `temporal_unavailable`. */
+export async function inspectTemporal(address: string, namespace: string, queue = mainQueue): Promise<TemporalReport> {
+  const connection = Connection.lazy({ address })
+  try {
+    return await connection.withDeadline(Date.now() + callDeadlineMs, () => inspect(connection, namespace, queue))
+  } catch (error) {
+    throw translated(error)
+  } finally {
+    await connection.close()
+  }
+}
+
+async function inspect(connection: Connection, namespace: string, queue: string): Promise<TemporalReport> {
+  const { workflowService, operatorService } = connection
+  const { serverVersion } = await workflowService.getClusterInfo({})
+  const report = { version: serverVersion, workers: {}, missingSearchAttributes: [] }
+  try {
+    await workflowService.describeNamespace({ namespace })
+  } catch (error) {
+    if (isGrpcServiceError(error) && error.code === namespaceNotFound) return { ...report, hasNamespace: false }
+    throw error
+  }
+  const { customAttributes } = await operatorService.listSearchAttributes({ namespace })
+  const wanted = Object.values(searchAttributes).map(({ name }) => name)
+  const queues = [queue, watchQueueOf(queue)]
+  const counts = await Promise.all(queues.map((name) => workersOf(connection, namespace, name)))
+  return {
+    ...report,
+    hasNamespace: true,
+    missingSearchAttributes: wanted.filter((name) => customAttributes?.[name] === undefined),
+    workers: Object.fromEntries(queues.map((name, index) => [name, counts[index] ?? 0])),
+  }
+}
+
+const activityQueue = 2
+
+/** Every queue of the product has activities, so their pollers are its workers. */
+async function workersOf({ workflowService }: Connection, namespace: string, name: string): Promise<number> {
+  const question = { namespace, taskQueue: { name }, taskQueueType: activityQueue }
+  const { pollers } = await workflowService.describeTaskQueue(question)
+  const since = Date.now() - pollerFreshMs
+  return (pollers ?? []).filter(({ lastAccessTime: at }) => Number(at?.seconds ?? 0) * 1_000 >= since).length
 }
 
 function translated(error: unknown): unknown {
@@ -115,7 +192,11 @@ function translated(error: unknown): unknown {
   if (error instanceof WorkflowNotFoundError)
     return new SluiceError('release_closed', 'The release has ended; it takes no more commands.')
   if (error instanceof WorkflowUpdateFailedError) return refusalOf(error)
-  if (isGrpcServiceError(error) || (error instanceof Error && 'code' in error)) {
+  if (
+    error instanceof WorkflowUpdateRPCTimeoutOrCancelledError ||
+    isGrpcServiceError(error) ||
+    (error instanceof Error && 'code' in error)
+  ) {
     return new SluiceError('temporal_unavailable', `Temporal does not answer: ${(error as Error).message}`)
   }
   return error

@@ -1,4 +1,5 @@
 import { logEvidenceAbove } from '../src/stats/asymptotic-confidence-sequence'
+import { logEvalueClassShift } from '../src/stats/class-shift'
 import { stratifiedDifference } from '../src/stats/mean-difference'
 import { logEvalueRatioAbove } from '../src/stats/rate-ratio'
 import { logEvalueRatioMismatch } from '../src/stats/sample-ratio'
@@ -51,6 +52,27 @@ export function ratioDetector(intended: number): Detector {
     add: (onB) => {
       counts[onB ? 'b' : 'a'] += 1
       return logEvalueRatioMismatch([counts]) >= alarmAt
+    },
+  }
+}
+
+const classShares = [0.5, 0.2, 0.15, 0.1, 0.05] as const
+
+/** Five output classes; the treatment gives `moved` of the units of the first class to the last. */
+export function classDetector(share: number, moved: number): Detector {
+  const stratum = { a: {} as Record<string, number>, b: {} as Record<string, number>, share }
+  return {
+    add: (onB, random) => {
+      const counts = onB ? stratum.b : stratum.a
+      let left = random.uniform()
+      let index = classShares.findIndex((part) => {
+        left -= part
+        return left < 0
+      })
+      // The upper end of the first class's part of [0, 1) goes to the last class.
+      if (onB && index === 0 && left >= -moved) index = classShares.length - 1
+      counts[index] = (counts[index] ?? 0) + 1
+      return onB && logEvalueClassShift([stratum]) >= alarmAt
     },
   }
 }

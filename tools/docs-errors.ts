@@ -9,7 +9,7 @@ const head = `# Errors
 Every refusal of the API, the CLI and the SDK carries one of these codes. A code is stable: programs may switch on it; the
 message beside it is for people and may change. The API answers \`application/problem+json\` (RFC 9457) with \`code\`,
 \`detail\` and \`details\`; the CLI prints code, message and the sentence below, and exits with 3 where the status is 409 (refused by
-a gate), else with 1. *Retry* says whether the same call may succeed later without a change.
+a gate), else with 1. _Retry_ says whether the same call may succeed later without a change.
 
 This page is written from \`src/errors.ts\` by \`tools/docs-errors.ts\`.
 

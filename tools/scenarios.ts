@@ -3,18 +3,18 @@ import { wilsonInterval } from '../src/stats/binomial-interval'
 import { type Alarm, simulateRelease } from './simulated-release'
 import type { Counting, Scenario } from './simulated-traffic'
 
-const stepTicks = 40
+const stepTicks = 30
 const ramp = (shares: readonly number[]): Scenario['steps'] => shares.map((share) => ({ share, ticks: stepTicks }))
 
 /** Up and down again, with an outage that begins as the ramp goes down and finds conversations of both entries. */
 export const upAndDown: Omit<Scenario, 'seed'> = {
   conversationsPerTick: 40,
   steps: ramp([0.01, 0.05, 0.25, 0.5, 0.05]),
-  outage: { from: 165, to: 190 },
+  outage: { from: 124, to: 146 },
 }
 
 /** Up while the outage lasts: what defeats every pooled test. */
-export const upInOutage: Omit<Scenario, 'seed'> = { ...upAndDown, outage: { from: 125, to: 155 } }
+export const upInOutage: Omit<Scenario, 'seed'> = { ...upAndDown, outage: { from: 92, to: 116 } }
 
 /** The last bake, with the incumbent held back at 5 %. */
 export const holdback: Omit<Scenario, 'seed'> = {

@@ -1,5 +1,13 @@
 import { wilsonInterval } from '../src/stats/binomial-interval'
-import { costDetector, type Detector, errorDetector, type Found, ratioDetector, runStreams } from './detectors'
+import {
+  classDetector,
+  costDetector,
+  type Detector,
+  errorDetector,
+  type Found,
+  ratioDetector,
+  runStreams,
+} from './detectors'
 import { busyRamp, holdback, type Outcome, runReleases, upAndDown, upInOutage } from './scenarios'
 import { simulatedPolicy } from './simulated-release'
 import { countings } from './simulated-traffic'
@@ -90,6 +98,10 @@ function detectors(): void {
       run(`cost, ${scale}, +20 %`, share, 10_000, () => costDetector(share, 1.2, scale))
       run(`cost, ${scale}, +50 %`, share, 10_000, () => costDetector(share, 1.5, scale))
     }
+  }
+  for (const share of [0.5, 0.1]) {
+    run('five classes, harmless', share, 3000, () => classDetector(share, 0))
+    run('five classes, 5 points to the rarest', share, 3000, () => classDetector(share, 0.05))
   }
   run('sample ratio, intended 10 %', 0.1, 2000, () => ratioDetector(0.1))
   run('sample ratio, 12 % for 10 %', 0.12, 2000, () => ratioDetector(0.1))

@@ -17,6 +17,7 @@ export interface Live {
 
 const lives = new WeakMap<App, Live>()
 const sealEveryMs = 1_000
+const closeGraceMs = 500
 const standardEnvironments = ['development', 'staging', 'production'] as const
 
 /** The live part of this server, made at the first asking; it ends with the server. */
@@ -34,6 +35,10 @@ export function liveOf(app: App, deps: ApiDeps): Live {
   }
   lives.set(app, live)
   const stopSealing = sealWhileListening(app, live.telemetry)
+  // A client's spare connection that never carried a request counts as busy and would hold up the end for a minute.
+  app.addHook('preClose', async () => {
+    setTimeout(() => app.server.closeAllConnections(), closeGraceMs).unref()
+  })
   app.addHook('onClose', async () => {
     await stopSealing()
     await live.hub.close()

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { ulid } from 'ulid'
 import type { CommandPayload } from '../../workflows/messages'
 import type { ReleaseRequest } from '../domain/plan'
@@ -7,7 +8,7 @@ import { SluiceError } from '../errors'
 import { openRelease } from '../store/assessor'
 import type { ReleaseRecord } from '../store/releases'
 import { withdraw } from '../store/withdrawal'
-import { releaseWorkflowId } from '../temporal'
+import { type Orchestrator, releaseWorkflowId } from '../temporal'
 import type { ApiDeps } from './app'
 
 /** A release as the API shows it: the record, and the live state where its workflow answers. */
@@ -16,26 +17,45 @@ export interface ReleaseView {
   readonly live?: ReleaseState
 }
 
-const maxRollbackWaitMs = 4_000
-
 /** Plans first, so that a mistake is answered at once; then starts the workflow, which plans for good. */
 export async function startRelease(deps: ApiDeps, request: ReleaseRequest, author: string): Promise<ReleaseRecord> {
-  const { store, orchestrator } = deps
+  const { store } = deps
   const workflowId = releaseWorkflowId(request.task)
   await store.planner.plan(request)
   const record = await store.releases.create({ id: ulid(), task: request.task, request, author, workflowId })
   try {
-    await orchestrator.startRelease({ releaseId: record.id, request, author })
+    await startOnce(deps, { releaseId: record.id, request, author })
     return record
   } catch (error) {
     await store.releases.discard(record.id)
-    if (!(error instanceof SluiceError && error.code === 'release_running')) throw error
-    const [running] = await store.releases.list({ task: request.task, open: true, limit: 1 })
-    throw new SluiceError(
-      'release_running',
-      `${error.message} It is the release ${running?.id ?? 'of that workflow'}.`,
-      { release: running?.id },
-    )
+    throw error
+  }
+}
+
+const closingTries = 20
+const closingPauseMs = 200
+
+/** A release that has just ended may hold its workflow id for a moment longer; only an open one is a conflict. */
+async function startOnce(
+  { store, orchestrator }: ApiDeps,
+  input: Parameters<Orchestrator['startRelease']>[0],
+): Promise<void> {
+  const { task } = input.request
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await orchestrator.startRelease(input)
+      return
+    } catch (error) {
+      if (!(error instanceof SluiceError && error.code === 'release_running')) throw error
+      const open = await store.releases.list({ task, open: true, limit: 2 })
+      const running = open.find(({ id }) => id !== input.releaseId)
+      if (running === undefined && attempt < closingTries) {
+        await setTimeout(closingPauseMs)
+        continue
+      }
+      const holder = running === undefined ? '' : ` It is the release ${running.id} by ${running.author}.`
+      throw new SluiceError('release_running', `${error.message}${holder}`, { release: running?.id })
+    }
   }
 }
 
@@ -67,28 +87,12 @@ export async function commandRelease(
   const place = runId === undefined ? { workflowId } : { workflowId, runId }
   if (name !== 'rollback') return { record, live: await deps.orchestrator.command(place, name, payload) }
   try {
-    return { record, live: await bounded(deps.orchestrator.command(place, name, payload)) }
+    return { record, live: await deps.orchestrator.command(place, name, payload) }
   } catch (error) {
     if (!(error instanceof SluiceError && error.code === 'temporal_unavailable')) throw error
     const { by, reason } = payload
     await withdraw(deps.store, await openRelease(deps.store, id), { by, reason, penalise: true })
     return { record: await deps.store.releases.get(id) }
-  }
-}
-
-async function bounded<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    const fault = new SluiceError(
-      'temporal_unavailable',
-      `The workflow took no command within ${maxRollbackWaitMs / 1_000} s.`,
-    )
-    timer = setTimeout(() => reject(fault), maxRollbackWaitMs)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

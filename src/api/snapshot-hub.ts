@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { ChangeStreamDocument, ResumeToken, Timestamp } from 'mongodb'
 import { type CompiledSnapshot, compileSnapshot } from '../domain/compiled-snapshot'
 import { diffSnapshots, type Snapshot, type SnapshotDelta } from '../domain/snapshot'
 import { SluiceError } from '../errors'
+import { ChangeFollower } from '../store/change-follower'
 import { SnapshotBuilder, type SnapshotSource, snapshotCollections } from '../store/snapshots'
 
 export type SnapshotListener = (delta: SnapshotDelta, text: string) => void
@@ -25,7 +25,6 @@ interface Watched {
 
 const maxEnvironments = 16
 const maxRecentDeltas = 256
-const awaitMs = 1_000
 const refreshMs = 5 * 60_000
 const backoffMs = { first: 100, most: 5_000 }
 const silenceMs = 5_000
@@ -41,15 +40,21 @@ export class SnapshotHub {
   private readonly builder: SnapshotBuilder
   private readonly source: SnapshotSource
   private readonly ending = new AbortController()
-  private following: Promise<void> | undefined
+  private readonly follower: ChangeFollower
+  private following = false
   private rebuilding: Promise<void> | undefined
   private dirty = false
-  private token: ResumeToken | undefined
+  private failing = false
   private confirmedAt = 0
+  private readAt = 0
 
   constructor(source: SnapshotSource) {
     this.source = source
     this.builder = new SnapshotBuilder(source)
+    this.follower = new ChangeFollower(source.database, snapshotCollections, {
+      changed: () => this.changed(),
+      confirmed: () => this.confirm(),
+    })
   }
 
   /** The current snapshot, compiled, and as JSON text. */
@@ -75,14 +80,14 @@ export class SnapshotHub {
     }
   }
 
-  /** Whether MongoDB confirmed within the last seconds that there is nothing newer. */
+  /** Whether MongoDB confirmed within the last seconds that there is nothing newer than what was read. */
   get confirmed(): boolean {
-    return Date.now() - this.confirmedAt < silenceMs
+    return !this.failing && Date.now() - this.confirmedAt < silenceMs
   }
 
   async close(): Promise<void> {
     this.ending.abort()
-    await this.following
+    await this.follower.close()
     await this.rebuilding
   }
 
@@ -102,7 +107,7 @@ export class SnapshotHub {
     if (this.watched.size >= maxEnvironments) {
       throw new SluiceError('unknown_environment', `This server already serves ${maxEnvironments} environments.`)
     }
-    const since = await this.operationTime()
+    const since = await this.follower.now()
     const snapshot = await this.build(environment)
     const watched: Watched = {
       current: compileSnapshot(snapshot),
@@ -111,8 +116,9 @@ export class SnapshotHub {
       listeners: new Set(),
     }
     this.watched.set(environment, watched)
-    if (this.following === undefined) this.following = this.follow(since)
-    else this.changed()
+    if (this.following) this.changed()
+    else this.follower.start(since)
+    this.following = true
     return watched
   }
 
@@ -120,84 +126,36 @@ export class SnapshotHub {
     return this.builder.build(environment, await this.source.database.now())
   }
 
-  /** A moment before any reading that starts after it, so that no change falls between reading and following. */
-  private async operationTime(): Promise<Timestamp> {
-    const answer = await this.source.database.db.command({ ping: 1 })
-    return answer.operationTime
-  }
-
-  private async follow(since: Timestamp): Promise<void> {
-    let wait = backoffMs.first
-    let from: Timestamp | undefined = since
-    while (!this.ending.signal.aborted) {
-      try {
-        await this.followOnce(from, () => {
-          wait = backoffMs.first
-        })
-      } catch (error) {
-        if (this.ending.signal.aborted) return
-        // A token that MongoDB no longer knows cannot be resumed from; reading everything again replaces it.
-        if (isLostToken(error)) this.token = undefined
-        from = undefined
-        await pause(wait * (0.5 + Math.random() / 2), undefined, { signal: this.ending.signal }).catch(() => undefined)
-        wait = Math.min(wait * 2, backoffMs.most)
-      }
-    }
-  }
-
-  private async followOnce(since: Timestamp | undefined, onProgress: () => void): Promise<void> {
-    const start = this.token
-      ? { resumeAfter: this.token }
-      : { startAtOperationTime: since ?? (await this.operationTime()) }
-    const match = { 'ns.coll': { $in: [...snapshotCollections] } }
-    const stream = this.source.database.db.watch([{ $match: match }, { $project: { _id: 1, operationType: 1 } }], {
-      ...start,
-      maxAwaitTimeMS: awaitMs,
-    })
-    const stop = () => void stream.close().catch(() => undefined)
-    this.ending.signal.addEventListener('abort', stop, { once: true })
-    let readAt = 0
-    try {
-      if (since === undefined) this.changed()
-      while (!this.ending.signal.aborted) {
-        const change: ChangeStreamDocument | null = await stream.tryNext()
-        this.token = stream.resumeToken
-        this.confirmedAt = Date.now()
-        onProgress()
-        if (readAt === 0) readAt = this.confirmedAt
-        // Entries leave by time alone, without a change in the database.
-        const aged = this.confirmedAt - readAt > refreshMs
-        if (aged) readAt = this.confirmedAt
-        if (change !== null || aged) this.changed()
-      }
-    } finally {
-      this.ending.signal.removeEventListener('abort', stop)
-      await stream.close().catch(() => undefined)
-    }
+  private confirm(): void {
+    this.confirmedAt = Date.now()
+    // Entries leave by time alone, without a change in the database.
+    if (this.confirmedAt - this.readAt > refreshMs) this.changed()
   }
 
   private changed(): void {
     this.dirty = true
-    this.rebuilding ??= this.rebuild().finally(() => {
-      this.rebuilding = undefined
-    })
+    this.rebuilding ??= this.rebuild()
   }
 
   private async rebuild(): Promise<void> {
     let wait = backoffMs.first
     while (this.dirty && !this.ending.signal.aborted) {
       this.dirty = false
+      this.readAt = Date.now()
       try {
         for (const [environment, watched] of this.watched) publish(watched, await this.build(environment))
+        this.failing = false
         wait = backoffMs.first
       } catch {
         // The change is still to be read; clients see the missing heartbeat meanwhile.
         this.dirty = true
-        this.confirmedAt = 0
+        this.failing = true
         await pause(wait, undefined, { signal: this.ending.signal }).catch(() => undefined)
         wait = Math.min(wait * 2, backoffMs.most)
       }
     }
+    // In the same turn as the last look at `dirty`, so that no change falls in between.
+    this.rebuilding = undefined
   }
 }
 
@@ -212,8 +170,3 @@ function publish(watched: Watched, next: Snapshot): void {
   const text = JSON.stringify(delta)
   for (const listener of watched.listeners) listener(delta, text)
 }
-
-/** ChangeStreamHistoryLost, ChangeStreamFatalError, InvalidResumeToken. */
-const lostTokenCodes = [286, 280, 260]
-
-const isLostToken = (error: unknown): boolean => lostTokenCodes.includes((error as { code?: number }).code ?? 0)

@@ -5,7 +5,7 @@ import type { SnapshotHub } from './snapshot-hub'
 const heartbeatMs = 10_000
 const maxClients = 10_000
 /** What may wait for a slow reader before it is cut off; it comes back and catches up by version. */
-const maxBufferedBytes = 8 * 1024 * 1024
+const defaultMaxBufferedBytes = 8 * 1024 * 1024
 const maxEarlyEvents = 1_000
 
 /** A stream that is ready to be written to its client. */
@@ -17,10 +17,12 @@ export interface SnapshotStream {
 export class SnapshotStreams {
   private readonly clients = new Set<ServerResponse>()
   private readonly hub: SnapshotHub
+  private readonly maxBufferedBytes: number
   private readonly timer: NodeJS.Timeout
 
-  constructor(hub: SnapshotHub) {
+  constructor(hub: SnapshotHub, maxBufferedBytes = defaultMaxBufferedBytes) {
     this.hub = hub
+    this.maxBufferedBytes = maxBufferedBytes
     this.timer = setInterval(() => this.beat(), heartbeatMs)
     this.timer.unref()
   }
@@ -34,7 +36,7 @@ export class SnapshotStreams {
     const early: string[] = []
     const attached = await this.hub.attach(environment, from, (delta, text) => {
       const event = eventText('delta', delta.to, text)
-      if (response) send(response, event)
+      if (response) this.send(response, event)
       else if (early.push(event) > maxEarlyEvents) attached.detach()
     })
     const { version, missed, text, detach } = attached
@@ -57,9 +59,11 @@ export class SnapshotStreams {
           'content-type': 'text/event-stream; charset=utf-8',
           'cache-control': 'no-store',
           'x-accel-buffering': 'no',
+          // The connection carries nothing else, and must not hold up a server that ends.
+          connection: 'close',
           'sluice-time': String(Math.round(serverTime)),
         })
-        for (const event of [hello, ...rest, ...early]) send(client, event)
+        for (const event of [hello, ...rest, ...early]) this.send(client, event)
       },
     }
   }
@@ -72,13 +76,13 @@ export class SnapshotStreams {
   /** Silent while the database is out of reach: clients then know that what they have may be old. */
   private beat(): void {
     if (!this.hub.confirmed) return
-    for (const client of this.clients) send(client, ': beat\n\n')
+    for (const client of this.clients) this.send(client, ': beat\n\n')
   }
-}
 
-function send(client: ServerResponse, event: string): void {
-  if (client.writableLength > 0 && client.writableLength + event.length > maxBufferedBytes) client.destroy()
-  else client.write(event)
+  private send(client: ServerResponse, event: string): void {
+    if (client.writableLength > 0 && client.writableLength + event.length > this.maxBufferedBytes) client.destroy()
+    else client.write(event)
+  }
 }
 
 /** The data is JSON without line breaks, so one `data` line carries it. */

@@ -80,7 +80,7 @@ export const batchSchema = z.strictObject({
   reporter: z.string().regex(/^[0-9A-Za-z_-]{8,64}$/),
   environment: z.string().max(63),
   appliedHeads: z
-    .record(z.string().regex(/^[^.$\0]{1,256}$/), z.number().int().min(0).max(1e9))
+    .record(z.string().regex(/^[^$\0][^\0]{0,255}$/), z.number().int().min(0).max(1e9))
     .refine((heads) => Object.keys(heads).length <= limits.heads, 'too many lanes'),
   strata: z
     .array(z.strictObject({ ...stratumFields, units: z.array(z.unknown()).max(limits.units) }))

@@ -9,7 +9,21 @@ export interface Cli {
   readonly print: Printer
   /** Directory that relative paths start from. */
   readonly directory: string
+  /** Variables that settings are read from; absent: the process's own. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
 }
+
+/** Ends a command that has said everything already with an exit code other than 0. */
+export class CommandEnded extends Error {
+  readonly exitCode: number
+  constructor(exitCode: number) {
+    super(`ended with ${exitCode}`)
+    this.exitCode = exitCode
+  }
+}
+
+/** 2 is commander's: the command line itself is wrong. */
+export const exitCodes = { ok: 0, failed: 1, usage: 2, refused: 3 } as const
 
 export type RegisterCommand = (program: Command, cli: Cli) => void
 

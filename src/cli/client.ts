@@ -39,8 +39,7 @@ export function findConnection({ url, apiKey, folder }: ConnectionSettings, from
     if (apiKey === undefined) throw new SluiceError('invalid_config', 'SLUICE_URL is set without SLUICE_API_KEY.')
     return { url, apiKey }
   }
-  const own = join(folder, 'run.json')
-  const file = existsSync(own) ? own : findRunFile(from)
+  const file = findRunFile(folder, from)
   if (file === undefined) {
     const text = 'No running instance was found: set SLUICE_URL and SLUICE_API_KEY, or run `sluice up` here first.'
     throw new SluiceError('invalid_config', text)
@@ -48,7 +47,10 @@ export function findConnection({ url, apiKey, folder }: ConnectionSettings, from
   return readRunFile(file, apiKey)
 }
 
-function findRunFile(from: string): string | undefined {
+/** The `run.json` of the instance that runs here: in the folder of instances, or the nearest at or above `from`. */
+export function findRunFile(folder: string, from: string): string | undefined {
+  const own = join(folder, 'run.json')
+  if (existsSync(own)) return own
   let directory = from
   for (let depth = 0; depth < maxParents; depth += 1) {
     const file = join(directory, '.sluice', 'run.json')

@@ -1,35 +1,59 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
-import { readConfig } from '../config'
+import { type Environment, readConfig } from '../config'
 import { errorTable, SluiceError } from '../errors'
-import type { Cli, RegisterCommand } from './cli'
-import { type Connection, createApiClient, findConnection } from './client'
+import { type Cli, CommandEnded, exitCodes, type RegisterCommand } from './cli'
+import { createApiClient, findConnection } from './client'
+import { activeCommand } from './commands/active'
 import { artifactCommand } from './commands/artifact'
+import { auditCommand } from './commands/audit'
 import { compositeCommand } from './commands/composite'
 import { diffCommand } from './commands/diff'
+import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
+import { explainCommand } from './commands/explain'
+import { holdCommand } from './commands/hold'
 import { notesCommand } from './commands/notes'
+import { overridesCommand } from './commands/overrides'
+import { planCommand } from './commands/plan'
 import { pushCommand } from './commands/push'
+import { reconcileCommand } from './commands/reconcile'
+import { releaseCommand } from './commands/release'
+import { rollbackCommand } from './commands/rollback'
+import { switchCommand } from './commands/switch'
 import { taskCommand } from './commands/task'
+import { tenantCommand } from './commands/tenant'
+import { upCommand } from './commands/up'
 import { createPrinter, type Output } from './print'
 
 /** Every command; a new one is a file in `commands/` and a line here. */
 const commands: readonly RegisterCommand[] = [
-  evalCommand,
-  notesCommand,
+  upCommand,
+  doctorCommand,
   pushCommand,
   diffCommand,
   artifactCommand,
   compositeCommand,
   taskCommand,
+  evalCommand,
+  planCommand,
+  releaseCommand,
+  activeCommand,
+  rollbackCommand,
+  switchCommand,
+  holdCommand,
+  tenantCommand,
+  overridesCommand,
+  notesCommand,
+  explainCommand,
+  auditCommand,
+  reconcileCommand,
 ]
-
-export const exitCodes = { ok: 0, failed: 1, usage: 2, refused: 3 } as const
 
 /** What the process gives a run of the CLI; tests give their own. */
 export interface CliProcess {
-  /** Where the API is; called by the first command that asks. */
-  readonly connect: () => Connection
+  /** Absent: the process's own. */
+  readonly environment?: Environment
   readonly directory: string
   readonly output: Output
 }
@@ -38,9 +62,10 @@ export interface CliProcess {
 export function buildProgram(host: CliProcess): Command {
   let json = false
   const cli: Cli = {
-    api: createApiClient(host.connect),
+    api: createApiClient(() => findConnection(readConfig(host.environment), host.directory)),
     print: createPrinter(host.output, () => json),
     directory: host.directory,
+    ...(host.environment === undefined ? {} : { environment: host.environment }),
   }
   const program = new Command('sluice')
     .description('Releases AI changes a little at a time, and takes them back by itself.')
@@ -73,6 +98,7 @@ export async function runCli(args: readonly string[], host: CliProcess): Promise
     return exitCodes.ok
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    if (error instanceof CommandEnded) return error.exitCode
     return failure(error, args.includes('--json'), host.output)
   }
 }
@@ -90,7 +116,6 @@ function failure(error: unknown, json: boolean, output: Output): number {
 
 if (require.main === module) {
   const host: CliProcess = {
-    connect: () => findConnection(readConfig(), process.cwd()),
     directory: process.cwd(),
     output: {
       out: (text) => process.stdout.write(text),

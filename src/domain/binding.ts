@@ -11,10 +11,10 @@ export const bindingText = (seq: number, tenantSeq: number): string => `b1.${seq
 
 /** Reads a binding back; `malformed_binding` for anything that `bindingText` did not write. */
 export function parseBinding(text: string): Binding {
-  const dot = text.indexOf('.', 3)
+  const dot = typeof text === 'string' ? text.indexOf('.', 3) : -1
   const seq = dot < 0 ? Number.NaN : Number(text.slice(3, dot))
   const tenantSeq = dot < 0 ? Number.NaN : Number(text.slice(dot + 1))
-  if (!text.startsWith('b1.') || !isSeq(seq) || seq < 1 || !isSeq(tenantSeq) || bindingText(seq, tenantSeq) !== text) {
+  if (!isSeq(seq) || seq < 1 || !isSeq(tenantSeq) || bindingText(seq, tenantSeq) !== text) {
     throw new SluiceError('malformed_binding', 'The binding is not one that resolve returned.')
   }
   return { seq, tenantSeq }

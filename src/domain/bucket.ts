@@ -7,9 +7,10 @@ const maxIdLength = 256
  * separator) or a lone surrogate (no UTF-8 form).
  */
 export function assertId(name: string, id: string): void {
+  // Callers without types hand in whatever their database holds.
+  if (typeof id !== 'string') throw idError(name, 'is not a string')
   const length = id.length
-  let fault =
-    typeof id !== 'string' ? 'is not a string' : length === 0 ? 'is empty' : length > maxIdLength ? 'is too long' : ''
+  let fault = length === 0 ? 'is empty' : length > maxIdLength ? 'is too long' : ''
   for (let index = 0; fault === '' && index < length; index++) {
     const unit = id.charCodeAt(index)
     if (unit === 0) fault = 'contains NUL'
@@ -19,8 +20,11 @@ export function assertId(name: string, id: string): void {
       index++
     }
   }
-  if (fault !== '') throw new SluiceError('invalid_id', `The ${name} id ${fault}.`, { name })
+  if (fault !== '') throw idError(name, fault)
 }
+
+const idError = (name: string, fault: string): SluiceError =>
+  new SluiceError('invalid_id', `The ${name} id ${fault}.`, { name })
 
 /** Feeds UTF-8 bytes into MurmurHash3_x86_32 (Appleby, public domain) without building the byte string. */
 class Murmur3 {

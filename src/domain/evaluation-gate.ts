@@ -24,7 +24,7 @@ export interface GateVerdict {
   readonly verdict: EvaluationVerdict
   readonly shifting: boolean
   readonly checks: readonly EvaluationCheck[]
-  /** Texts of the checks that did not pass; of all where everything passed but something is to be known. */
+  /** Texts of the checks that did not pass. */
   readonly reasons: readonly string[]
 }
 
@@ -46,14 +46,22 @@ export function judgeEvaluation(input: GateInput): GateVerdict {
     verdict: verdictOf(checks),
     shifting: shift.shifting,
     checks,
-    reasons: checks.filter(({ verdict }) => verdict === 'fail' || verdict === 'no_evidence').map(({ text }) => text),
+    reasons: checks.filter(speaksAgainst(isOpen(checks))).map(({ text }) => text),
   }
 }
 
 /** Missing cases leave everything open: nothing is concluded from a part of a suite. */
+const isOpen = (checks: readonly EvaluationCheck[]): boolean =>
+  checks.some(({ name, verdict }) => name === 'complete' && verdict === 'no_evidence')
+
+/** Of a part of a suite only what is missing is told: its figures are those of another suite. */
+const speaksAgainst =
+  (open: boolean) =>
+  ({ verdict }: EvaluationCheck): boolean =>
+    verdict === 'no_evidence' || (verdict === 'fail' && !open)
+
 function verdictOf(checks: readonly EvaluationCheck[]): EvaluationVerdict {
-  const open = checks.some(({ name, verdict }) => name === 'complete' && verdict === 'no_evidence')
-  if (!open && checks.some(({ verdict }) => verdict === 'fail')) return 'fail'
+  if (!isOpen(checks) && checks.some(({ verdict }) => verdict === 'fail')) return 'fail'
   return checks.some(({ verdict }) => verdict === 'no_evidence') ? 'no_evidence' : 'pass'
 }
 

@@ -1,5 +1,6 @@
 import { SluiceError } from '../errors'
 import { type Allocation, type EntryDraft, laneId } from './allocation'
+import { assertId } from './bucket'
 import type { Digest } from './version'
 
 export interface Hold {
@@ -66,12 +67,16 @@ export function foldEntry(lane: LaneState, entry: Allocation): LaneState {
   }
 }
 
-/** A settle pushes; a rollback pops down to its target, which replaces the top where it left the stack. */
+/**
+ * A settle pushes; a rollback pops down to its target, which replaces the top where it left the stack, and pops all where
+ * it has none. So the top is always the incumbent.
+ */
 function settledAfter(stack: readonly Digest[], entry: Allocation): readonly Digest[] {
   const { incumbent } = entry
   if (entry.cause === 'settle' && incumbent !== undefined)
     return stack.at(-1) === incumbent ? stack : [...stack, incumbent]
-  if (entry.cause !== 'rollback' || incumbent === undefined) return stack
+  if (entry.cause !== 'rollback') return stack
+  if (incumbent === undefined) return []
   const place = stack.lastIndexOf(incumbent)
   return place >= 0 ? stack.slice(0, place + 1) : [...stack.slice(0, -1), incumbent]
 }
@@ -100,8 +105,9 @@ export function restoreTarget(lane: LaneState): Digest | undefined {
   return lane.baseCause === 'settle' ? previousSettled(lane) : lane.incumbent
 }
 
-/** The shape rules of an entry, whoever writes it; `invalid_entry` names the broken one. */
+/** The shape rules of a forward entry, whoever asks for it; `invalid_entry` names the broken one. */
 export function assertEntry(draft: EntryDraft): void {
+  assertId('salt', draft.salt)
   const fault = entryFault(draft)
   if (fault !== undefined) throw new SluiceError('invalid_entry', `The allocation entry is refused: ${fault}.`)
 }
@@ -110,6 +116,9 @@ const maxSlices = 20
 const maxSliceTenants = 10_000
 
 function entryFault(draft: EntryDraft): string | undefined {
+  if (draft.cause !== 'step' && draft.cause !== 'settle') return `a ${draft.cause} is no way forward`
+  if (draft.revokes !== undefined) return 'only a rollback revokes'
+  if ('disabled' in draft) return 'only disable and enable change the flag'
   if (draft.exposure.length > maxSlices) return `more than ${maxSlices} slices`
   for (const { to, basisPoints } of draft.exposure) {
     if (!Number.isInteger(basisPoints) || basisPoints < 0 || basisPoints > 10_000) {

@@ -133,7 +133,7 @@ export function command(state: ReleaseState, order: Command): CommandResult {
     case 'advance':
       return advance(state, order)
     case 'reject':
-      return state.phase === 'awaiting_approval'
+      return state.approvalsWanted > 0
         ? accept(ended(state, 'reject', order))
         : refuse(
             'command_refused',

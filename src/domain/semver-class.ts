@@ -10,6 +10,13 @@ export function baseOf(label: string, existing: readonly string[]): string | und
   return [...lower].sort(rcompare)[0]
 }
 
+/** The lowest higher release, which is held against a label that is registered below it; none for a pre-release. */
+export function successorOf(label: string, existing: readonly string[]): string | undefined {
+  if (prerelease(label) !== null) return undefined
+  const higher = existing.filter((other) => prerelease(other) === null && lt(label, other))
+  return [...higher].sort(compare)[0]
+}
+
 /**
  * Whether `label` says less than the class of the change since `base`. A breaking change raises the major number,
  * below 1.0.0 at least the minor one; anything else only has to be higher.

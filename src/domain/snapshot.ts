@@ -52,17 +52,18 @@ export interface SnapshotDelta {
 
 type Table = 'lanes' | 'tenants' | 'composites'
 
+/** Tenants name the rows: `__proto__` is a row like any other, so rows are built as entries and never by assignment. */
 function changedRows<T>(
   before: Readonly<Record<string, T>>,
   after: Readonly<Record<string, T>>,
 ): Record<string, T | null> {
-  const rows: Record<string, T | null> = {}
+  const rows = new Map<string, T | null>()
   for (const [key, value] of Object.entries(after)) {
-    const old = before[key]
-    if (old === undefined || JSON.stringify(old) !== JSON.stringify(value)) rows[key] = value
+    const old = Object.hasOwn(before, key) ? before[key] : undefined
+    if (old === undefined || JSON.stringify(old) !== JSON.stringify(value)) rows.set(key, value)
   }
-  for (const key of Object.keys(before)) if (!(key in after)) rows[key] = null
-  return rows
+  for (const key of Object.keys(before)) if (!Object.hasOwn(after, key)) rows.set(key, null)
+  return Object.fromEntries(rows)
 }
 
 /** What turns `before` into `after`; both of one environment. */
@@ -77,12 +78,12 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): SnapshotDelta 
 }
 
 function patched<T>(rows: Readonly<Record<string, T>>, changes: Readonly<Record<string, T | null>>): Record<string, T> {
-  const next: Record<string, T> = { ...rows }
+  const next = new Map(Object.entries(rows))
   for (const [key, value] of Object.entries(changes)) {
-    if (value === null) delete next[key]
-    else next[key] = value
+    if (value === null) next.delete(key)
+    else next.set(key, value)
   }
-  return next
+  return Object.fromEntries(next)
 }
 
 /** The snapshot after `delta`; undefined when the delta starts from another version. */

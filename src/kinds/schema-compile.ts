@@ -1,4 +1,4 @@
-import Ajv, { type ErrorObject, type ValidateFunction } from 'ajv'
+import Ajv, { type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import Ajv2020 from 'ajv/dist/2020'
 import addFormats from 'ajv-formats'
 import type { SchemaContent } from '../domain/contents'
@@ -48,24 +48,40 @@ export function dialectOf(schema: SchemaContent): typeof draft07 | typeof draft2
   throw new SchemaFault('is of a dialect other than draft-07 and 2020-12')
 }
 
-function compileWithAjv(schema: SchemaContent): ValidateFunction {
-  const options = {
-    allErrors: false,
-    inlineRefs: false,
-    strict: true,
-    strictTypes: false,
-    strictTuples: false,
-    strictRequired: false,
-    allowUnionTypes: true,
-    addUsedSchema: false,
-    logger: false,
-  } as const
-  const ajv = dialectOf(schema) === draft07 ? new Ajv(options) : new Ajv2020(options)
-  addFormats(ajv)
+const options: Options = {
+  allErrors: false,
+  inlineRefs: false,
+  strict: true,
+  strictTypes: false,
+  strictTuples: false,
+  strictRequired: false,
+  allowUnionTypes: true,
+  addUsedSchema: false,
+  logger: false,
+}
+
+/** One validator a dialect: setting one up costs a hundred times what compiling a schema does. */
+const validators = new Map<string, Ajv>()
+
+function validatorOf(dialect: string): Ajv {
+  const known = validators.get(dialect)
+  if (known !== undefined) return known
+  const fresh = dialect === draft07 ? new Ajv(options) : new Ajv2020(options)
+  addFormats(fresh)
+  validators.set(dialect, fresh)
+  return fresh
+}
+
+/** References are by pointer, so the `$id` is not needed, and one that names the meta-schema would take its place. */
+function compileWithAjv({ $id: _id, ...schema }: SchemaContent): ValidateFunction {
+  const ajv = validatorOf(dialectOf(schema))
   try {
     return ajv.compile(schema)
   } catch (error) {
     throw new SchemaFault(`does not compile: ${(error as Error).message}`)
+  } finally {
+    // The validator keeps every schema it compiled; contents come and go, so it must not.
+    ajv.removeSchema(schema)
   }
 }
 

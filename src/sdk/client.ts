@@ -15,7 +15,8 @@ import { type ConnectOptions, Emitter, type Listener, type SluiceEvents } from '
 import { Recorder } from './recorder'
 import { amountsOf, eventsOf, type Report } from './report'
 import { Reporter } from './reporter'
-import { type RunOptions, type RunResult, runServing } from './run'
+import { runServing } from './run'
+import type { RunOptions, RunResult } from './run-result'
 import { ServerClock } from './server-clock'
 import { type NotServing, Serving, type ServingContext } from './serving'
 
@@ -181,11 +182,7 @@ export class Sluice {
       } catch (error) {
         const left = until - performance.now()
         if (!(error instanceof SluiceError) || error.code !== 'snapshot_behind' || left <= 0) throw error
-        await Promise.race([
-          this.changedOnce(),
-          this.feed.refresh().catch(() => undefined),
-          pause(left, undefined, { ref: false }),
-        ])
+        await Promise.race([this.feed.refresh().catch(() => undefined), pause(left, undefined, { ref: false })])
         await pause(Math.min(behindPauseMs, left), undefined, { ref: false })
       }
     }
@@ -288,15 +285,6 @@ export class Sluice {
     this.recorder.countRefused()
     this.emitter.emit('error', known)
     return false
-  }
-
-  private changedOnce(): Promise<void> {
-    return new Promise((resolveOnce) => {
-      const off = this.on('change', () => {
-        off()
-        resolveOnce()
-      })
-    })
   }
 
   private confirmed(): void {

@@ -62,6 +62,12 @@ export class Feed {
     return this.refreshing
   }
 
+  /** An answer that was asked for before this moment may not know what happened just now. */
+  private async refreshAfresh(): Promise<void> {
+    await this.refreshing?.catch(() => undefined)
+    await this.refresh()
+  }
+
   private async refreshOnce(timeoutMs: number): Promise<void> {
     const { version } = this.held
     const signal = AbortSignal.any([this.ending.signal, AbortSignal.timeout(timeoutMs)])
@@ -152,7 +158,7 @@ export class Feed {
       case 'delta': {
         const delta = JSON.parse(event.data) as SnapshotDelta
         if (delta.to === this.held.version) this.confirmed()
-        else if (!this.sink.changed(delta)) await this.refresh()
+        else if (!this.sink.changed(delta)) await this.refreshAfresh()
         return
       }
       case 'snapshot': {

@@ -5,7 +5,7 @@ export { SluiceError } from '../errors'
 export type { ConversationRequest, LateQuality, Sluice } from './client'
 export type { ChangeEvent, ConnectOptions, StaleEvent } from './options'
 export type { Report } from './report'
-export type { RunOptions, RunResult } from './run'
+export type { RunOptions, RunResult } from './run-result'
 export type { NotServing, ServedPrompt, Serving } from './serving'
 
 /**

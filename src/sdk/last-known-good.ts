@@ -59,17 +59,19 @@ export class LastKnownGood {
   /** The newest of several waiting snapshots is written; one at a time. */
   write(known: KnownGood): Promise<void> {
     this.next = known
-    this.writing ??= this.drain().finally(() => {
-      this.writing = undefined
-    })
+    this.writing ??= this.drain()
     return this.writing
   }
 
   private async drain(): Promise<void> {
-    while (this.next) {
-      const known = this.next
-      this.next = undefined
-      await this.replace(known)
+    try {
+      while (this.next) {
+        const known = this.next
+        this.next = undefined
+        await this.replace(known)
+      }
+    } finally {
+      this.writing = undefined
     }
   }
 

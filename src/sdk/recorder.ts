@@ -155,6 +155,7 @@ export class Recorder {
         this.lateOutcomes = [...lateOutcomes, ...this.lateOutcomes]
         this.late = [...late, ...this.late]
         this.lost += trim(this.requests, this.bounds.requests) + trim(this.lateOutcomes, this.bounds.lateOutcomes)
+        this.lost += trim(this.late, batchBounds.late)
       },
       refused: () => {
         settle()

@@ -79,16 +79,18 @@ export class Reporter {
   }
 
   private flushOnce(): Promise<void> {
-    this.flushing ??= this.drain().finally(() => {
-      this.flushing = undefined
-    })
+    this.flushing ??= this.drain()
     return this.flushing
   }
 
   private async drain(): Promise<void> {
-    for (let batch = 0; batch < maxBatchesPerFlush; batch++) {
-      await this.sendOne()
-      if (!this.parts.recorder.pending) return
+    try {
+      for (let batch = 0; batch < maxBatchesPerFlush; batch++) {
+        await this.sendOne()
+        if (!this.parts.recorder.pending) return
+      }
+    } finally {
+      this.flushing = undefined
     }
   }
 

@@ -1,37 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import type { Outcome } from '../domain/telemetry'
 import { callEngine } from '../engines'
 import { endpointOf } from '../engines/endpoints'
 import type { Endpoints } from '../engines/engine'
-import type { Attributes } from '../kinds/filter-accepts'
 import type { PromptValue } from '../kinds/prompt-render'
 import { compileSchema, type SchemaMismatch } from '../kinds/schema-compile'
 import type { Report } from './report'
+import type { RunOptions, RunResult } from './run-result'
 import type { Serving } from './serving'
-
-export interface RunOptions {
-  readonly requestId?: string
-  /** What the composite's filter asks for; absent: the filter is not applied. */
-  readonly attributes?: Attributes
-  readonly signal?: AbortSignal
-}
-
-/** What a served request gave. It is reported already. */
-export interface RunResult {
-  readonly requestId: string
-  /** `filtered`: the filter refused the conversation and the engine was not called. */
-  readonly outcome: Exclude<Outcome, 'error'>
-  readonly text: string
-  /** Parsed JSON where the composite has a schema and the text is JSON; else the text. */
-  readonly output: unknown
-  /** Where the output does not fit the schema; empty for `ok`. */
-  readonly mismatches: readonly SchemaMismatch[]
-  readonly latencyMs: number
-  readonly inputTokens: number
-  readonly cachedTokens: number
-  readonly outputTokens: number
-  readonly costUsd: number
-}
 
 const nothingUsed = { latencyMs: 0, inputTokens: 0, cachedTokens: 0, outputTokens: 0, costUsd: 0 }
 

@@ -6,7 +6,7 @@ import type { KindName } from '../domain/version'
 import { SluiceError } from '../errors'
 import { type Attributes, accepts } from '../kinds/filter-accepts'
 import { type PromptValue, renderPrompt } from '../kinds/prompt-render'
-import type { RunOptions, RunResult } from './run'
+import type { RunOptions, RunResult } from './run-result'
 
 /** The conversation is not served, and why. */
 export interface NotServing {

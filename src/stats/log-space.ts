@@ -6,8 +6,10 @@ const logLimit = 1e300
 
 /** Clamps to ±1e300; anything that is no number becomes 0, which is the logarithm of "no evidence". */
 export function finiteLog(value: number): number {
-  if (Number.isNaN(value)) return 0
-  return Math.min(logLimit, Math.max(-logLimit, value))
+  if (value > logLimit) return logLimit
+  if (value >= -logLimit) return value
+  // What is no number fails every comparison.
+  return value < -logLimit ? -logLimit : 0
 }
 
 /** log of the arithmetic mean of exp(values): the e-value of a mixture with equal weights. 0 for an empty list. */

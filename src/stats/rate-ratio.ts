@@ -41,7 +41,7 @@ function logLikelihoodRatio(strata: readonly EventStratum[], nullRatio: number, 
   const step = Math.log(ratio / nullRatio)
   let sum = 0
   for (const { a, b, share } of strata) {
-    if (!(share > 0 && share < 1 && a >= 0 && b >= 0)) continue
+    if (!(share > 0 && share < 1 && a >= 0 && b >= 0 && a + b > 0)) continue
     sum += b * step + (a + b) * (Math.log1p(share * (nullRatio - 1)) - Math.log1p(share * (ratio - 1)))
   }
   return finiteLog(sum)

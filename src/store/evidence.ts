@@ -1,4 +1,4 @@
-import type { ClientSession } from 'mongodb'
+import { type ClientSession, MongoServerError } from 'mongodb'
 import { ulid } from 'ulid'
 import type { FrozenThresholds } from '../domain/allocation'
 import type { EvidenceKey, Verdict } from '../domain/evaluation'
@@ -72,6 +72,11 @@ const keyId = ({ candidate, incumbent, suite, policy }: EvidenceKey): string =>
 
 const verdictFrom = ({ _id, key: _key, ...rest }: VerdictDocument): Verdict => ({ id: _id, ...rest })
 
+const duplicateKey = 11_000
+
+/** Another process recorded the same evaluation at the same moment. */
+const isDuplicate = (error: unknown): boolean => error instanceof MongoServerError && error.code === duplicateKey
+
 export function createEvidence(database: Database): Evidence {
   const verdicts = database.collection<VerdictDocument>('verdicts')
   const heads = database.collection<HeadDocument>('verdict_heads')
@@ -114,7 +119,15 @@ export function createEvidence(database: Database): Evidence {
       const page = verdicts.find(filter).sort({ _id: -1 }).limit(Math.min(limit, maxVerdictPage))
       return (await page.toArray()).map(verdictFrom)
     },
-    record: (draft) => database.transact((session) => append(draft, session)),
+    async record(draft) {
+      try {
+        return await database.transact((session) => append(draft, session))
+      } catch (error) {
+        const known = isDuplicate(error) ? await verdictOf(draft.evaluationId) : undefined
+        if (known) return known
+        throw error
+      }
+    },
     async incumbentThresholds({ composite, suite }) {
       const stored = await results.all({ composite, suite })
       if (stored.length < minThresholdResults) return undefined

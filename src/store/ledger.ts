@@ -340,6 +340,7 @@ class MongoLedger implements Ledger {
   /** Writes the entry; a concurrent writer of this lane collides on `_id` and on the head, and starts again. */
   private async write(before: LaneState, draft: Draft, session: ClientSession) {
     const { leadMs, ...content } = draft
+    assert(leadMs >= 0, 'an entry is never dated back')
     const now = await this.database.now(session)
     const { environment, task, headSeq, headAt, headHash } = before
     const seq = headSeq + 1

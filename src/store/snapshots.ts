@@ -2,7 +2,7 @@ import type { ClientSession } from 'mongodb'
 import type { Allocation } from '../domain/allocation'
 import type { ServedComposite } from '../domain/composite'
 import { horizonMs, type LaneEntry, type LaneView, type Snapshot, type TenantView } from '../domain/snapshot'
-import type { TenantEntry } from '../domain/tenant'
+import type { LanePin, TenantEntry } from '../domain/tenant'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { digestOf } from './canonical'
@@ -23,7 +23,7 @@ export const snapshotCollections = ['allocations', 'tenantEntries', 'tasks'] as 
 
 /** An entry leaves the snapshot by time alone, so the newest entries are found by time. */
 export const snapshotIndexes: readonly CollectionSpec[] = [
-  { name: 'allocations', indexes: [{ key: { environment: 1, at: 1 } }] },
+  { name: 'allocations', indexes: [{ key: { environment: 1, at: 1 } }, { key: { environment: 1, cause: 1, at: 1 } }] },
 ]
 
 const maxEntries = 200_000
@@ -48,9 +48,10 @@ export class SnapshotBuilder {
   async build(environment: string, now: number): Promise<Snapshot> {
     const cutoff = now - horizonMs
     const tasks = await this.source.catalog.tasks()
-    const { lanes, tenants } = await this.source.database.transact(async (session) => ({
+    const { lanes, tenants, rollbacks } = await this.source.database.transact(async (session) => ({
       lanes: await this.laneEntries(environment, cutoff, session),
       tenants: await this.tenantEntries(cutoff, session),
+      rollbacks: await this.olderRollbacks(environment, cutoff, session),
     }))
     const views: Record<string, LaneView> = {}
     for (const { name, supersedes } of tasks) {
@@ -58,6 +59,11 @@ export class SnapshotBuilder {
     }
     for (const [task, entries] of lanes) views[task] = { ...(views[task] ?? { task }), entries: entries.map(laneEntry) }
     const tenantViews = Object.fromEntries([...tenants].map(([id, entries]) => [id, entries.map(tenantView)]))
+    for (const [task, rows] of rollbacks) {
+      const view = views[task] ?? { task, entries: [] }
+      const olderRevocations = revocationsOfPins(view, pinsOf(environment, task, tenantViews), rows)
+      if (olderRevocations.length > 0) views[task] = { ...view, olderRevocations }
+    }
     const content = {
       specVersion: 1 as const,
       environment,
@@ -88,6 +94,17 @@ export class SnapshotBuilder {
       if (headSeq > 0 && !known.has(`${_id}/${headSeq}`)) older.add(`${_id}/${headSeq}`)
     const rest = await allocations.find({ _id: { $in: [...older] } }, { session }).toArray()
     return grouped([...recent, ...rest], (row) => row.task)
+  }
+
+  /** A pin may be older than any entry within the horizon, and what revoked its composite then still holds. */
+  private async olderRollbacks(environment: string, cutoff: number, session: ClientSession) {
+    const rollbacks = await this.source.database
+      .collection<Row<Allocation>>('allocations')
+      .find({ environment, cause: 'rollback', at: { $lte: cutoff } }, { session })
+      .limit(maxEntries + 1)
+      .toArray()
+    assertBounded(rollbacks.length)
+    return grouped(rollbacks, (row) => row.task)
   }
 
   private async tenantEntries(cutoff: number, session: ClientSession) {
@@ -176,6 +193,32 @@ function laneEntry(row: Allocation): LaneEntry {
   }
 }
 
+type TenantViews = Readonly<Record<string, readonly TenantView[]>>
+
+function pinsOf(environment: string, task: string, tenants: TenantViews): readonly LanePin[] {
+  return Object.values(tenants).flatMap((entries) =>
+    entries.flatMap(({ state }) => {
+      const { override, optOut } = state.tasks[task] ?? {}
+      return [override?.pins[environment], optOut?.[environment]].filter((pin) => pin !== undefined)
+    }),
+  )
+}
+
+/** Of the rollbacks that left the view, in seq order, those that a pin can still be moved by. */
+function revocationsOfPins(
+  view: LaneView,
+  pins: readonly LanePin[],
+  rollbacks: readonly Allocation[],
+): NonNullable<LaneView['olderRevocations']> {
+  const first = view.entries[0]?.seq ?? 1
+  const reachable = new Set(pins.map(({ composite }) => composite))
+  return rollbacks.flatMap(({ seq, incumbent, revokes = [] }) => {
+    if (seq >= first || !revokes.some((composite) => reachable.has(composite))) return []
+    if (incumbent !== undefined) reachable.add(incumbent)
+    return [{ seq, revokes, ...(incumbent === undefined ? {} : { incumbent }) }]
+  })
+}
+
 const tenantView = ({ seq, at, state }: TenantEntry): TenantView => ({
   seq,
   at,
@@ -186,15 +229,16 @@ const tenantView = ({ seq, at, state }: TenantEntry): TenantView => ({
 function namedComposites(
   environment: string,
   lanes: Readonly<Record<string, LaneView>>,
-  tenants: Readonly<Record<string, readonly TenantView[]>>,
+  tenants: TenantViews,
 ): Set<Digest> {
   const ids = new Set<Digest>()
   const add = (id: Digest | undefined) => id !== undefined && ids.add(id)
-  for (const { entries } of Object.values(lanes)) {
+  for (const { entries, olderRevocations = [] } of Object.values(lanes)) {
     for (const { incumbent, candidate } of entries) {
       add(incumbent)
       add(candidate)
     }
+    for (const { incumbent } of olderRevocations) add(incumbent)
   }
   for (const { state } of Object.values(tenants).flat()) {
     for (const { optOut, override } of Object.values(state.tasks)) {

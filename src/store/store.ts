@@ -53,6 +53,11 @@ const collections = [
 export async function openStore(uri: string, name: string): Promise<Store> {
   const database = await openDatabase(uri, name)
   await database.prepare(collections)
+  return storeOn(database)
+}
+
+/** The aggregates on a database as it is: creates nothing, for who only looks. */
+export function storeOn(database: Database): Store {
   const catalog = createCatalog(database)
   const evidence = createEvidence(database)
   const telemetry = createTelemetry(database)

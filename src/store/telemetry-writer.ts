@@ -83,9 +83,7 @@ export class TelemetryWriter {
     return new Promise((resolve, reject) => {
       this.queue.push({ works, resolve, reject })
       this.queuedUnits += works.length
-      this.running ??= this.drain().finally(() => {
-        this.running = undefined
-      })
+      this.running ??= this.drain()
     })
   }
 
@@ -101,6 +99,8 @@ export class TelemetryWriter {
         for (const waiting of group) waiting.reject(error)
       }
     }
+    // In the same turn as the last look at the queue, so that nothing is left waiting in it.
+    this.running = undefined
   }
 
   private takeGroup(): Waiting[] {

@@ -50,10 +50,15 @@ export interface Tenants {
   setRuns(tenant: string, task: string, runs: boolean, author: Author): Promise<TenantEntry>
   /** Pins each lane's incumbent of this moment. */
   optOut(tenant: string, task: string, author: Author): Promise<TenantEntry>
-  /** Codes: tenant_pending where the override's composite has no passing evidence against its base. */
+  /**
+   * Codes: tenant_pending where the override's composite has no passing evidence against its base; lane_moved where the
+   * base is no lane's incumbent (any more), so that an override is never made from a candidate or from what was withdrawn.
+   */
   override(request: OverrideRequest, author: Author): Promise<TenantEntry>
   /** Back to the global allocation: drops override and opt-out. */
   reset(tenant: string, task: string, author: Author): Promise<TenantEntry>
+  /** Recomputes the chain of a tenant from its entries; `chain_broken` where they or the head do not fit. */
+  verify(tenant: string): Promise<{ entries: number }>
 }
 
 type EntryDocument = TenantEntry & { _id: string }
@@ -147,6 +152,7 @@ class MongoTenants implements Tenants {
         )
       }
       const lanes = await this.lanesOf(task, session)
+      if (!lanes.some(({ incumbent }) => incumbent === base)) throw baseMoved(task, base)
       const pins = Object.fromEntries(lanes.map((lane) => [lane.environment, pin(composite, lane.headSeq)]))
       return withTask(state, task, { ...state.tasks[task], override: { base, pins } })
     })
@@ -157,6 +163,23 @@ class MongoTenants implements Tenants {
       const { override: _override, optOut: _optOut, ...kept } = state.tasks[task] ?? {}
       return withTask(state, task, kept)
     })
+  }
+
+  async verify(tenant: string): Promise<{ entries: number }> {
+    let last: TenantEntry | undefined
+    for await (const entry of this.journal.find({ tenant }, { projection: { _id: 0 } }).sort({ seq: 1 })) {
+      const { prev, hash, ...hashed } = entry
+      const follows = entry.seq === (last?.seq ?? 0) + 1 && prev === (last?.hash ?? '')
+      if (!follows || hash !== chainHash(prev, hashed)) {
+        throw brokenChain(tenant, `its entry ${entry.seq} does not follow from the one before`)
+      }
+      last = entry
+    }
+    const head = await this.head(tenant)
+    if (chainHash('', head ?? {}) !== chainHash('', last ?? {})) {
+      throw brokenChain(tenant, 'its head is not its newest entry')
+    }
+    return { entries: last?.seq ?? 0 }
   }
 
   private lanesOf(task: string, session: ClientSession) {
@@ -190,6 +213,18 @@ class MongoTenants implements Tenants {
     })
   }
 }
+
+const baseMoved = (task: string, base: Digest): SluiceError =>
+  new SluiceError(
+    'lane_moved',
+    `${base} is the incumbent of no lane of ${task}; make the override from what serves now.`,
+    {
+      base,
+    },
+  )
+
+const brokenChain = (tenant: string, what: string): SluiceError =>
+  new SluiceError('chain_broken', `The ledger of the tenant ${tenant} does not verify: ${what}.`)
 
 const pin = (composite: Digest, head: number): LanePin => ({ composite, head })
 

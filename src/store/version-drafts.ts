@@ -1,7 +1,7 @@
 import { classOf, isRecord } from '../domain/diff'
 import { isDigest, isLabel, parseRef } from '../domain/ref'
 import type { Registered, Registration } from '../domain/registration'
-import { baseOf, byLabel, suggestLabel, understates } from '../domain/semver-class'
+import { baseOf, byLabel, successorOf, suggestLabel, understates } from '../domain/semver-class'
 import type { Digest, KindName } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
@@ -131,8 +131,9 @@ export async function judge(document: VersionDocument, view: VersionView): Promi
   }
   const semvers = labels.map((label) => label.semver)
   await requireImmutable(document, [...semvers].sort(byLabel)[0], view)
-  const base = baseOf(semver, semvers)
-  return base === undefined ? { changeClass: 'none', changes: [] } : judgeLabel(document, base, semvers, view)
+  const judgement = await judgeLabel(document, semvers, view)
+  await requireHonestSuccessor(document, semvers, view)
+  return judgement
 }
 
 async function requireImmutable(document: VersionDocument, first: string | undefined, view: VersionView) {
@@ -151,19 +152,36 @@ async function requireImmutable(document: VersionDocument, first: string | undef
 
 async function judgeLabel(
   document: VersionDocument,
-  base: string,
   semvers: readonly string[],
   view: VersionView,
 ): Promise<Judgement> {
   const { kind, name, semver } = document
-  const { changes } = await compareDocuments(await view.find({ kind, name, version: base }), document, view)
-  const changeClass = classOf(changes)
-  if (!understates(semver, base, changeClass)) return { changeClass, base, changes }
+  const base = baseOf(semver, semvers)
+  if (base === undefined) return { changeClass: 'none', changes: [] }
+  const compared = await compareDocuments(await view.find({ kind, name, version: base }), document, view)
+  if (!understates(semver, base, compared.changeClass)) return { ...compared, base }
   const suggested = suggestLabel(base, semvers)
-  const broken = changes.filter((change) => change.class === 'breaking').map((change) => change.text)
-  const text = `${document._id} breaks what ${name}@${base} promised (${broken.join('; ')}): register it as ${suggested}.`
-  throw new SluiceError('semver_understated', text, { class: changeClass, base, suggested, changes })
+  const text = `${document._id} breaks what ${name}@${base} promised (${broken(compared)}): register it as ${suggested}.`
+  throw new SluiceError('semver_understated', text, { class: compared.changeClass, base, suggested, ...compared })
 }
+
+/** A version that comes in below another may make that one's label untrue: the newcomer is refused. */
+async function requireHonestSuccessor(document: VersionDocument, semvers: readonly string[], view: VersionView) {
+  const { kind, name, semver } = document
+  const successor = successorOf(semver, semvers)
+  if (successor === undefined) return
+  const compared = await compareDocuments(document, await view.find({ kind, name, version: successor }), view)
+  if (!understates(successor, semver, compared.changeClass)) return
+  const suggested = suggestLabel(successor, semvers)
+  const text = `${name}@${successor} would break what ${document._id} promises (${broken(compared)}): register it as ${suggested}.`
+  throw new SluiceError('semver_understated', text, { class: compared.changeClass, successor, suggested, ...compared })
+}
+
+const broken = ({ changes }: Pick<Judgement, 'changes'>): string =>
+  changes
+    .filter((change) => change.class === 'breaking')
+    .map((change) => change.text)
+    .join('; ')
 
 /** The semantic differences of two versions of one kind. */
 export async function compareDocuments(before: VersionDocument, after: VersionDocument, view: VersionView) {

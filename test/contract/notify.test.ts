@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { channels, channelTypes } from '../../src/notify'
 import type { Delivery } from '../../src/notify/channel'
-import { webhookId } from '../../src/notify/webhook'
+import { webhookId, webhookSignature } from '../../src/notify/webhook'
 import { message } from '../support/messages'
 import { always, type Receiver, startReceiver } from '../support/receiver'
 
@@ -61,7 +61,8 @@ describe('file', () => {
     async (tenant) => {
       expect(await send({ tenant })).toMatchObject({ result: 'delivered' })
       expect(await send({ tenant: 'acme' })).toMatchObject({ result: 'delivered' })
-      expect(await readdir(folder)).toHaveLength(2)
+      const names = (await readdir(folder)).map((name) => name.toLowerCase())
+      expect(new Set(names).size).toBe(2)
       expect((await readdir(folder, { recursive: true })).filter((path) => path.endsWith('.md'))).toHaveLength(2)
     },
   )
@@ -103,7 +104,6 @@ describe('webhook', () => {
   })
 
   it('agrees with the published example of the specification', async () => {
-    const { webhookSignature } = await import('../../src/notify/webhook')
     const published = {
       secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
       id: 'msg_p5jXN8AQM9LWM0D4loKWxJek',
@@ -135,6 +135,10 @@ describe('webhook', () => {
       result: 'refused',
       reason: expect.stringContaining(`${status}`),
     })
+  })
+
+  it('says of 410 that the receiver wants no more', async () => {
+    expect(await sendTo(always(410))).toMatchObject({ reason: expect.stringContaining('wants no more messages') })
   })
 
   it.each([408, 429, 500, 502, 503])('tries again after %i', async (status) => {

@@ -105,10 +105,13 @@ describe('the snapshot hub', () => {
     const after = follow(before, 2, (take) => void hub.attach(environment, before.version, take))
     const admin = ground.store.database.client.db('admin')
     const cursors = await admin
-      .aggregate([
-        { $currentOp: { allUsers: true, idleCursors: true } },
-        { $match: { 'cursor.tailable': true, ns: { $regex: `^${ground.store.database.db.databaseName}\\.` } } },
-      ])
+      .aggregate(
+        [
+          { $currentOp: { allUsers: true, idleCursors: true } },
+          { $match: { 'cursor.tailable': true, ns: { $regex: `^${ground.store.database.db.databaseName}\\.` } } },
+        ],
+        { readConcern: { level: 'local' } },
+      )
       .toArray()
     for (const { ns, cursor } of cursors) {
       const collection = String(ns).slice(String(ns).indexOf('.') + 1)

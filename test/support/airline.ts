@@ -1,20 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parse } from 'yaml'
-import type { Digest, KindName } from '../../src/domain/version'
+import { readWorkspace, type Workspace } from '../../src/cli/workspace'
+import type { Digest } from '../../src/domain/version'
 import type { Catalog } from '../../src/store/catalog'
 
 const folder = join(__dirname, '../../examples/airline')
-
-/** Folder of the example workspace → kind, in an order in which references exist. */
-const kindFolders: readonly (readonly [string, KindName])[] = [
-  ['prompts', 'prompt'],
-  ['engines', 'engine'],
-  ['schemas', 'schema'],
-  ['datasets', 'dataset'],
-  ['suites', 'suite'],
-  ['policies', 'policy'],
-]
 
 export interface AirlineCase {
   readonly id: string
@@ -33,27 +23,13 @@ export function airlineCases(): readonly AirlineCase[] {
 
 export const airlineSource = (): string => readFileSync(join(folder, 'data/airline.jsonl'), 'utf8')
 
-interface Envelope {
-  readonly description: string
-  readonly content?: Readonly<Record<string, unknown>>
-}
-
-export function airlineFile(path: string): Envelope {
-  return parse(readFileSync(join(folder, path), 'utf8')) as Envelope
-}
+export const readAirline = (): Promise<Workspace> => readWorkspace(folder)
 
 /** Registers the example workspace; `cases` takes the first ones only, for tests that need few calls. */
 export async function registerAirline(catalog: Catalog, options: { readonly cases?: number } = {}): Promise<void> {
-  for (const [directory, kind] of kindFolders) {
-    for (const name of readdirSync(join(folder, directory)).sort()) {
-      const versions = readdirSync(join(folder, directory, name)).filter((file) => file.endsWith('.yaml'))
-      for (const file of versions.sort()) {
-        const { description, content } = airlineFile(join(directory, name, file))
-        const held = content ?? { rows: airlineCases().slice(0, options.cases) }
-        const semver = file.replace(/\.yaml$/, '')
-        await catalog.register({ kind, name, semver, content: held, description, author: 'ann' })
-      }
-    }
+  for (const { kind, name, semver, description, content, rows } of (await readAirline()).artifacts) {
+    const held = rows === undefined ? content : { rows: airlineCases().slice(0, options.cases) }
+    await catalog.register({ kind, name, semver, content: held, description, author: 'ann' })
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, Connection } from '@temporalio/client'
-import { NativeConnection, type Worker } from '@temporalio/worker'
+import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker'
 import { createReleaseActivities } from '../../activities/release'
 import { startSimulatedEngine } from '../../examples/engine/server'
 import { startRelease } from '../../src/api/release-commands'
@@ -68,6 +68,8 @@ export interface ReleaseGround {
   stopWorker(): Promise<void>
   end(): Promise<void>
 }
+
+Runtime.install({ logger: new DefaultLogger('ERROR') })
 
 export async function releaseGround(options: { readonly cases?: number } = {}): Promise<ReleaseGround> {
   const { store, drop } = await testStore()

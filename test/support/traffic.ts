@@ -30,8 +30,9 @@ export interface TrafficGround {
   readonly tenants: Tenants
   readonly appKey: string
   readonly adminKey: string
-  composite(number: number): Promise<Digest>
-  settle(number: number): Promise<Digest>
+  /** The composite of this number; `padding` makes its prompt longer. */
+  composite(number: number, padding?: string): Promise<Digest>
+  settle(number: number, padding?: string): Promise<Digest>
   step(step: TestStep): Promise<{ seq: number; at: number }>
   rollback(releaseId: string): Promise<void>
   serve(port?: number): Promise<TestServer>
@@ -59,8 +60,8 @@ export async function trafficGround(): Promise<TrafficGround> {
   const tenants = createTenants(store.database, ledger, openGate)
   const [appKey, adminKey] = [await store.keys.create('app', 'app'), await store.keys.create('root', 'admin')]
   const ids = new Map<number, Promise<Digest>>()
-  const composite = (number: number): Promise<Digest> => {
-    const known = ids.get(number) ?? register(store, number)
+  const composite = (number: number, padding = ''): Promise<Digest> => {
+    const known = ids.get(number) ?? register(store, number, padding)
     ids.set(number, known)
     return known
   }
@@ -74,8 +75,8 @@ export async function trafficGround(): Promise<TrafficGround> {
     appKey,
     adminKey,
     composite,
-    async settle(number) {
-      const id = await composite(number)
+    async settle(number, padding) {
+      const id = await composite(number, padding)
       const draft = { cause: 'settle' as const, by: 'test', incumbent: id, exposure: [], salt: randomUUID() }
       await ledger.forward({
         ...place(),
@@ -125,10 +126,10 @@ export async function trafficGround(): Promise<TrafficGround> {
 
 const place = () => ({ environment, task, key: randomUUID() })
 
-async function register(store: Store, number: number): Promise<Digest> {
+async function register(store: Store, number: number, padding: string): Promise<Digest> {
   const about = { semver: '1.0.0', author: 'test', description: `composite ${number}` }
   const name = `csat-${number}`
-  const text = `Score ${number}: {{transcript}}`
+  const text = `Score ${number}: {{transcript}}${padding}`
   await store.catalog.register({ ...about, kind: 'prompt', name, content: { text } })
   const pricePerMillion = { input: 2, cachedInput: 1, output: 8 }
   const engine = { endpoint: 'simulated', model: 'sim-1', pricePerMillion, maxAttempts: 1 }

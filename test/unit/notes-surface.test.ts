@@ -1,5 +1,5 @@
 import { dispatchOutbox } from '../../activities/communicate'
-import type { App } from '../../src/api/app'
+import type { ApiDeps, App } from '../../src/api/app'
 import { buildServer } from '../../src/api/server'
 import { exitCodes, runCli } from '../../src/cli/main'
 import type { Store } from '../../src/store/store'
@@ -17,7 +17,7 @@ beforeAll(async () => {
   const ground = await testStore()
   store = ground.store
   drop = ground.drop
-  app = buildServer({ store })
+  app = buildServer({ store } as ApiDeps)
   url = await app.listen({ port: 0, host: '127.0.0.1' })
   apiKey = await store.keys.create('ann', 'admin')
   await store.outbox.enqueue(
@@ -32,6 +32,13 @@ afterAll(async () => {
   await drop()
 })
 
+/** What the routes under test answer, as far as the tests look at it. */
+interface Answer {
+  readonly items: readonly { readonly tenant: string }[]
+  readonly next?: string
+  readonly code?: string
+}
+
 async function call(method: string, path: string, body?: unknown, key = apiKey) {
   const response = await fetch(url + path, {
     method,
@@ -42,20 +49,20 @@ async function call(method: string, path: string, body?: unknown, key = apiKey) 
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
-  return { status: response.status, body: await response.json() }
+  return { status: response.status, body: (await response.json()) as Answer }
 }
 
 describe('the API of notes', () => {
   it('lists the notes of a release, of one tenant, in pages', async () => {
     const all = await call('GET', '/v1/releases/r1/notes')
-    expect(all.body.items.map(({ tenant }: { tenant: string }) => tenant)).toEqual(['acme', 'beta', 'gone'])
+    expect(all.body.items.map(({ tenant }) => tenant)).toEqual(['acme', 'beta', 'gone'])
     expect(all.body.items[0]).toMatchObject({ markdown: messageDraft().markdown, data: messageDraft().data })
     expect((await call('GET', '/v1/releases/r1/notes?tenant=beta')).body.items).toHaveLength(1)
     expect((await call('GET', '/v1/releases/r2/notes')).body).toEqual({ items: [] })
     const first = await call('GET', '/v1/releases/r1/notes?limit=2')
     expect(first.body.items).toHaveLength(2)
-    const rest = await call('GET', `/v1/releases/r1/notes?limit=2&after=${encodeURIComponent(first.body.next)}`)
-    expect(rest.body.items.map(({ tenant }: { tenant: string }) => tenant)).toEqual(['gone'])
+    const rest = await call('GET', `/v1/releases/r1/notes?limit=2&after=${encodeURIComponent(first.body.next ?? '')}`)
+    expect(rest.body.items.map(({ tenant }) => tenant)).toEqual(['gone'])
     expect(rest.body.next).toBeUndefined()
   })
 

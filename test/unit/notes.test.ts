@@ -5,7 +5,7 @@ import type { Audience, NoteInput } from '../../src/domain/note-input'
 import { maxTextCharacters } from '../../src/domain/note-markup'
 import { maxChangesShown, noteText, renderNote } from '../../src/domain/notes'
 
-const golden = (name: string): string => readFileSync(join(__dirname, 'golden', name), 'utf8')
+const golden = (name: string): string => readFileSync(join(__dirname, 'golden', `${name}.txt`), 'utf8')
 
 const release: NoteInput = {
   kind: 'release',
@@ -175,6 +175,7 @@ function expectHarmless(input: NoteInput): void {
   for (const hidden of ['\u0000', '\u202e', '\u200b']) expect(html).not.toContain(hidden)
   for (const line of proseOf(markdown)) {
     expect(line.replace(/\\./g, '')).not.toMatch(/[<>*_[\]]|:\/\/|www\.|\S@\S|&/)
+    if (line.startsWith('|')) expect(line.replace(/\\./g, '').match(/\|/g)).toHaveLength(5)
     expect(line).not.toMatch(/^(#{3,}|\d+[.)]) /)
   }
   expect(proseOf(markdown).filter((line) => /^# /.test(line))).toHaveLength(1)
@@ -195,6 +196,11 @@ describe('text from people stays text', () => {
       }),
       { numRuns: 300 },
     )
+  })
+
+  it('and keeps every character of it', () => {
+    const { html } = renderNote({ ...release, release: { ...release.release, why: `<"it's" & more>` } })
+    expect(html).toContain('<p>&lt;&quot;it&#39;s&quot; &amp; more&gt;</p>')
   })
 
   it('and is cut where it is endless', () => {

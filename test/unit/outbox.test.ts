@@ -156,6 +156,15 @@ describe('dispatching', () => {
     expect(errors).toEqual([expect.stringContaining('gone'), expect.stringContaining('410')])
   })
 
+  it('sends nothing through a channel that was turned off meanwhile', async () => {
+    const hooked = await hook(always(200))
+    await enqueue({ channel: 'hook' })
+    const options = { url: hooked.url }
+    await store.outbox.channels.put({ name: 'hook', type: 'webhook', enabled: false, options }, 'ann')
+    expect(await dispatchOutbox(at(start), { limit: 1 })).toMatchObject({ refused: 1 })
+    expect(hooked.received).toEqual([])
+  })
+
   it('gives up after the last attempt, also where every sender vanished', async () => {
     await enqueue()
     let now = start

@@ -1,6 +1,7 @@
 import type { ApiDeps, App } from '../app'
 import { openApiRoute } from '../openapi'
 import { artifactRoutes } from './artifacts'
+import { auditRoutes } from './audit'
 import { compositeRoutes } from './composites'
 import { diffRoutes } from './diff'
 import { evaluationRoutes } from './evaluations'
@@ -32,4 +33,5 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   resolveRoutes,
   telemetryRoutes,
   requestRoutes,
+  auditRoutes,
 ]

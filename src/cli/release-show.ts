@@ -1,0 +1,127 @@
+import type { ArmSummary, Assessment } from '../domain/guardrail'
+import { isClosed } from '../domain/release'
+import { formatUsd } from '../domain/verdict-text'
+import type { ReleaseRecord } from '../store/releases'
+import type { Cli } from './cli'
+import { decisionText } from './release-decision'
+import type { ReleaseSight } from './release-sight'
+import { approvalText, waitingText } from './release-timeline'
+import {
+  agoText,
+  clockText,
+  countText,
+  cutText,
+  dateText,
+  durationText,
+  percentText,
+  plainText,
+  shortDigest,
+} from './wording'
+
+/** Everything about one release on a screen: where it is, what it waits for, both arms, the verdicts, the decisions. */
+export function printRelease({ print }: Cli, sight: ReleaseSight): void {
+  const { record, live, decisions, assessment } = sight
+  for (const [label, text] of factsOf(sight)) print.line(`${label.padEnd(11)}${text}`)
+  if (assessment !== undefined) {
+    print.line()
+    print.table(['', 'candidate', 'incumbent'], armRows(assessment))
+    print.line()
+    print.table(
+      ['verdict', 'guardrail', 'why'],
+      assessment.verdicts.map(({ verdict, name, text }) => [plainText(verdict), name, text]),
+    )
+  } else if (live !== undefined && live.verdicts.length > 0) {
+    print.line()
+    for (const text of live.verdicts) print.line(text)
+  }
+  if (decisions.length > 0) print.line()
+  for (const decision of decisions)
+    print.line(`${clockText(decision.at)}  ${cutText(decisionText(decision), textWidth)}`)
+  const next = nextStep(record)
+  if (next !== undefined) print.line(`\n${next}`)
+}
+
+const textWidth = 150
+
+function factsOf({ record, live, assessment }: ReleaseSight): readonly (readonly [string, string])[] {
+  const { request, plan, candidate } = record
+  const step = live?.step
+  const place = step === undefined ? '' : `, step ${step.index} of ${step.of} (${step.name})`
+  const facts: (readonly [string, string | undefined])[] = [
+    ['release', `${record.id} of ${record.task}`],
+    ['state', stateText(record, live?.phase ?? record.phase, `${live?.stage ?? record.stage}${place}`)],
+    ['why', request.why],
+    ['expect', request.expect],
+    [
+      'change',
+      Object.entries(request.change)
+        .map(([role, ref]) => `${role} → ${ref}`)
+        .join(', '),
+    ],
+    ['policy', request.policy],
+    ['author', `${record.author}, ${dateText(record.createdAt)}`],
+    ['candidate', candidate && shortDigest(candidate)],
+    ['plan', plan],
+    ...(live?.approvals ?? []).map(({ by, at }) => ['approved', `by ${by}, ${agoText(at)}`] as const),
+    ['approve', live && approvalText(live)],
+    ['paused', live?.paused && `by ${live.paused.by}: ${live.paused.reason}`],
+    ['going back', live?.ending && `${live.ending.by}: ${live.ending.reason}`],
+    ['awaited', step && live?.phase === 'running' && assessment ? waitingText(assessment.waitingFor) : undefined],
+    ['not seen', unseen({ record, ...(live ? { live } : {}) })],
+  ]
+  return facts.filter((fact): fact is readonly [string, string] => fact[1] !== undefined && fact[1] !== '')
+}
+
+function stateText(record: ReleaseRecord, phase: string, place: string): string {
+  if (!isClosed(record.phase))
+    return `${plainText(phase)} in ${place}, for ${durationText(Date.now() - record.createdAt)}`
+  const took = durationText((record.endedAt ?? record.createdAt) - record.createdAt)
+  return `${plainText(record.phase)} after ${took} in ${record.stage}: ${record.reason ?? ''}`
+}
+
+/** The record lives in MongoDB and outlasts the orchestrator, so it is shown without it. */
+function unseen({ record, live }: Pick<ReleaseSight, 'record' | 'live'>): string | undefined {
+  if (live !== undefined || isClosed(record.phase)) return undefined
+  return 'its workflow does not answer, so this is what was last written; sluice doctor says why'
+}
+
+const dash = (text: string | undefined): string => text ?? '–'
+
+function armRows({ arms }: Assessment): readonly (readonly string[])[] {
+  const row = (name: string, of: (arm: ArmSummary) => string): readonly string[] => [
+    name,
+    of(arms.candidate),
+    of(arms.incumbent),
+  ]
+  return [
+    row('conversations', ({ units }) => String(units)),
+    row('requests', ({ requests }) => String(requests)),
+    row('error rate', ({ errorRate }) => percentText(errorRate)),
+    row('schema failures', ({ schemaFailureRate }) => percentText(schemaFailureRate)),
+    row('cost a request', ({ costPerRequestUsd: cost }) => dash(cost === undefined ? cost : formatUsd(cost))),
+    row('mean latency', ({ latencyMeanMs: ms }) => dash(ms === undefined ? ms : `${Math.round(ms)} ms`)),
+  ]
+}
+
+function nextStep({ id, phase }: ReleaseRecord): string | undefined {
+  return isClosed(phase) ? undefined : `Follow it: sluice release watch ${id}`
+}
+
+const whyWidth = 60
+
+/** Releases, a line each. */
+export function printReleases({ print }: Cli, releases: readonly ReleaseRecord[]): void {
+  print.table(
+    ['release', 'task', 'state', 'stage', 'by', 'started', 'why'],
+    releases.map((record) => [
+      record.id,
+      record.task,
+      plainText(record.phase),
+      record.step === undefined || isClosed(record.phase) ? record.stage : `${record.stage} (${record.step})`,
+      record.author,
+      agoText(record.createdAt),
+      cutText(record.request.why, whyWidth),
+    ]),
+  )
+  print.line(countText(releases.length, 'release'))
+}

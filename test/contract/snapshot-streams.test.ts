@@ -1,0 +1,52 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { SnapshotHub } from '../../src/api/snapshot-hub'
+import { SnapshotStreams } from '../../src/api/snapshot-streams'
+import { environment, type TrafficGround, trafficGround } from '../support/traffic'
+
+let ground: TrafficGround
+let hub: SnapshotHub
+
+beforeAll(async () => {
+  ground = await trafficGround()
+  hub = new SnapshotHub(ground.store)
+})
+afterAll(async () => {
+  await hub.close()
+  await ground.end()
+})
+
+describe('streams of snapshots', () => {
+  it('cut a reader off that does not keep up, so that it never takes the server down', async () => {
+    await ground.settle(0)
+    const streams = new SnapshotStreams(hub, 64 * 1024)
+    const server = createServer((request, response) => {
+      void streams.open(environment, undefined, 0).then((stream) => stream.pipe(request, response))
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const reader = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    reader.on('error', () => undefined)
+    reader.write('GET / HTTP/1.1\r\nhost: sluice\r\n\r\n')
+    await once(reader, 'readable')
+    let open = await connections(server)
+    expect(open).toBe(1)
+    // Each change brings a composite of half a megabyte, which the reader never takes.
+    for (let change = 1; change <= maxChanges && open > 0; change++) {
+      const told = new Promise((resolve) => void hub.attach(environment, undefined, resolve))
+      await ground.settle(change, 'x'.repeat(400_000))
+      await told
+      open = await connections(server)
+    }
+    expect(open).toBe(0)
+    reader.destroy()
+    streams.close()
+    await new Promise((resolve) => server.close(resolve))
+  })
+})
+
+const maxChanges = 100
+
+const connections = (server: ReturnType<typeof createServer>): Promise<number> =>
+  new Promise((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count))))

@@ -1,0 +1,30 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { historyFromJSON } from '@temporalio/common/lib/proto-utils'
+import { Worker } from '@temporalio/worker'
+import { DeterminismViolationError } from '@temporalio/workflow'
+import { scriptedPaths } from '../support/scripted-paths'
+import { workflowSource } from '../support/scripted-worker'
+
+const folder = join(__dirname, 'histories')
+const files = readdirSync(folder).filter((file) => file.endsWith('.json'))
+const read = (file: string) =>
+  JSON.parse(readFileSync(join(folder, file), 'utf8')) as { events: { eventType: string }[] }
+
+describe('recorded histories replay on the workflow code of today', () => {
+  test.each(files)('%s', async (file) => {
+    await Worker.runReplayHistory(workflowSource(), historyFromJSON(read(file)))
+  })
+
+  test('every path of the workflow has one', () => {
+    for (const path of scriptedPaths) expect(files.some((file) => file.startsWith(`release-${path.name}-`))).toBe(true)
+  })
+
+  test('a history whose first activity is another one does not', async () => {
+    const text = readFileSync(join(folder, files.find((file) => file.startsWith('release-done-0')) as string), 'utf8')
+    const broken = JSON.parse(text.replaceAll('"planRelease"', '"makePlan"'))
+    await expect(Worker.runReplayHistory(workflowSource(), historyFromJSON(broken))).rejects.toThrow(
+      DeterminismViolationError,
+    )
+  })
+})

@@ -1,0 +1,33 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Client, Connection } from '@temporalio/client'
+import { historyToJSON } from '@temporalio/common/lib/proto-utils'
+import { NativeConnection } from '@temporalio/worker'
+import { version } from '../package.json'
+import { scriptedPaths } from '../test/support/scripted-paths'
+import { runScripted } from '../test/support/scripted-worker'
+
+const folder = join(process.cwd(), 'test/replay/histories')
+
+/** Records every path of the workflow against the Temporal of TEMPORAL_ADDRESS, into files named by this version. */
+async function main(): Promise<void> {
+  const address = process.env.TEMPORAL_ADDRESS
+  if (!address) throw new Error('TEMPORAL_ADDRESS is not set: name a running Temporal, such as that of `npm start`.')
+  const client = new Client({ connection: await Connection.connect({ address }) })
+  const connection = await NativeConnection.connect({ address })
+  await mkdir(folder, { recursive: true })
+  for (const path of scriptedPaths) {
+    const run = await runScripted(client, connection, path)
+    const history = await client.workflow.getHandle(run.workflowId).fetchHistory()
+    const file = `release-${path.name}-${version}.json`
+    await writeFile(join(folder, file), `${JSON.stringify(JSON.parse(historyToJSON(history)))}\n`)
+    process.stdout.write(`${file}: ${run.outcome}, ${history.events?.length} events\n`)
+  }
+  await connection.close()
+  await client.connection.close()
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${String(error)}\n`)
+  process.exitCode = 1
+})
