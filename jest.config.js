@@ -10,6 +10,7 @@ const project = (name, { setup = 'ground-setup', testTimeout = 30_000 } = {}) =>
   displayName: name,
   rootDir: __dirname,
   testEnvironment: 'node',
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.sluice/'],
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
   transform: { '^.+\\.tsx?$': swc('typescript'), [driverAdapters]: swc('ecmascript') },
   transformIgnorePatterns: [`/node_modules/(?!${driverAdapters})`],

@@ -22,6 +22,7 @@ export function runToEnd(command, args, options = {}) {
       resolve(code)
     }
     child.once('error', (error) => {
+      if (error.name === 'AbortError') return
       console.error(`${command} cannot be run: ${error.message}`)
       end(127)
     })

@@ -89,11 +89,18 @@ export async function commandRelease(
   try {
     return { record, live: await deps.orchestrator.command(place, name, payload) }
   } catch (error) {
-    if (!(error instanceof SluiceError && error.code === 'temporal_unavailable')) throw error
+    if (!(await isUndriven(deps, record, error))) throw error
     const { by, reason } = payload
     await withdraw(deps.store, await openRelease(deps.store, id), { by, reason, penalise: true })
     return { record: await deps.store.releases.get(id) }
   }
+}
+
+/** Nobody takes the command, and the release is open: Temporal does not answer, or the workflow was terminated. */
+async function isUndriven({ store }: ApiDeps, record: ReleaseRecord, error: unknown): Promise<boolean> {
+  if (!(error instanceof SluiceError) || record.plan === undefined) return false
+  if (error.code === 'temporal_unavailable') return true
+  return error.code === 'release_closed' && !isClosed((await store.releases.get(record.id)).phase)
 }
 
 export interface LaneRollback {

@@ -13,17 +13,14 @@ export interface Cli {
   readonly environment?: Readonly<Record<string, string | undefined>>
 }
 
-/** Ends a command that has said everything already with an exit code other than 0. */
+/** Ends a command that has said everything already, but not as a success. */
 export class CommandEnded extends Error {
-  readonly exitCode: number
-  constructor(exitCode: number) {
-    super(`ended with ${exitCode}`)
-    this.exitCode = exitCode
+  readonly as: 'failed' | 'refused'
+  constructor(as: 'failed' | 'refused') {
+    super(`the command ended as ${as}`)
+    this.as = as
   }
 }
-
-/** 2 is commander's: the command line itself is wrong. */
-export const exitCodes = { ok: 0, failed: 1, usage: 2, refused: 3 } as const
 
 export type RegisterCommand = (program: Command, cli: Cli) => void
 

@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { type Environment, readConfig } from '../config'
 import { errorTable, SluiceError } from '../errors'
-import { type Cli, CommandEnded, exitCodes, type RegisterCommand } from './cli'
+import { type Cli, CommandEnded, type RegisterCommand } from './cli'
 import { createApiClient, findConnection } from './client'
 import { activeCommand } from './commands/active'
 import { artifactCommand } from './commands/artifact'
@@ -49,6 +49,8 @@ const commands: readonly RegisterCommand[] = [
   auditCommand,
   reconcileCommand,
 ]
+
+export const exitCodes = { ok: 0, failed: 1, usage: 2, refused: 3 } as const
 
 /** What the process gives a run of the CLI; tests give their own. */
 export interface CliProcess {
@@ -98,7 +100,7 @@ export async function runCli(args: readonly string[], host: CliProcess): Promise
     return exitCodes.ok
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
-    if (error instanceof CommandEnded) return error.exitCode
+    if (error instanceof CommandEnded) return exitCodes[error.as]
     return failure(error, args.includes('--json'), host.output)
   }
 }

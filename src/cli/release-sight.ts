@@ -15,7 +15,7 @@ export interface ReleaseSight extends ReleaseView {
 
 export const releasePath = (id: string): string => `/v1/releases/${encodeURIComponent(id)}`
 
-const decisionPage = 1_000
+const decisionPage = 500
 
 /** Looks at a release; `after`: the last decision that is known already. */
 export async function seeRelease(api: ApiClient, id: string, after = 0): Promise<ReleaseSight> {

@@ -1,7 +1,7 @@
 import { type ClosedPhase, isClosed } from '../domain/release'
 import { SluiceError } from '../errors'
 import type { ReleaseRecord } from '../store/releases'
-import { type Cli, CommandEnded, exitCodes } from './cli'
+import { type Cli, CommandEnded } from './cli'
 import { type ReleaseSight, seeRelease } from './release-sight'
 import { type Happening, Timeline } from './release-timeline'
 import { clockText, durationText, plainText } from './wording'
@@ -62,5 +62,5 @@ function end({ print }: Cli, record: ReleaseRecord, phase: ClosedPhase): void {
   }
   print.line(`What was decided on: sluice release show ${record.id}`)
   if (phase === 'rolled_back') print.line('What is held since: sluice hold ls')
-  throw new CommandEnded(exitCodes.refused)
+  throw new CommandEnded('refused')
 }

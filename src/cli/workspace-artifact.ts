@@ -3,8 +3,8 @@ import { isLabel } from '../domain/ref'
 import type { KindName } from '../domain/version'
 import { SluiceError } from '../errors'
 import { kindOf } from '../kinds'
-import { parseDotprompt } from '../kinds/dotprompt'
 import { describeIssues, digestSchema, nameSchema, parseDraft } from '../kinds/kind'
+import { parseDotprompt } from './dotprompt'
 import { malformed, parseKeys, readRows, readText } from './workspace-file'
 
 /** One version as its file gives it. */

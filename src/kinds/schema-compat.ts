@@ -71,7 +71,7 @@ const bound =
     note(scope, keyword, [old, now], narrows ? 'safe' : 'breaking')
   }
 const lower = bound((before, after) => after >= before)
-const upper = bound(() => true)
+const upper = bound((before, after) => after <= before)
 
 const compareType: CompareKeyword = (scope, before, after) => {
   const old = typesOf(before)

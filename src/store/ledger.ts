@@ -98,7 +98,7 @@ export interface Ledger {
   restore(request: RestoreRequest, session?: ClientSession): Promise<Appended | undefined>
   setDisabled(request: DisableRequest): Promise<Appended>
   liftHold(lane: Omit<Place, 'key'>, veto?: Digest): Promise<LaneState>
-  /** Recomputes chain and fold of a lane from its entries; `chain_broken` where they do not fit. */
+  /** Recomputes chain and fold of a lane as of one moment; `chain_broken` where they do not fit its entries. */
   verify(environment: string, task: string): Promise<{ entries: number }>
 }
 
@@ -213,20 +213,22 @@ class MongoLedger implements Ledger {
     })
   }
 
-  async verify(environment: string, task: string): Promise<{ entries: number }> {
-    let folded = emptyLane(environment, task)
-    const cursor = this.allocations.find({ environment, task }, { projection: { _id: 0 } }).sort({ seq: 1 })
-    for await (const entry of cursor) {
-      const { hash, prev, ...hashed } = entry
-      if (entry.seq !== folded.headSeq + 1 || prev !== folded.headHash || hash !== chainHash(prev, hashed)) {
-        throw brokenChain(folded, `its entry ${entry.seq} does not follow from the one before`)
+  verify(environment: string, task: string): Promise<{ entries: number }> {
+    return this.database.transact(async (session) => {
+      let folded = emptyLane(environment, task)
+      const cursor = this.allocations.find({ environment, task }, { session, projection: { _id: 0 } }).sort({ seq: 1 })
+      for await (const entry of cursor) {
+        const { hash, prev, ...hashed } = entry
+        if (entry.seq !== folded.headSeq + 1 || prev !== folded.headHash || hash !== chainHash(prev, hashed)) {
+          throw brokenChain(folded, `its entry ${entry.seq} does not follow from the one before`)
+        }
+        folded = foldEntry(folded, entry)
       }
-      folded = foldEntry(folded, entry)
-    }
-    const { hold: _hold, vetoes: _vetoes, ...stored } = await this.lane(environment, task)
-    const { vetoes: _none, ...expected } = folded
-    if (digestOf(stored) !== digestOf(expected)) throw brokenChain(folded, 'its head is not what its entries fold to')
-    return { entries: folded.headSeq }
+      const { hold: _hold, vetoes: _vetoes, ...stored } = await this.lane(environment, task, session)
+      const { vetoes: _none, ...expected } = folded
+      if (digestOf(stored) !== digestOf(expected)) throw brokenChain(folded, 'its head is not what its entries fold to')
+      return { entries: folded.headSeq }
+    })
   }
 
   private within<T>(session: ClientSession | undefined, work: (session: ClientSession) => Promise<T>): Promise<T> {

@@ -198,10 +198,16 @@ class MongoReleases implements Releases {
     return found.limit(Math.min(page.limit ?? 200, maxPage)).toArray()
   }
 
-  async verifyDecisions(releaseId: string): Promise<{ decisions: number }> {
+  /** In one transaction, so that a decision that is made meanwhile is not taken for a broken chain. */
+  verifyDecisions(releaseId: string): Promise<{ decisions: number }> {
+    return this.database.transact((session) => this.verifyDecisionsIn(releaseId, session))
+  }
+
+  private async verifyDecisionsIn(releaseId: string, session: ClientSession): Promise<{ decisions: number }> {
     let seq = 0
     let last = ''
-    for await (const decision of this.journal.find({ releaseId }, { projection: { _id: 0 } }).sort({ seq: 1 })) {
+    const cursor = this.journal.find({ releaseId }, { session, projection: { _id: 0 } }).sort({ seq: 1 })
+    for await (const decision of cursor) {
       const { prev, hash, ...hashed } = decision
       seq++
       if (decision.seq !== seq || prev !== last || hash !== chainHash(prev, hashed)) {
@@ -209,7 +215,7 @@ class MongoReleases implements Releases {
       }
       last = hash
     }
-    const record = await this.get(releaseId)
+    const record = await this.get(releaseId, session)
     if (record.decisionSeq !== seq || record.decisionHash !== last) {
       throw new SluiceError('chain_broken', `The decisions of ${releaseId} end before their recorded head.`)
     }

@@ -55,7 +55,7 @@ export interface Tenants {
    * base is no lane's incumbent (any more), so that an override is never made from a candidate or from what was withdrawn.
    */
   override(request: OverrideRequest, author: Author): Promise<TenantEntry>
-  /** Back to the global allocation: drops override and opt-out. */
+  /** Back to the global allocation: drops override and opt-out. Code not_found where there is neither. */
   reset(tenant: string, task: string, author: Author): Promise<TenantEntry>
   /** Recomputes the chain of a tenant from its entries; `chain_broken` where they or the head do not fit. */
   verify(tenant: string): Promise<{ entries: number }>
@@ -160,7 +160,11 @@ class MongoTenants implements Tenants {
 
   reset(tenant: string, task: string, author: Author): Promise<TenantEntry> {
     return this.append(tenant, author, async (state) => {
-      const { override: _override, optOut: _optOut, ...kept } = state.tasks[task] ?? {}
+      const { override, optOut, ...kept } = state.tasks[task] ?? {}
+      if (override === undefined && optOut === undefined) {
+        const text = `${tenant} has neither an override nor an opt-out of ${task}; \`sluice overrides ls\` lists them.`
+        throw new SluiceError('not_found', text)
+      }
       return withTask(state, task, kept)
     })
   }

@@ -112,21 +112,21 @@ describe('the transition table of a release', () => {
 })
 
 describe('an accepted command', () => {
-  const after = (name: string, given: Command): ReleaseState => {
+  const accepted = (name: string, given: Command): ReleaseState => {
     const result = command(situations[name] as ReleaseState, given)
     if (!result.accepted) throw new Error(result.message)
     return result.state
   }
 
   it('pause and resume keep step and bake wish, and say who and why', () => {
-    const held = after('baking', order('pause'))
+    const held = accepted('baking', order('pause'))
     expect(held).toMatchObject({ phase: 'paused', paused: { by: 'bob', reason: 'because' }, step })
     expect(held.notes.at(-1)?.text).toBe('paused by bob: because')
-    expect(after('paused while baking', order('resume')).paused).toBeUndefined()
+    expect(accepted('paused while baking', order('resume')).paused).toBeUndefined()
   })
 
   it('advance asks for the rest of the bake to be skipped, and for nothing else', () => {
-    const { notes: _notes, ...state } = after('baking', order('advance'))
+    const { notes: _notes, ...state } = accepted('baking', order('advance'))
     const { notes: _before, ...before } = situations.baking as ReleaseState
     expect(state).toEqual({ ...before, advanceAsked: true })
   })
@@ -143,7 +143,7 @@ describe('an accepted command', () => {
   })
 
   it.each(['rollback', 'reject'] as const)('%s sets the ending once, by whoever came first', (name) => {
-    const state = after('awaiting approval', order(name))
+    const state = accepted('awaiting approval', order(name))
     expect(state.ending).toEqual({ kind: name, by: 'bob', reason: 'because' })
     for (const verb of commandNames) expect(outcomeOf(state, order(verb))).toBe('command_refused')
   })

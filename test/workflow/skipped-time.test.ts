@@ -1,7 +1,9 @@
 import { Client, Connection } from '@temporalio/client'
+import { temporal } from '@temporalio/proto'
 import { TestWorkflowEnvironment } from '@temporalio/testing'
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
 import { readConfig } from '../../src/config'
+import { searchAttributeNames } from '../../src/embedded/temporal-client'
 import { provisionTestServer } from '../../src/embedded/test-server'
 import { groundAddress } from '../support/ground'
 import type { ScriptedPath } from '../support/scripted-paths'
@@ -9,12 +11,24 @@ import { runScripted } from '../support/scripted-worker'
 
 Runtime.install({ logger: new DefaultLogger('ERROR') })
 
+const { INDEXED_VALUE_TYPE_KEYWORD } = temporal.api.enums.v1.IndexedValueType
+const keywords = Object.fromEntries(searchAttributeNames.map((name) => [name, INDEXED_VALUE_TYPE_KEYWORD]))
 const daysMs = 24 * 3_600_000
 const path = (bakeMs: number): ScriptedPath => ({ name: 'calendar', script: { steps: 7, bakeMs }, ends: 'done' })
 
-/** Event types without the order of those that race within one task. */
-const shape = (events: readonly { eventType?: unknown }[] | null | undefined): string[] =>
-  (events ?? []).map((event) => String(event.eventType)).sort()
+/** WORKFLOW_TASK_SCHEDULED, _STARTED and _COMPLETED: how the server batches what happens at the same moment. */
+const taskEvents = new Set([5, 6, 7])
+/** The end of the safety clock may or may not share a task with another end. */
+const eventsOfOneTask = 3
+
+type Events = readonly { readonly eventType?: number | null }[] | null | undefined
+
+/** Every event that the workflow causes, by type. */
+const caused = (events: Events): number[] =>
+  (events ?? [])
+    .map((event) => event.eventType ?? 0)
+    .filter((type) => !taskEvents.has(type))
+    .sort((a, b) => a - b)
 
 describe('the history of a release does not depend on time', () => {
   test('six steps of 200 ms on the real server and of more than a day each under skipped time are as long, under 200', async () => {
@@ -32,11 +46,17 @@ describe('the history of a release does not depend on time', () => {
       server: { executable: { type: 'existing-path', path: program } },
     })
     try {
+      await skipping.connection.operatorService.addSearchAttributes({
+        namespace: 'default',
+        searchAttributes: keywords,
+      })
       const week = await runScripted(skipping.client, skipping.nativeConnection, path((7 * daysMs) / 6))
       const skipped = await skipping.client.workflow.getHandle(week.workflowId).fetchHistory()
       expect([quick.outcome, week.outcome]).toEqual(['done', 'done'])
       expect(week.activities.calls).toEqual(quick.activities.calls)
-      expect(shape(skipped.events)).toEqual(shape(real.events))
+      expect(caused(skipped.events)).toEqual(caused(real.events))
+      const difference = Math.abs((skipped.events?.length ?? 0) - (real.events?.length ?? 0))
+      expect(difference).toBeLessThanOrEqual(eventsOfOneTask)
       expect(real.events?.length).toBeLessThan(200)
       const [first, last] = [skipped.events?.at(0)?.eventTime, skipped.events?.at(-1)?.eventTime]
       expect(Number(last?.seconds) - Number(first?.seconds)).toBeGreaterThanOrEqual((7 * daysMs) / 1_000)

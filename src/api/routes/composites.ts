@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { isDigest } from '../../domain/ref'
 import type { Digest } from '../../domain/version'
 import { SluiceError } from '../../errors'
 import type { ApiDeps, App } from '../app'
 import { compositeSchema, pinSchema } from '../catalog-schemas'
+import { compositeOfRef } from '../composite-ref'
 
 const servedSchema = z.object({ ...compositeSchema.shape, contents: z.record(z.string(), z.unknown()) })
 
@@ -27,21 +27,24 @@ export function compositeRoutes(app: App, deps: ApiDeps): void {
     },
     async ({ body }) => catalog.commitComposite(body.roles),
   )
-  const params = z.object({ id: z.string() })
+  const params = z.object({ id: z.string().max(300) })
+  const named = async (text: string): Promise<Digest> => {
+    const id = await compositeOfRef(deps.store.ledger, text)
+    if (id !== undefined) return id
+    throw new SluiceError(
+      'malformed_ref',
+      `${text} is no composite: write sha256:…, task@sha256:… or task@environment.`,
+    )
+  }
   app.get('/v1/composites/:id', { schema: { params, response: { 200: servedSchema } } }, async ({ params: { id } }) =>
-    catalog.composite(compositeId(id)),
+    catalog.composite(await named(id)),
   )
   app.get(
     '/v1/composites/:id/verification',
     { schema: { params, response: { 200: verificationSchema } } },
     async ({ params: { id } }) => {
-      const { roles, ...rest } = await catalog.verifyComposite(compositeId(id))
+      const { roles, ...rest } = await catalog.verifyComposite(await named(id))
       return { ...rest, roles: [...roles] }
     },
   )
-}
-
-function compositeId(text: string): Digest {
-  if (isDigest(text)) return text
-  throw new SluiceError('malformed_ref', `${text} is no composite id: write sha256: and 64 hex digits.`)
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { isDigest } from '../../domain/ref'
 import type { ApiDeps, App } from '../app'
 import { changeClassSchema, changeSchema, kindSchema } from '../catalog-schemas'
+import { compositeOfRef } from '../composite-ref'
 
 const roleSchema = z.object({
   role: z.string(),
@@ -22,14 +22,15 @@ const diffSchema = z.object({
 })
 
 export function diffRoutes(app: App, deps: ApiDeps): void {
-  const { catalog } = deps.store
+  const { catalog, ledger } = deps.store
   const ref = z.string().min(1).max(300)
   app.get(
     '/v1/diff',
     { schema: { querystring: z.strictObject({ from: ref, to: ref }), response: { 200: diffSchema } } },
     async ({ query: { from, to } }) => {
-      if (isDigest(from) && isDigest(to)) {
-        const { roles, ...rest } = await catalog.diffComposites(from, to)
+      const [before, after] = [await compositeOfRef(ledger, from), await compositeOfRef(ledger, to)]
+      if (before !== undefined && after !== undefined) {
+        const { roles, ...rest } = await catalog.diffComposites(before, after)
         return { ...rest, roles: roles.map((role) => ({ ...role, changes: [...role.changes] })) }
       }
       const { changes, ...rest } = await catalog.diff(from, to)

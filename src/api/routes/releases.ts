@@ -5,6 +5,7 @@ import type { Digest } from '../../domain/version'
 import { judge, openRelease } from '../../store/assessor'
 import { digestOf } from '../../store/canonical'
 import type { ApiDeps, App } from '../app'
+import { page } from '../catalog-schemas'
 import { defined } from '../defined'
 import { commandRelease, startRelease, viewRelease } from '../release-commands'
 
@@ -59,18 +60,24 @@ function planRoutes(app: App, { store }: ApiDeps): void {
   })
 }
 
+const maxListed = 500
+const defaultListed = 100
+
 function readRoutes(app: App, deps: ApiDeps): void {
   const { store } = deps
-  const limit = z.coerce.number().int().min(1).max(1_000).optional()
+  const limit = z.coerce.number().int().min(1).max(maxListed).optional()
   const query = z.strictObject({
     task: name.optional(),
     after: name.optional(),
     limit,
     open: z.stringbool().optional(),
   })
-  const page = z.object({ items: z.array(anything) })
-  app.get('/v1/releases', { schema: { querystring: query, response: { 200: page } } }, async (request) => {
-    return { items: (await store.releases.list(defined(request.query))).map((record) => ({ ...record })) }
+  const listed = z.object({ items: z.array(anything), next: z.string().optional() })
+  app.get('/v1/releases', { schema: { querystring: query, response: { 200: listed } } }, async (request) => {
+    const asked = request.query.limit ?? defaultListed
+    const found = await store.releases.list({ ...defined(request.query), limit: asked + 1 })
+    const { items, next } = page(found, asked, (record) => record.id)
+    return { items: items.map((record) => ({ ...record })), ...(next === undefined ? {} : { next }) }
   })
   app.get('/v1/releases/:id', { schema: { params: id, response: { 200: anything } } }, async (request) => ({
     ...(await viewRelease(deps, request.params.id)),
@@ -78,7 +85,7 @@ function readRoutes(app: App, deps: ApiDeps): void {
   const after = z.strictObject({ after: z.coerce.number().int().min(0).optional(), limit })
   app.get(
     '/v1/releases/:id/decisions',
-    { schema: { params: id, querystring: after, response: { 200: page } } },
+    { schema: { params: id, querystring: after, response: { 200: z.object({ items: z.array(anything) }) } } },
     async (request) => {
       await store.releases.get(request.params.id)
       return {

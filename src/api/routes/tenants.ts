@@ -4,6 +4,7 @@ import { rings } from '../../domain/tenant'
 import type { Digest } from '../../domain/version'
 import { SluiceError } from '../../errors'
 import type { ApiDeps, App } from '../app'
+import { page } from '../catalog-schemas'
 import { defined } from '../defined'
 
 const reason = z.string().trim().min(1).max(2_000)
@@ -11,8 +12,12 @@ const id = z.string().min(1).max(256)
 const tenantParams = z.strictObject({ tenant: id })
 const taskParams = z.strictObject({ tenant: id, task: z.string().min(1).max(200) })
 const anything = z.record(z.string(), z.unknown())
-const page = z.object({ items: z.array(anything), after: z.string().optional() })
-const paging = z.strictObject({ after: id.optional(), limit: z.coerce.number().int().min(1).max(1_000).optional() })
+const listed = z.object({ items: z.array(anything), next: z.string().optional() })
+const maxListed = 500
+const paging = z.strictObject({
+  after: id.optional(),
+  limit: z.coerce.number().int().min(1).max(maxListed).default(maxListed),
+})
 
 /** Tenants: rings and contacts, subscriptions, opt-outs and overrides, and the inventory of overrides. */
 export function tenantRoutes(app: App, deps: ApiDeps): void {
@@ -34,10 +39,10 @@ export function tenantRoutes(app: App, deps: ApiDeps): void {
       }
     },
   )
-  app.get('/v1/tenants', { schema: { querystring: paging, response: { 200: page } } }, async (request) => {
-    const items = await tenants.list(defined(request.query))
-    const last = items.length === (request.query.limit ?? 1_000) ? items.at(-1)?.tenant : undefined
-    return { items: items.map((entry) => ({ ...entry })), ...(last === undefined ? {} : { after: last }) }
+  app.get('/v1/tenants', { schema: { querystring: paging, response: { 200: listed } } }, async ({ query }) => {
+    const found = await tenants.list({ ...defined(query), limit: query.limit + 1 })
+    const { items, next } = page(found, query.limit, ({ tenant }) => tenant)
+    return { items: items.map((entry) => ({ ...entry })), ...(next === undefined ? {} : { next }) }
   })
   app.get('/v1/tenants/:tenant', { schema: { params: tenantParams, response: { 200: anything } } }, async (request) => {
     const history = await tenants.history(request.params.tenant)
@@ -115,9 +120,10 @@ function overrideRoutes(app: App, { store }: ApiDeps): void {
       }
     },
   )
-  app.get('/v1/overrides', { schema: { querystring: paging, response: { 200: page } } }, async (request) => {
-    const found = await store.tenants.list(defined(request.query))
-    const items = found.flatMap((entry) =>
+  app.get('/v1/overrides', { schema: { querystring: paging, response: { 200: listed } } }, async ({ query }) => {
+    const found = await store.tenants.list({ ...defined(query), limit: query.limit + 1 })
+    const { items: tenants, next } = page(found, query.limit, ({ tenant }) => tenant)
+    const items = tenants.flatMap((entry) =>
       Object.entries(entry.state.tasks)
         .filter(([, settings]) => settings.override !== undefined || settings.optOut !== undefined)
         .map(([task, settings]) => ({
@@ -129,8 +135,7 @@ function overrideRoutes(app: App, { store }: ApiDeps): void {
           ...settings,
         })),
     )
-    const last = found.length === (request.query.limit ?? 1_000) ? found.at(-1)?.tenant : undefined
-    return { items, ...(last === undefined ? {} : { after: last }) }
+    return { items, ...(next === undefined ? {} : { next }) }
   })
 }
 

@@ -34,7 +34,7 @@ async function active(cli: Cli, { env, task }: { env?: string; task?: string }):
   const { items } = await cli.api.get<{ items: readonly LaneState[] }>('/v1/lanes', { environment: env })
   const lanes = items.filter((lane) => task === undefined || lane.task === task).sort(byPlace)
   const shown = await forEach(lanes, (lane) => look(cli, lane))
-  cli.print.data({ items: shown.map(({ lane, candidate, base }) => ({ ...lane, ...given({ candidate, base }) })) })
+  cli.print.data({ items: shown.map(dataOf) })
   if (shown.length === 0) {
     cli.print.line(`Nothing was ever deployed${env === undefined ? '' : ` in ${env}`}; \`sluice release start\` does.`)
   }
@@ -54,7 +54,8 @@ const byPlace = (left: LaneState, right: LaneState): number =>
       ? -1
       : 1
 
-const given = ({ candidate, base }: Omit<Shown, 'lane'>) => ({
+const dataOf = ({ lane, candidate, base }: Shown) => ({
+  ...lane,
   ...(candidate === undefined ? {} : { candidateComposite: candidate }),
   ...(base === undefined ? {} : { exposure: base.exposure }),
 })
@@ -99,18 +100,23 @@ function refsOf(composite: Composite | undefined, beside?: Composite): string {
 /** Applications that serve by an older entry than the head are named: until they follow, a change is not everywhere. */
 function printReporters({ print }: Cli, environment: string, reporters: readonly Reporter[]): void {
   const live = reporters.filter(({ active }) => active)
-  if (reporters.length === 0) return print.line(`${environment}: no application reports.`)
-  const lagging = reporters.filter(({ behind }) => behind.length > 0)
-  const silent = lagging.filter(({ active }) => !active)
-  const late = lagging.filter(({ active }) => active)
-  const state = late.length === 0 ? 'all serve by the newest entries' : `${late.length} lag`
-  print.line(`${environment}: ${countText(live.length, 'application')} report${live.length === 1 ? 's' : ''}, ${state}`)
-  for (const { reporter, behind } of late) print.line(`  ${reporter} lags: ${behind.map(lagText).join(', ')}`)
+  const lagging = live.filter(({ behind }) => behind.length > 0)
+  const silent = reporters.filter(({ active, behind, seenAt }) => !active && behind.length > 0 && isRecent(seenAt))
+  print.line(`${environment}: ${reportersText(live.length, lagging.length)}`)
+  for (const { reporter, behind } of lagging) print.line(`  ${reporter} lags: ${behind.map(lagText).join(', ')}`)
   for (const { reporter, seenAt, behind } of silent) {
-    print.line(
-      `  ${reporter} is silent for ${agoText(seenAt).replace(' ago', '')} and had ${behind.map(lagText).join(', ')}`,
-    )
+    print.line(`  ${reporter} was last heard ${agoText(seenAt)}, then with ${behind.map(lagText).join(', ')}`)
   }
+}
+
+/** Silent for longer, an application has ended rather than lost its way. */
+const recentMs = 15 * 60_000
+const isRecent = (at: number): boolean => Date.now() - at < recentMs
+
+function reportersText(live: number, lagging: number): string {
+  if (live === 0) return 'no application reports'
+  const rest = lagging === 0 ? 'serving by the newest entries' : `${lagging} of them by older entries`
+  return `${countText(live, 'application')} ${live === 1 ? 'reports' : 'report'}, ${rest}`
 }
 
 const lagText = ({ task, applied, head }: Reporter['behind'][number]): string =>

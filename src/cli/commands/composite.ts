@@ -8,13 +8,13 @@ export function compositeCommand(program: Command, cli: Cli): void {
   const show = composite
     .command('show')
     .description('show the roles of a composite')
-    .argument('<id>', 'sha256:…')
+    .argument('<composite>', 'its id, task@id or task@environment')
     .action((id: string) => showComposite(cli, id))
-  withExample(show, 'composite show sha256:4f0c…')
+  withExample(show, 'composite show csat-scoring@production')
   const verify = composite
     .command('verify')
     .description('compute every digest of a composite again from what is stored')
-    .argument('<id>', 'sha256:…')
+    .argument('<composite>', 'its id, task@id or task@environment')
     .action((id: string) => verifyComposite(cli, id))
   withExample(verify, 'composite verify sha256:4f0c… --json')
 }

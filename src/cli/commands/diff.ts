@@ -21,7 +21,7 @@ export function diffCommand(program: Command, cli: Cli): void {
   const command = program
     .command('diff')
     .description('what changed between two versions of one kind, or two composites, and what it means')
-    .argument('<from>', 'kind/name@semver, kind/name@sha256:… or the id of a composite')
+    .argument('<from>', 'kind/name@semver, kind/name@sha256:…, or for a composite its id, task@id or task@environment')
     .argument('<to>', 'the same')
     .action((from: string, to: string) => diff(cli, from, to))
   withExample(command, 'diff prompt/csat@1.1.0 prompt/csat@1.2.0', 'diff schema/csat@1.0.0 schema/csat@2.0.0 --json')

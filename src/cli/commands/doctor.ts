@@ -4,7 +4,7 @@ import { SluiceError } from '../../errors'
 import { type Database, openDatabase } from '../../store/database'
 import { storeOn } from '../../store/store'
 import { connectTemporal, inspectTemporal, type TemporalReport } from '../../temporal'
-import { type Cli, CommandEnded, exitCodes, withExample } from '../cli'
+import { type Cli, CommandEnded, withExample } from '../cli'
 import { type Finding, look, ok, wrong } from '../finding'
 import { laneFindings } from '../lane-health'
 import { type HealthDeps, releaseFindings } from '../release-health'
@@ -190,7 +190,6 @@ function report({ print }: Cli, findings: readonly Finding[]): void {
     if (remedy !== undefined) print.line(`        → ${remedy}`)
   }
   print.line()
-  if (wrongs === 0) return print.line('Nothing is wrong.')
-  print.line(`${countText(wrongs, 'thing')} to mend.`)
-  throw new CommandEnded(exitCodes.failed)
+  print.line(wrongs === 0 ? 'Nothing is wrong.' : `${countText(wrongs, 'thing')} to mend.`)
+  if (wrongs > 0) throw new CommandEnded('failed')
 }

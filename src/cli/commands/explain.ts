@@ -10,7 +10,7 @@ import { formatUsd } from '../../domain/verdict-text'
 import { SluiceError } from '../../errors'
 import type { LoggedRequest } from '../../store/request-log'
 import { textArgument } from '../arguments'
-import { type Cli, CommandEnded, exitCodes, withExample } from '../cli'
+import { type Cli, CommandEnded, withExample } from '../cli'
 import { lanePath } from '../lanes'
 import { dateText, durationText, plainText, shortDigest } from '../wording'
 import { tenantPath } from './tenant'
@@ -40,7 +40,7 @@ async function explainRequest(cli: Cli, id: string): Promise<void> {
   if (explanation.differences.length === 0) return
   for (const difference of explanation.differences) print.line(`DISAGREES     ${difference}`)
   print.line('Check the chains: sluice audit verify')
-  throw new CommandEnded(exitCodes.failed)
+  throw new CommandEnded('failed')
 }
 
 const page = 1_000

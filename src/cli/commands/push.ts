@@ -151,19 +151,19 @@ const maxTenantPages = 1000
 /** Tenant → its newest entry. */
 async function knownTenants(api: ApiClient): Promise<ReadonlyMap<string, number>> {
   const known = new Map<string, number>()
-  let after: string | undefined
+  let cursor: string | undefined
   for (let page = 0; page < maxTenantPages; page += 1) {
-    const { items, next } = await api.get<TenantPage>('/v1/tenants', { after })
+    const { items, after } = await api.get<TenantPage>('/v1/tenants', { after: cursor })
     for (const { tenant, seq } of items) known.set(tenant, seq)
-    if (next === undefined) break
-    after = next
+    if (after === undefined) break
+    cursor = after
   }
   return known
 }
 
 interface TenantPage {
   readonly items: readonly { readonly tenant: string; readonly seq: number }[]
-  readonly next?: string
+  readonly after?: string
 }
 
 function outcomeOf(before: unknown, after: unknown): Pushed['outcome'] {

@@ -104,6 +104,14 @@ describe('the HTTP API of versions, composites and tasks', () => {
     expect(crossed).toMatchObject({ status: 400, body: { code: 'invalid_request' } })
   })
 
+  it('names a composite by task and environment, once something serves there', async () => {
+    const { id } = await api.store.catalog.commitComposite({ prompt: 'csat@1.0.0', engine: 'small@1.0.0' })
+    const named = await api.call('GET', `/v1/composites/csat-scoring@${id}`)
+    expect(named.body).toMatchObject({ id })
+    const absent = await api.call('GET', `/v1/diff?from=csat-scoring@production&to=csat-scoring@${id}`)
+    expect(absent).toMatchObject({ status: 404, body: { code: 'not_found' } })
+  })
+
   it('commits, serves and verifies composites', async () => {
     const committed = await api.call('POST', '/v1/composites', {
       roles: { prompt: 'csat@1.0.0', engine: 'small@1.0.0' },

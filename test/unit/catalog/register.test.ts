@@ -126,7 +126,7 @@ describe('registering versions', () => {
     ['an unknown scorer', 'suite/s@1.0.0', suiteWith('praise', {}), {}, 'invalid_content'],
     ['an unknown scorer option', 'suite/s@1.0.0', suiteWith('exact', { colour: 'red' }), {}, 'invalid_content'],
     ['too much content', 'prompt/p@1.0.0', manyMessages(), {}, 'invalid_content'],
-  ])('refuses %s', async (_, ref, content, rest, code) => {
+  ])('refuses %s', async (...[, ref, content, rest, code]) => {
     await register('dataset/cases@1.0.0', { rows: [{ id: 'a' }] })
     await expect(register(ref, content, rest)).rejects.toEqual(refusal(code))
     await expect(store.catalog.version(ref)).rejects.toMatchObject({ name: 'SluiceError' })

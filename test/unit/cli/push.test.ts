@@ -18,7 +18,7 @@ describe('sluice push', () => {
   })
   afterEach(async () => {
     rmSync(copy, { recursive: true })
-    await api.forget('versions', 'artifacts', 'rows', 'row_sets', 'tasks', 'task_revisions')
+    await api.forget('versions', 'artifacts', 'rows', 'row_sets', 'tasks', 'task_revisions', 'tenants', 'tenantEntries')
   })
 
   const countVersions = () => api.store.database.collection('versions').countDocuments()
@@ -40,6 +40,7 @@ describe('sluice push', () => {
     expect(again.every((item) => item.outcome === 'unchanged')).toBe(true)
     expect(await countVersions()).toBe(before)
     expect(await api.store.database.collection('task_revisions').countDocuments()).toBe(2)
+    expect(await api.store.database.collection('tenantEntries').countDocuments()).toBe(2)
   })
 
   it('keeps what files say beside their content', async () => {
@@ -58,6 +59,29 @@ describe('sluice push', () => {
     })
     const task = await api.store.catalog.task('call-review')
     expect(task.roles['prompt.greeting']).toBe('prompt/greet@1.0.0')
+  })
+
+  it('puts tenants with the reason that the file gives', async () => {
+    await api.cli('push', copy)
+    expect(await api.store.tenants.current('acme')).toMatchObject({
+      seq: 1,
+      state: { ring: 'pilot', region: 'eu-west' },
+    })
+    expect(await api.store.tenants.current('beta')).toMatchObject({
+      reason: 'joined in March',
+      state: { ring: 'general' },
+    })
+    writeFileSync(join(copy, 'tenants.yaml'), 'tenants: [{ id: acme, ring: early }]\n')
+    const { out } = await api.cli('push', copy)
+    expect(out).toMatch(/^changed +tenant\/acme/m)
+  })
+
+  it('registers the example as it is', async () => {
+    const { code, out, err } = await api.cli('push', 'examples/airline')
+    expect(err).toContain('200 rows')
+    expect(code).toBe(0)
+    expect(out).toContain('suite/airline@1.0.0')
+    expect((await api.cli('push', 'examples/airline', '--json')).out).not.toContain('"new"')
   })
 
   it('says on the error stream what it did not take over', async () => {

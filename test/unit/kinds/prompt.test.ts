@@ -1,4 +1,4 @@
-import { parseDotprompt } from '../../../src/kinds/dotprompt'
+import { parseDotprompt } from '../../../src/cli/dotprompt'
 import { promptKind } from '../../../src/kinds/prompt'
 import { promptVariables, renderPrompt } from '../../../src/kinds/prompt-render'
 

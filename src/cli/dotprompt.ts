@@ -2,8 +2,8 @@ import { LineCounter, parseDocument } from 'yaml'
 import { type PromptContent, type PromptMessage, promptRoles } from '../domain/contents'
 import { isRecord } from '../domain/diff'
 import { SluiceError } from '../errors'
-import { promptVariables } from './prompt-render'
-import { TemplateFault } from './prompt-template'
+import { promptVariables } from '../kinds/prompt-render'
+import { TemplateFault } from '../kinds/prompt-template'
 
 /** A `.prompt` file: YAML front matter, then a template with `{{role "system"}}` markers between its messages. */
 export interface Dotprompt {
