@@ -3,11 +3,10 @@ import { ApplicationFailure } from '@temporalio/common'
 import { MongoServerError } from 'mongodb'
 import { ulid } from 'ulid'
 import { planText } from '../src/domain/plan'
-import type { Policy } from '../src/domain/policy'
 import { rolloutEnvironment } from '../src/domain/rollout'
 import type { Endpoints } from '../src/engines/engine'
-import { SluiceError } from '../src/errors'
-import { openRelease } from '../src/store/assessor'
+import { assert, SluiceError } from '../src/errors'
+import { openRelease, type ReleaseFile } from '../src/store/assessor'
 import { runEvaluation } from '../src/store/evaluation-run'
 import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
@@ -38,21 +37,36 @@ const heartbeatEveryMs = 2_000
 const maxTextLength = 8_000
 const maxReasons = 10
 
-/** The activities of a release. Every one may run twice, or be cut off and start again. */
-export function createReleaseActivities(deps: ReleaseDeps): ReleaseActivities {
+/** What a release does to the world. Every effect may run twice, or be cut off and start again. */
+export function createReleaseEffects(deps: ReleaseDeps): ReleaseActivities {
   const { store } = deps
   const communicate = createCommunicateActivities({ ...deps, source: createNoteSource(store) })
   return {
-    planRelease: (request) => permanent(() => planRelease(store, request)),
-    testRelease: ({ releaseId }) => beating(() => permanent(() => testRelease(deps, releaseId))),
-    advanceRelease: (request) => permanent(() => advanceRelease(store, request)),
-    smokeRelease: (request) => beating(() => permanent(() => smokeRelease(deps, request))),
-    settleRelease: ({ releaseId }) => permanent(() => settleEarlierLanes(store, releaseId)),
+    planRelease: (request) => planRelease(store, request),
+    testRelease: ({ releaseId }) => testRelease(deps, releaseId),
+    advanceRelease: (request) => advanceRelease(store, request),
+    smokeRelease: (request) => smokeRelease(deps, request),
+    settleRelease: ({ releaseId }) => settleEarlierLanes(store, releaseId),
     withdrawRelease: (request) => withdrawRelease(store, request),
     communicateRelease: ({ releaseId }) => tell(store, communicate, { releaseId, kind: 'release' }),
     retractRelease: ({ releaseId }) => retract(store, communicate, releaseId),
     closeRelease: (request) => closeRelease(store, request),
   }
+}
+
+const long = new Set<keyof ReleaseActivities>(['testRelease', 'smokeRelease', 'communicateRelease', 'retractRelease'])
+
+/** The effects as activities: the long ones heartbeat, and what will not pass by itself is not tried again. */
+export function createReleaseActivities(deps: ReleaseDeps): ReleaseActivities {
+  const activities = Object.entries(createReleaseEffects(deps)).map(([name, effect]) => {
+    const work = effect as (request: unknown) => Promise<unknown>
+    const activity = (request: unknown) => permanent(() => work(request))
+    return [
+      name,
+      long.has(name as keyof ReleaseActivities) ? (request: unknown) => beating(() => activity(request)) : activity,
+    ]
+  })
+  return Object.fromEntries(activities) as ReleaseActivities
 }
 
 /** What the caller must change is not retried; what may pass is. */
@@ -76,45 +90,51 @@ async function beating<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** A plan is made once: an attempt that comes again finds it and answers the same. */
 async function planRelease(store: Store, request: PlanRequest): Promise<PlanOutcome> {
-  const { request: asked, author, workflowId, runId } = request
-  const record = await adopt(store, {
-    id: request.releaseId || ulid(),
-    task: asked.task,
-    request: asked,
-    author,
-    workflowId,
-    runId,
-  })
+  const { releaseId, request: asked, author, workflowId, runId } = request
+  const draft = { id: releaseId || ulid(), task: asked.task, request: asked, author, workflowId, runId }
+  const record = await adopt(store, draft)
   try {
-    const plan = await store.planner.plan(asked)
-    const digest = await store.releases.putPlan(plan)
-    const policy = (await store.catalog.byDigest('policy', plan.policy)).content as Policy
-    await store.releases.update(record.id, { plan: digest, candidate: plan.candidate })
-    await store.releases.decideOnce({
-      releaseId: record.id,
-      by: 'sluice',
-      kind: 'plan',
-      reason: 'planned',
-      evidence: { plan: digest },
-    })
-    return {
-      kind: 'planned',
-      releaseId: record.id,
-      digest,
-      candidate: plan.candidate,
-      risk: plan.risk,
-      environment: rolloutEnvironment(policy),
-      steps: plan.steps,
-      leadMs: policy.leadMs,
-      deadlineMs: policy.deadlineMs,
-      onDeadline: policy.onDeadline,
-      approvals: policy.approvals,
-      text: planText(plan).slice(0, maxTextLength),
-    }
+    if (record.plan === undefined) await makePlan(store, record)
   } catch (error) {
     if (!(error instanceof SluiceError) || error.retryable) throw error
     return { kind: 'refused', releaseId: record.id, code: error.code, message: error.message }
+  }
+  return planned(await openRelease(store, record.id))
+}
+
+async function makePlan(store: Store, { id, request }: ReleaseRecord): Promise<void> {
+  const plan = await store.planner.plan(request)
+  const digest = await store.releases.putPlan(plan)
+  await store.database.transact(async (session) => {
+    const decision = {
+      releaseId: id,
+      by: 'sluice',
+      kind: 'plan' as const,
+      reason: 'planned',
+      evidence: { plan: digest },
+    }
+    await store.releases.decide(decision, session)
+    await store.releases.update(id, { plan: digest, candidate: plan.candidate }, session)
+  })
+}
+
+function planned({ record, plan, policy }: ReleaseFile): PlanOutcome {
+  assert(record.plan !== undefined, 'an opened release has a plan')
+  return {
+    kind: 'planned',
+    releaseId: record.id,
+    digest: record.plan,
+    candidate: plan.candidate,
+    risk: plan.risk,
+    environment: rolloutEnvironment(policy),
+    steps: plan.steps,
+    leadMs: policy.leadMs,
+    deadlineMs: policy.deadlineMs,
+    onDeadline: policy.onDeadline,
+    approvals: policy.approvals,
+    text: planText(plan).slice(0, maxTextLength),
   }
 }
 

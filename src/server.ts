@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { dispatchOutbox } from '../activities/communicate'
-import { createReleaseActivities } from '../activities/release'
+import { createReleaseEffects } from '../activities/release'
 import { buildServer } from './api/server'
 import { readConfig, requireServers } from './config'
 import { type Log, openLog } from './log'
@@ -21,7 +21,7 @@ async function main(): Promise<void> {
   const app = buildServer({ store, orchestrator, endpoints: config.endpoints })
   const url = await app.listen({ host: config.host, port: config.port ?? 0 })
   const notesFolder = notesFolderOf(config)
-  const finish = createReleaseActivities({ store, endpoints: config.endpoints, notesFolder })
+  const finish = createReleaseEffects({ store, endpoints: config.endpoints, notesFolder })
   const reconciler = new Reconciler({ store, orchestrator, finish })
   const loops = [
     startLoop(log, { name: 'reconcile', everyMs: reconcileEveryMs, work: () => reconcileOnce(store, reconciler, log) }),

@@ -184,10 +184,7 @@ async function workersOf({ workflowService }: Connection, namespace: string, nam
 
 function translated(error: unknown): unknown {
   if (error instanceof WorkflowExecutionAlreadyStartedError) {
-    return new SluiceError(
-      'release_running',
-      `A release of this task is running: ${error.workflowId}. Wait for it or roll it back.`,
-    )
+    return new SluiceError('release_running', `The workflow ${error.workflowId} runs a release of this task.`)
   }
   if (error instanceof WorkflowNotFoundError)
     return new SluiceError('release_closed', 'The release has ended; it takes no more commands.')

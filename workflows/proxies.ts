@@ -6,20 +6,20 @@ const minute = 60_000
 
 /** Reads and small writes: idempotent, so they are tried until they succeed. */
 export const quick = proxyActivities<ReleaseActivities>({
-  startToCloseTimeout: '30s',
+  startToCloseTimeout: '10s',
   retry: { initialInterval: '200ms', maximumInterval: '10s' },
   cancellationType: ActivityCancellationType.TRY_CANCEL,
 })
 
 /** Judge and append in one transaction. Waiting for evidence is a retry, which leaves no trace in the history. */
 export const ledger = proxyActivities<ReleaseActivities>({
-  startToCloseTimeout: '30s',
+  startToCloseTimeout: '15s',
   retry: { initialInterval: '200ms', maximumInterval: '5s' },
   cancellationType: ActivityCancellationType.TRY_CANCEL,
 })
 
-/** The suite on both arms: long, resumes from its stored results. */
-export const evaluation = proxyActivities<ReleaseActivities>({
+/** The suite on both arms, the notes to every tenant: long, heartbeating, resuming from what is stored. */
+export const long = proxyActivities<ReleaseActivities>({
   startToCloseTimeout: 120 * minute,
   heartbeatTimeout: '10s',
   retry: { initialInterval: '500ms', maximumInterval: '30s' },

@@ -12,7 +12,7 @@ import { exposureText } from '../src/domain/plan'
 import { type ClosedPhase, initialRelease, noted, type ReleaseState } from '../src/domain/release'
 import type { PlannedStep, Stage } from '../src/domain/rollout'
 import type { AdvanceOutcome, PlanOutcome, ReleaseInput, ReleaseOutcome, WatchOutcome } from './messages'
-import { evaluation, ledger, quick, watching } from './proxies'
+import { ledger, long, quick, watching } from './proxies'
 import { openBoard, type ReleaseBoard } from './release-board'
 import { searchAttributes } from './search-attributes'
 
@@ -109,9 +109,7 @@ class ReleaseRun {
   private async test(): Promise<void> {
     this.enter('test')
     const outcome = await this.interruptible(() =>
-      evaluation.testRelease.executeWithOptions({ summary: 'run the suite on candidate and incumbent' }, [
-        this.release(),
-      ]),
+      long.testRelease.executeWithOptions({ summary: 'run the suite on candidate and incumbent' }, [this.release()]),
     )
     this.board.set((state) => ({ ...state, verdicts: [...outcome.figures] }))
     if (outcome.verdict !== 'pass') throw new Stop('blocked', outcome.reasons.join('; '))
@@ -178,7 +176,7 @@ class ReleaseRun {
   private async smoke(step: PlannedStep): Promise<void> {
     const order = { ...this.release(), environment: step.environment }
     const outcome = await this.interruptible(() =>
-      evaluation.smokeRelease.executeWithOptions({ summary: `smoke cases in ${step.environment}` }, [order]),
+      long.smokeRelease.executeWithOptions({ summary: `smoke cases in ${step.environment}` }, [order]),
     )
     if (!outcome.passed) throw new Stop('withdraw', `the smoke cases failed: ${outcome.reasons.join('; ')}`)
   }
@@ -200,10 +198,7 @@ class ReleaseRun {
   private async communicate(): Promise<ClosedPhase> {
     this.enter('communicate')
     const outcome = await this.interruptible(() =>
-      quick.communicateRelease.executeWithOptions(
-        { summary: 'notes to the tenants', startToCloseTimeout: '10 minutes' },
-        [this.release()],
-      ),
+      long.communicateRelease.executeWithOptions({ summary: 'notes to the tenants' }, [this.release()]),
     )
     this.board.note(`${outcome.delivered} notes delivered, ${outcome.failed} failed`)
     return outcome.failed > 0 ? 'done_with_failed_deliveries' : 'done'
@@ -218,7 +213,7 @@ class ReleaseRun {
       this.board.set((state) => ({ ...state, phase: 'rolling_back' }))
       await quick.withdrawRelease.executeWithOptions({ summary: 'restore every lane' }, [order])
       this.watchScope.cancel()
-      await quick.retractRelease.executeWithOptions({ summary: 'take back what was communicated' }, [order])
+      await long.retractRelease.executeWithOptions({ summary: 'take back what was communicated' }, [order])
     }
     const outcome = await this.close(this.exposed && phase !== 'superseded' ? 'rolled_back' : phase, reason)
     if (isCancellation(error)) throw error

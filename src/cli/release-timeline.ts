@@ -27,7 +27,7 @@ export class Timeline {
   private readonly verdicts = new Map<string, string>()
   private stage = 'plan'
   private approvals = ''
-  private waiting = ''
+  private waiting = { text: '', told: '' }
   private arms = { text: '', at: 0, step: '' }
 
   /** The last decision that was told. */
@@ -81,7 +81,7 @@ export class Timeline {
     return text === '' ? [] : [{ at, stage: live?.stage ?? this.stage, kind: 'approval', text }]
   }
 
-  private newFigures({ assessment, live, record }: ReleaseSight, at: number): readonly Happening[] {
+  private newFigures({ assessment, live }: ReleaseSight, at: number): readonly Happening[] {
     if (assessment === undefined || live?.step === undefined) return []
     const place = { at, stage: live.stage }
     const happened: Happening[] = this.newVerdicts(assessment).map((text) => ({ ...place, kind: 'verdict', text }))
@@ -91,10 +91,19 @@ export class Timeline {
       this.arms = { text: arms, at, step: live.step.name }
       if (arms !== '') happened.unshift({ ...place, kind: 'arms', text: arms })
     }
-    const waiting = record.endedAt === undefined ? waitingText(assessment.waitingFor) : ''
-    const isNew = waiting !== this.waiting && live.phase === 'running' && live.stage !== 'stage'
-    if (isNew) this.waiting = waiting
-    return isNew && waiting !== '' ? [...happened, { ...place, kind: 'waiting', text: waiting }] : happened
+    return [
+      ...happened,
+      ...this.newWaiting(assessment, live).map((text) => ({ ...place, kind: 'waiting' as const, text })),
+    ]
+  }
+
+  /** Told from the second look on: what is over at the next one was worth no line. */
+  private newWaiting({ waitingFor }: Assessment, { phase, stage }: ReleaseState): readonly string[] {
+    const text = phase === 'running' && stage !== 'stage' ? waitingText(waitingFor) : ''
+    const { text: before, told } = this.waiting
+    const isNew = text !== '' && text === before && text !== told
+    this.waiting = { text, told: isNew ? text : told }
+    return isNew ? [`waits for ${text}`] : []
   }
 
   /** The first look tells failures only: that nothing is known yet is no news. */
@@ -135,8 +144,9 @@ const waits: Readonly<Record<VerdictReason, string>> = {
   no_control: 'a control',
 }
 
+/** What a step waits for before it may be followed; empty where nothing. */
 export const waitingText = (reasons: readonly VerdictReason[]): string =>
-  reasons.length === 0 ? '' : `waits for ${reasons.map((reason) => waits[reason]).join(', ')}`
+  reasons.map((reason) => waits[reason]).join(', ')
 
 function armsText({ arms }: Assessment): string {
   if (arms.candidate.units + arms.incumbent.units === 0) return ''

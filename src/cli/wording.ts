@@ -19,8 +19,13 @@ export function durationText(ms: number): string {
 /** Enough of a digest to tell it from others; `--json` has the whole. */
 export const shortDigest = (digest: string): string => digest.slice(0, 'sha256:'.length + 12)
 
+const justNowMs = 1_000
+
 /** How long ago a moment was, by this machine's clock. */
-export const agoText = (at: number): string => `${durationText(Math.max(0, Date.now() - at))} ago`
+export function agoText(at: number): string {
+  const agoMs = Date.now() - at
+  return agoMs < justNowMs ? 'just now' : `${durationText(agoMs)} ago`
+}
 
 /** `14:02:11`, local time. */
 export const clockText = (at: number): string => new Date(at).toTimeString().slice(0, 8)

@@ -1,4 +1,5 @@
 import type { PlannedStep } from './rollout'
+import { formatDuration } from './verdict-text'
 import type { Change, ChangeClass, Digest, KindName } from './version'
 
 /** What a release manager asks for; a file of `releases/` says the same. */
@@ -97,7 +98,7 @@ export function planText(plan: Plan): string {
     ),
     ...plan.steps.map(
       (step) =>
-        `step ${step.name} in ${step.environment}: ${exposureText(step)}, bake ${step.bakeMs / 1000} s, at least ${step.minimumSample} conversations an arm`,
+        `step ${step.name} in ${step.environment}: ${exposureText(step)}, bake ${formatDuration(step.bakeMs)}, at least ${step.minimumSample} conversations an arm`,
     ),
     ...plan.forecast,
     ...plan.warnings.map((warning) => `warning: ${warning}`),

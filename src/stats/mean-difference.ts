@@ -27,7 +27,7 @@ export interface MeanDifference {
  * The weights make information × D a sum over units whatever the ramp, which is what a sequential boundary needs; a time
  * of plain unit counts would let one stratum's past be rescaled by another's arrival. The larger variance is taken for a
  * small control: there a low mean of skewed values comes with a low variance of the same sample, and D looks surer than it
- * is (half of all harmless candidates at a share of 95 % would alarm). `offset` is taken off the estimate.
+ * is (nearly a fifth of harmless candidates at a share of 95 % would alarm). `offset` is taken off the estimate.
  */
 export function stratifiedDifference(
   strata: readonly MeanStratum[],

@@ -11,6 +11,7 @@ import { childEnvironment, readConfig } from '../../src/config'
 import { type Ground, startEmbedded } from '../../src/embedded/embedded'
 import { beginningOf } from '../../src/embedded/process-identity'
 import { searchAttributes } from '../../workflows/search-attributes'
+import { groundAddress } from '../support/ground'
 
 const program = join(__dirname, '..', '..', 'dist', 'test', 'support', 'hold-ground.js')
 
@@ -82,39 +83,70 @@ describe('embedded servers', () => {
     expect(Object.keys(customAttributes ?? {})).toEqual(
       expect.arrayContaining(Object.values(searchAttributes).map(({ name }) => name)),
     )
-    const client = new Client({ connection })
-    await client.workflow.start('release', { taskQueue: 'nobody', workflowId: 'release/trial', args: [] })
     await connection.close()
     expect((await fetch(ground.temporalUiUrl ?? '')).status).toBe(200)
   })
 
-  it('keep data and addresses over a clean stop, and are gone after it', async () => {
+  it('are killed and started again one by one, on the same address and data', async () => {
+    const ground = await start()
+    await write(ground.mongodbUri, 1)
+    await startWorkflow(ground, 'trial')
+    await ground.mongo?.kill()
+    await ground.temporal?.kill()
+    expect([ground.mongo?.process.running(), ground.temporal?.process.running()]).toEqual([false, false])
+    await ground.mongo?.restart()
+    await ground.temporal?.restart()
+    expect(await read(ground.mongodbUri)).toEqual([1])
+    await expect(startWorkflow(ground, 'trial')).rejects.toThrow('already started')
+  })
+
+  it('keep data and addresses over a clean stop, are gone after it, and refuse data of another version', async () => {
     const first = await start()
     await write(first.mongodbUri, 1)
     const pids = [first.mongo, first.temporal].map((server) => server?.process.pid ?? 0)
     await first.stop()
     expect(pids.map(beginningOf)).toEqual([undefined, undefined])
+    const versionFile = join(first.folder, 'mongo-version.json')
+    const version = readFileSync(versionFile, 'utf8')
+    writeFileSync(versionFile, JSON.stringify({ version: 'mongod 4.4.0' }))
+    await expect(start()).rejects.toMatchObject({
+      code: 'provision_failed',
+      message: expect.stringMatching(/were written by mongod 4\.4\.0; .*Put mongod 4\.4\.0 on PATH, or remove/),
+    })
+    expect(existsSync(join(first.folder, 'lock'))).toBe(false)
+    writeFileSync(versionFile, version)
     const second = await start()
     expect(second).toMatchObject({ mongodbUri: first.mongodbUri, temporalAddress: first.temporalAddress })
     expect(await read(second.mongodbUri)).toEqual([1])
   })
 
-  it('find another port when theirs was taken meanwhile, with the same data', async () => {
+  it('take another port when theirs is taken, and leave a process alone that only has a pid of theirs', async () => {
     const first = await start()
     await write(first.mongodbUri, 1)
+    const record = join(first.folder, 'pids', 'mongod.json')
+    expect(JSON.parse(readFileSync(record, 'utf8'))).toMatchObject({ pid: first.mongo?.process.pid })
     await first.stop()
-    const thief = createServer((socket) => socket.destroy()).listen(Number(new URL(first.mongodbUri).port), '127.0.0.1')
+    const thief = createServer((socket) => socket.destroy()).listen(portOf(first.mongodbUri), '127.0.0.1')
     stops.push(() => new Promise((resolve) => thief.close(resolve)))
     await once(thief, 'listening')
+    const bystander = spawn('sleep', ['600'])
+    stops.push(async () => bystander.kill())
+    const pid = bystander.pid ?? 0
+    writeFileSync(record, JSON.stringify({ pid, beginning: beginningOf(pid), marker: `${first.folder}/mongo` }))
     const second = await start()
     expect(second.mongodbUri).not.toBe(first.mongodbUri)
     await write(second.mongodbUri, 2)
     expect(await read(second.mongodbUri)).toEqual([1, 2])
+    expect(beginningOf(pid)).toBeDefined()
   })
 
-  it('end with the process that started them, even when it is killed, and start again on the same data', async () => {
+  it('refuse a second process on their data, end when the first is killed, and start again on it', async () => {
     const held = await hold()
     await write(held.mongodbUri, 1)
+    await expect(start()).rejects.toMatchObject({
+      code: 'instance_running',
+      message: expect.stringContaining(`Process ${held.child.pid} holds`),
+    })
     held.child.kill('SIGKILL')
     await once(held.child, 'exit')
     const next = await start()
@@ -123,73 +155,48 @@ describe('embedded servers', () => {
     for (const pid of held.pids) await gone(pid)
   })
 
-  it('refuse a second process on the same data, naming the one that has them', async () => {
-    const held = await hold()
-    await expect(start()).rejects.toMatchObject({
-      code: 'instance_running',
-      message: expect.stringContaining(`Process ${held.child.pid} holds`),
-    })
-  })
-
   it('run side by side under other names', async () => {
     const [one, two] = await Promise.all([start('one'), start('two')])
     expect(one.mongodbUri).not.toBe(two.mongodbUri)
     await write(one.mongodbUri, 1)
     expect(await read(two.mongodbUri)).toEqual([])
   })
+})
 
-  it('leave a process alone that only has the pid of one of theirs', async () => {
-    const first = await start()
-    const record = join(first.folder, 'pids', 'mongod.json')
-    expect(JSON.parse(readFileSync(record, 'utf8'))).toMatchObject({ pid: first.mongo?.process.pid })
-    await first.stop()
-    const bystander = spawn('sleep', ['600'])
-    stops.push(async () => bystander.kill())
-    const pid = bystander.pid ?? 0
-    writeFileSync(record, JSON.stringify({ pid, beginning: beginningOf(pid), marker: `${first.folder}/mongo` }))
-    await start()
-    expect(beginningOf(pid)).toBeDefined()
-  })
-
-  it('are killed and started again one by one, on the same address', async () => {
-    const ground = await start()
-    await write(ground.mongodbUri, 1)
-    await ground.mongo?.kill()
-    expect(ground.mongo?.process.running()).toBe(false)
-    await ground.mongo?.restart()
-    expect(await read(ground.mongodbUri)).toEqual([1])
-    await ground.temporal?.kill()
-    await ground.temporal?.restart()
-    const connection = await Connection.connect({ address: ground.temporalAddress })
-    await connection.close()
-  })
-
-  it('refuse data of another major version in words', async () => {
-    const ground = await start()
-    await ground.stop()
-    writeFileSync(join(ground.folder, 'mongo-version.json'), JSON.stringify({ version: 'mongod 4.4.0' }))
-    await expect(start()).rejects.toMatchObject({
-      code: 'provision_failed',
-      message: expect.stringMatching(/were written by mongod 4\.4\.0; .*Put mongod 4\.4\.0 on PATH, or remove/),
-    })
-    expect(existsSync(join(ground.folder, 'lock'))).toBe(false)
-  })
+describe('external servers', () => {
+  const start = (changes: Readonly<Record<string, string>>): Promise<Ground> =>
+    startEmbedded({ name: `external-${process.pid}`, config: readConfig(childEnvironment(changes)) })
 
   it.each([
-    [{ MONGODB_URI: 'mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=500' }, 'store_unavailable'],
+    [{ MONGODB_URI: 'mongodb://127.0.0.1:1/?directConnection=true' }, 'store_unavailable'],
     [{ TEMPORAL_ADDRESS: '127.0.0.1:1' }, 'temporal_unavailable'],
-  ])('say so when an external one does not answer: %j', async (named, code) => {
-    const config = readConfig({ ...environment(), ...named })
-    await expect(startEmbedded({ name: 'one', config })).rejects.toMatchObject({ code })
-  })
-
-  it('refuse a namespace that an external Temporal does not have', async () => {
-    const ground = await start()
-    const named = { TEMPORAL_ADDRESS: ground.temporalAddress, SLUICE_NAMESPACE: 'elsewhere' }
-    const config = readConfig({ ...environment(), ...named })
-    await expect(startEmbedded({ name: 'two', config })).rejects.toMatchObject({
-      code: 'invalid_config',
-      message: expect.stringContaining('no namespace elsewhere'),
+    [{ SLUICE_NAMESPACE: 'elsewhere' }, 'invalid_config'],
+  ])('are refused in words when they do not answer or lack the namespace: %j', async (changes, code) => {
+    await expect(start(changes)).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(Object.keys(changes)[0] ?? ''),
     })
   })
+
+  it('are taken as they are, and stay up', async () => {
+    const ground = await start({})
+    expect(ground).toMatchObject({
+      mongodbUri: groundAddress('MONGODB_URI'),
+      temporalAddress: groundAddress('TEMPORAL_ADDRESS'),
+    })
+    expect([ground.mongo, ground.temporal]).toEqual([undefined, undefined])
+    await ground.stop()
+    await (await start({})).stop()
+  })
 })
+
+const portOf = (uri: string): number => Number(new URL(uri).port)
+
+async function startWorkflow(ground: Ground, workflowId: string): Promise<void> {
+  const connection = await Connection.connect({ address: ground.temporalAddress })
+  try {
+    await new Client({ connection }).workflow.start('release', { taskQueue: 'nobody', workflowId, args: [] })
+  } finally {
+    await connection.close()
+  }
+}

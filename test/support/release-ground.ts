@@ -86,7 +86,7 @@ export async function releaseGround(options: { readonly cases?: number } = {}): 
   const notesFolder = await mkdtemp(join(tmpdir(), 'sluice-notes-'))
   const release = createReleaseActivities({ store, endpoints, notesFolder })
   await registerAirline(store.catalog, { cases: options.cases ?? 8 })
-  await policy(store, 'quick', {})
+  await registerQuickPolicy(store)
   await putTask(store, task)
   let running: { workers: readonly Worker[]; done: Promise<unknown> } | undefined
   const api = { store, orchestrator, endpoints }
@@ -152,6 +152,8 @@ export async function releaseGround(options: { readonly cases?: number } = {}): 
   await ground.startWorker()
   return ground
 }
+
+export const registerQuickPolicy = (store: Store): Promise<string> => policy(store, 'quick', {})
 
 async function policy(store: Store, name: string, change: Partial<Policy>): Promise<string> {
   const merged = Object.entries({ ...quickPolicy, ...change }).filter(([, value]) => value !== undefined)
