@@ -2,7 +2,7 @@ import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/comm
 import type { EntryDraft, FrozenThresholds } from '../src/domain/allocation'
 import type { Assessment } from '../src/domain/guardrail'
 import type { LaneState } from '../src/domain/lane'
-import { rolloutEnvironment } from '../src/domain/rollout'
+import { type PlannedStep, rolloutEnvironment } from '../src/domain/rollout'
 import { SluiceError } from '../src/errors'
 import { judge, openRelease, type ReleaseFile } from '../src/store/assessor'
 import type { Store } from '../src/store/store'
@@ -39,6 +39,7 @@ export async function advanceRelease(store: Store, request: AdvanceRequest): Pro
     throw notYet(judged.assessment.waitingFor)
   }
   const lane = await store.ledger.lane(environment, file.plan.task)
+  if (request.step !== undefined && servesAlready(file, lane)) return passedBy(store, file, request.step, lane)
   const draft = await draftOf(store, file, lane, request)
   try {
     return await store.database.transact(async (session) => {
@@ -70,6 +71,18 @@ export async function advanceRelease(store: Store, request: AdvanceRequest): Pro
   } catch (error) {
     return refusal(error)
   }
+}
+
+/** An earlier environment keeps what only a later one was rolled back from: there is nothing to write there. */
+const servesAlready = ({ plan, policy }: ReleaseFile, lane: LaneState): boolean =>
+  lane.environment !== rolloutEnvironment(policy) &&
+  lane.incumbent === plan.candidate &&
+  lane.candidate === undefined &&
+  !lane.disabled
+
+async function passedBy(store: Store, file: ReleaseFile, step: PlannedStep, lane: LaneState): Promise<AdvanceOutcome> {
+  await store.releases.update(file.record.id, { stage: step.stage, step: step.name, phase: 'running' })
+  return { kind: 'appended', seq: lane.headSeq, verdicts: [] }
 }
 
 function appended(seq: number, assessment: Assessment | undefined): AdvanceOutcome {

@@ -1,5 +1,6 @@
 import type { ReleaseActivities } from '../workflows/messages'
 import { isClosed } from './domain/release'
+import { SluiceError } from './errors'
 import { openRelease } from './store/assessor'
 import type { ReleaseRecord } from './store/releases'
 import type { Store } from './store/store'
@@ -27,6 +28,10 @@ export const staleWatchMs = 60_000
 const startGraceMs = 30_000
 const maxOpenReleases = 1_000
 
+interface Pass {
+  temporalAnswers: boolean
+}
+
 /**
  * Ends what nobody drives any more: a release whose workflow is closed or unknown, or whose safety clock stands still.
  * Needs no Temporal for the latter. It runs in every server (one at a time, by lease) and remembers only ticks.
@@ -45,42 +50,48 @@ export class Reconciler {
   async once(): Promise<readonly Reconciled[]> {
     const open = await this.deps.store.releases.list({ open: true, limit: maxOpenReleases })
     for (const id of this.seen.keys()) if (!open.some((record) => record.id === id)) this.seen.delete(id)
+    const pass: Pass = { temporalAnswers: true }
     const done: Reconciled[] = []
+    const faults: unknown[] = []
     for (const record of open) {
-      const did = await this.reconcile(record)
-      if (did) done.push(did)
+      try {
+        const did = await this.reconcile(record, pass)
+        if (did) done.push(did)
+      } catch (error) {
+        faults.push(error)
+      }
     }
+    if (faults.length > 0)
+      throw new AggregateError(faults, `${faults.length} of ${open.length} releases: ${String(faults[0])}`)
     return done
   }
 
-  private async reconcile(record: ReleaseRecord): Promise<Reconciled | undefined> {
-    const health = await this.healthOf(record)
+  private async reconcile(record: ReleaseRecord, pass: Pass): Promise<Reconciled | undefined> {
+    const health = await this.healthOf(record, pass)
     const gone = health?.kind === 'closed' || (health?.kind === 'unknown' && (await this.ageMs(record)) > startGraceMs)
-    if (gone)
-      return this.finish(
-        record,
-        health.kind === 'closed' ? `its workflow is ${health.status.toLowerCase()}` : 'its workflow is unknown',
-      )
+    if (gone) {
+      const why =
+        health.kind === 'closed' ? `its workflow is ${health.status.toLowerCase()}` : 'its workflow is unknown'
+      return this.finish(record, why)
+    }
     if (!(await this.stalled(record))) return undefined
     const file = await openRelease(this.deps.store, record.id)
     const why = `its safety clock stood still for ${staleWatchMs / 1_000} s`
-    const lanes = await withdraw(this.deps.store, file, {
-      by: 'reconciler',
-      reason: why,
-      penalise: true,
-      unlessSettled: true,
-    })
+    const order = { by: 'reconciler', reason: why, penalise: true, unlessSettled: true }
+    const lanes = await withdraw(this.deps.store, file, order)
     return lanes.length > 0 ? { release: record.id, task: record.task, did: 'withdrawn', why } : undefined
   }
 
-  /** Undefined where Temporal does not answer: then only the ticks speak. */
-  private async healthOf({ workflowId, runId }: ReleaseRecord): Promise<WorkflowHealth | undefined> {
+  /** Undefined where Temporal does not answer: then only the ticks speak, and this pass asks no more. */
+  private async healthOf({ workflowId, runId }: ReleaseRecord, pass: Pass): Promise<WorkflowHealth | undefined> {
+    if (runId === undefined) return { kind: 'unknown' }
+    if (!pass.temporalAnswers) return undefined
     try {
-      if (runId === undefined) return { kind: 'unknown' }
       return await this.deps.orchestrator.health({ workflowId, runId })
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'temporal_unavailable') return undefined
-      throw error
+      if (!(error instanceof SluiceError && error.code === 'temporal_unavailable')) throw error
+      pass.temporalAnswers = false
+      return undefined
     }
   }
 

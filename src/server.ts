@@ -53,17 +53,18 @@ interface Loop {
   readonly work: () => Promise<unknown>
 }
 
-/** Repeats work with a rest in between, never two at once. A failure is logged and the next round tries again. */
+/** Repeats work at a steady pace, never two at once. A failure is logged and the next round tries again. */
 function startLoop(log: Log, { name, everyMs, work }: Loop): () => Promise<void> {
   const ending = new AbortController()
   const running = (async () => {
     while (!ending.signal.aborted) {
+      const begun = performance.now()
       try {
         await work()
       } catch (error) {
         log.error({ error: String(error) }, `${name} failed; the next round tries again`)
       }
-      await rest(everyMs, ending.signal)
+      await rest(everyMs - (performance.now() - begun), ending.signal)
     }
   })()
   return () => {
@@ -79,7 +80,7 @@ function rest(ms: number, signal: AbortSignal): Promise<void> {
       clearTimeout(timer)
       resolve()
     }
-    const timer = setTimeout(done, ms)
+    const timer = setTimeout(done, Math.max(0, ms))
     signal.addEventListener('abort', done, { once: true })
   })
 }

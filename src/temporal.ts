@@ -46,10 +46,13 @@ export interface Orchestrator {
   close(): Promise<void>
 }
 
+/** After an outage the product is back within seconds; the default waits up to two minutes. */
+const reconnectSoon = { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2_000 }
+
 export const releaseWorkflowId = (task: string): string => `release/${task}`
 
 export async function connectTemporal(address: string, namespace: string, queue = mainQueue): Promise<Orchestrator> {
-  const connection = Connection.lazy({ address })
+  const connection = Connection.lazy({ address, channelArgs: reconnectSoon })
   return orchestratorOf(new Client({ connection, namespace }), queue, () => connection.close())
 }
 
@@ -140,13 +143,21 @@ const namespaceNotFound = 5
 
 /** Looks at the server itself. Throws `temporal_unavailable`. */
 export async function inspectTemporal(address: string, namespace: string, queue = mainQueue): Promise<TemporalReport> {
-  const connection = Connection.lazy({ address })
+  const connection = await connectNow(address)
   try {
     return await connection.withDeadline(Date.now() + callDeadlineMs, () => inspect(connection, namespace, queue))
   } catch (error) {
     throw translated(error)
   } finally {
     await connection.close()
+  }
+}
+
+async function connectNow(address: string): Promise<Connection> {
+  try {
+    return await Connection.connect({ address, connectTimeout: callDeadlineMs })
+  } catch {
+    throw new SluiceError('temporal_unavailable', `Nothing answers at ${address}.`)
   }
 }
 
@@ -189,14 +200,15 @@ function translated(error: unknown): unknown {
   if (error instanceof WorkflowNotFoundError)
     return new SluiceError('release_closed', 'The release has ended; it takes no more commands.')
   if (error instanceof WorkflowUpdateFailedError) return refusalOf(error)
-  if (
-    error instanceof WorkflowUpdateRPCTimeoutOrCancelledError ||
-    isGrpcServiceError(error) ||
-    (error instanceof Error && 'code' in error)
-  ) {
+  if (isOutage(error))
     return new SluiceError('temporal_unavailable', `Temporal does not answer: ${(error as Error).message}`)
-  }
   return error
+}
+
+/** The client wraps what gRPC says; either way Temporal, and not the request, is at fault. */
+function isOutage(error: unknown): boolean {
+  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isGrpcServiceError(error)) return true
+  return error instanceof Error && (isGrpcServiceError(error.cause) || 'code' in error)
 }
 
 function refusalOf(error: WorkflowUpdateFailedError): SluiceError {

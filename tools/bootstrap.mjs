@@ -15,7 +15,6 @@ const commands = {
   start: program('dist/src/cli/main.js', 'up'),
   provision: program('dist/tools/provision.js'),
   test: (args) => runTests(root, args),
-  'test:fault': (args) => runTests(root, ['--selectProjects', 'fault', ...args], { SLUICE_FAULT_FULL: '1' }),
   build: async () => 0,
 }
 

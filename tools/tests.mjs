@@ -7,11 +7,11 @@ const pollMs = 500
 const endMs = 60_000
 
 /** Runs jest and closes with the one line `N passed, N failed`. Gives the exit code: 0 only if tests ran and none failed. */
-export async function runTests(root, args, environment = {}) {
+export async function runTests(root, args) {
   const folder = join(root, '.sluice')
   mkdirSync(folder, { recursive: true })
   const tally = join(folder, `tally-${process.pid}.json`)
-  const env = { ...process.env, ...environment, SLUICE_TALLY: tally }
+  const env = { ...process.env, SLUICE_TALLY: tally }
   const watch = endWhenDone(tally)
   const options = { cwd: root, env, signal: watch.signal, killSignal: 'SIGKILL' }
   const code = await runToEnd(process.execPath, ['node_modules/jest/bin/jest.js', ...args], options)

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { answer, requestKey } from './answer'
+import { type Bill, type BillLine, createBill } from './bill'
 import { createFaults, type Fault, type Faults, readFaults } from './faults'
 import { models } from './models'
 import { createPromptCache, type PromptCache } from './prompt-cache'
@@ -22,6 +23,8 @@ export interface SimulatedEngine {
   readonly url: string
   /** Chat requests received so far, failed ones included. */
   requests(): number
+  /** What was answered, by API key and model. */
+  bill(): readonly BillLine[]
   setFaults(faults: readonly Fault[]): void
   stop(): Promise<void>
 }
@@ -34,6 +37,7 @@ interface Running {
   readonly faults: Faults
   readonly latencyScale: number
   readonly promptCache?: PromptCache
+  readonly bill: Bill
   requests: number
 }
 
@@ -43,6 +47,7 @@ export async function startSimulatedEngine(options: SimulatedEngineOptions = {})
     faults: createFaults(options.faults ?? []),
     latencyScale: options.latencyScale ?? 1,
     ...(options.promptCache ? { promptCache: createPromptCache() } : {}),
+    bill: createBill(),
     requests: 0,
   }
   const server = createServer((request, response) => {
@@ -60,6 +65,7 @@ export async function startSimulatedEngine(options: SimulatedEngineOptions = {})
   return {
     url: `http://127.0.0.1:${port}/v1`,
     requests: () => running.requests,
+    bill: () => running.bill.lines(),
     setFaults: (faults) => running.faults.set(faults),
     stop: () =>
       new Promise((resolve) => {
@@ -87,6 +93,8 @@ async function handle(running: Running, request: IncomingMessage, response: Serv
       running.faults.set(faults)
       return send(response, 200, faults)
     }
+    case 'GET /admin/bill':
+      return send(response, 200, running.bill.lines())
     case 'GET /admin/requests':
       return send(response, 200, { requests: running.requests })
     default:
@@ -116,7 +124,9 @@ async function chat(running: Running, request: IncomingMessage, response: Server
   const { response: body, latencyMs } = answer(chatRequest, model)
   if (running.latencyScale > 0) await wait(latencyMs * running.latencyScale)
   if (!body) return fail(response, 500, 'server_error', 'The simulated engine failed on this conversation.')
-  send(response, 200, withFaults(withCache(body, chatRequest, running.promptCache), hits))
+  const billed = withFaults(withCache(body, chatRequest, running.promptCache), hits)
+  running.bill.add(request.headers.authorization, billed)
+  send(response, 200, billed)
 }
 
 function withCache(body: ChatResponse, request: ChatRequest, cache: PromptCache | undefined): ChatResponse {

@@ -81,7 +81,10 @@ export async function commandRelease(
 ): Promise<ReleaseView> {
   const record = await deps.store.releases.get(id)
   if (isClosed(record.phase)) {
-    throw new SluiceError('release_closed', `The release ${id} is ${record.phase}; it takes no more commands.`)
+    throw new SluiceError(
+      'release_closed',
+      `The release ${id} is ${record.phase.replaceAll('_', ' ')}; it takes no more commands.`,
+    )
   }
   const { workflowId, runId } = record
   const place = runId === undefined ? { workflowId } : { workflowId, runId }

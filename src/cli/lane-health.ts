@@ -31,14 +31,14 @@ function heldFindings({ environment, task, hold, vetoes, disabled }: LaneState):
       : [
           look(
             lane,
-            `is held since ${agoText(hold.at)} by ${hold.by}: ${cutText(hold.reason, reasonWidth)}`,
+            `is held by ${hold.by}, ${agoText(hold.at)}: ${cutText(hold.reason, reasonWidth)}`,
             `when the cause is known: sluice hold lift ${place}`,
           ),
         ]),
     ...vetoes.map(({ composite, at }) =>
       look(
         lane,
-        `vetoes ${shortDigest(composite)} since ${agoText(at)}`,
+        `vetoes ${shortDigest(composite)}, ${agoText(at)}`,
         `to allow it again: sluice hold lift ${place} --veto ${composite.slice('sha256:'.length, 'sha256:'.length + 12)}`,
       ),
     ),

@@ -117,6 +117,10 @@ function failure(error: unknown, json: boolean, output: Output): number {
 }
 
 if (require.main === module) {
+  // Who reads no further, such as `head`, has what was wanted.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed),
+  )
   const host: CliProcess = {
     directory: process.cwd(),
     output: {

@@ -31,11 +31,15 @@ export function readReleaseFile(directory: string, file: string): ReleaseRequest
     const said = describeIssues(parsed.error).map(({ path, message }) =>
       path === '' ? message : `${path}: ${message}`,
     )
-    throw malformed(file, lineOf(source, issue?.path ?? []), said.join('; '))
+    throw malformed(file, lineOf(source, issue === undefined ? [] : placeOf(issue)), said.join('; '))
   }
   for (const [role, ref] of Object.entries(parsed.data.change)) assertRef(file, source, role, ref)
   return parsed.data
 }
+
+/** Where a person looks: at the first key that does not belong there, else at what does not fit. */
+const placeOf = (issue: z.core.$ZodIssue): readonly PropertyKey[] =>
+  issue.code === 'unrecognized_keys' ? [...issue.path, ...issue.keys.slice(0, 1)] : issue.path
 
 function assertRef(file: string, source: string, role: string, ref: string): void {
   try {

@@ -18,11 +18,15 @@ import {
   shortDigest,
 } from './wording'
 
-/** Everything about one release on a screen: where it is, what it waits for, both arms, the verdicts, the decisions. */
-export function printRelease({ print }: Cli, sight: ReleaseSight): void {
+/**
+ * Everything about one release on a screen: where it is, what it waits for, the plan where it was asked for, both arms,
+ * the verdicts, the decisions.
+ */
+export function printRelease({ print }: Cli, sight: ReleaseSight, plan?: string): void {
   const { record, live, decisions, assessment } = sight
   for (const [label, text] of factsOf(sight)) print.line(`${label.padEnd(11)}${text}`)
-  if (assessment !== undefined) {
+  if (plan !== undefined) print.line(`\n${plan}`)
+  if (assessment !== undefined && isExposed(sight)) {
     print.line()
     print.table(['', 'candidate', 'incumbent'], armRows(assessment))
     print.line()
@@ -37,11 +41,14 @@ export function printRelease({ print }: Cli, sight: ReleaseSight): void {
   if (decisions.length > 0) print.line()
   for (const decision of decisions)
     print.line(`${clockText(decision.at)}  ${cutText(decisionText(decision), textWidth)}`)
-  const next = nextStep(record)
-  if (next !== undefined) print.line(`\n${next}`)
+  if (!isClosed(record.phase)) print.line(`\nFollow it: sluice release watch ${record.id}`)
 }
 
 const textWidth = 150
+
+/** Before anybody is exposed, the figures are all naught and say nothing. */
+const isExposed = ({ assessment, live }: ReleaseSight): boolean =>
+  live?.step !== undefined || (assessment?.arms.candidate.units ?? 0) + (assessment?.arms.incumbent.units ?? 0) > 0
 
 function factsOf({ record, live, assessment }: ReleaseSight): readonly (readonly [string, string])[] {
   const { request, plan, candidate } = record
@@ -101,10 +108,6 @@ function armRows({ arms }: Assessment): readonly (readonly string[])[] {
     row('cost a request', ({ costPerRequestUsd: cost }) => dash(cost === undefined ? cost : formatUsd(cost))),
     row('mean latency', ({ latencyMeanMs: ms }) => dash(ms === undefined ? ms : `${Math.round(ms)} ms`)),
   ]
-}
-
-function nextStep({ id, phase }: ReleaseRecord): string | undefined {
-  return isClosed(phase) ? undefined : `Follow it: sluice release watch ${id}`
 }
 
 const whyWidth = 60

@@ -89,7 +89,7 @@ export function planText(plan: Plan): string {
     `candidate ${short(plan.candidate)}   class ${plan.changeClass}   risk ${plan.risk}`,
     ...plan.changes.flatMap((change) => [
       `  ${change.role}: ${change.from ?? '(new)'} → ${change.to}  (${change.class})`,
-      ...change.changes.map((row) => `    ${row.text}`),
+      ...change.changes.map((row) => `    ${row.text.replaceAll('\n', '\n    ')}`),
     ]),
     `tenants: ${counts.affected} affected (${counts.pilots} pilots), ${counts.overridden} on their own override, ${counts.optedOut} opted out, ${counts.notSubscribed} not subscribed; tenants unknown to the ledger get it with the rest`,
     ...plan.lanes.map(

@@ -8,7 +8,7 @@ import { acquireLock, type Lock } from './lock'
 import { endLeftover } from './managed-process'
 import { mongoUri, removeMongoData, startMongo } from './mongo-server'
 import { mongod } from './mongod-binary'
-import { choosePort } from './ports'
+import { reservePort } from './ports'
 import { type Progress, silent } from './progress'
 import { provision } from './provision'
 import { temporalCli } from './temporal-binary'
@@ -108,8 +108,9 @@ async function groundMongo({ config, fresh, progress = silent }: EmbeddedOptions
   }
   const program = await provision(mongod, { cacheFolder: config.cacheFolder, progress })
   if (fresh) removeMongoData(folder)
-  const port = await choosePort(rememberedPort(folder, 'mongo'))
-  const server = await startMongo({ program, folder, port })
+  const reserved = await reservePort(rememberedPort(folder, 'mongo'))
+  const { port } = reserved
+  const server = await startMongo({ program, folder, port }).finally(reserved.release)
   rememberPort(folder, 'mongo', port)
   progress(`MongoDB: ready on 127.0.0.1:${port} (${program.version} from ${program.source})`)
   return { address: mongoUri(port), server }
@@ -123,9 +124,13 @@ async function groundTemporal({ config, fresh, progress = silent }: EmbeddedOpti
   }
   const program = await provision(temporalCli, { cacheFolder: config.cacheFolder, progress })
   if (fresh) removeTemporalData(folder)
-  const port = await choosePort(rememberedPort(folder, 'temporal'))
-  const uiPort = await choosePort(rememberedPort(folder, 'temporal-ui'))
-  const server = await startTemporal({ program, folder, port, uiPort, namespace })
+  const reserved = await reservePort(rememberedPort(folder, 'temporal'))
+  const reservedUi = await reservePort(rememberedPort(folder, 'temporal-ui'))
+  const [port, uiPort] = [reserved.port, reservedUi.port]
+  const server = await startTemporal({ program, folder, port, uiPort, namespace }).finally(() => {
+    reserved.release()
+    reservedUi.release()
+  })
   rememberPort(folder, 'temporal', port)
   rememberPort(folder, 'temporal-ui', uiPort)
   progress(`Temporal: ready on 127.0.0.1:${port} (${program.version} from ${program.source})`)

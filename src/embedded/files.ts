@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { assert } from '../errors'
 
 /** Writes a file so that a reader sees the old content or the new one, never a part. */
@@ -28,19 +28,36 @@ const searchDepth = 6
 /** The folder of `package.json`, whether this runs from the sources or from `dist`. */
 export function projectRoot(): string {
   let folder = __dirname
-  for (let depth = 0; depth < searchDepth && !existsSync(join(folder, 'package.json')); depth++)
-    folder = dirname(folder)
-  assert(existsSync(join(folder, 'package.json')), 'the sources lie below the folder of package.json')
+  for (let depth = 0; depth < searchDepth && !isProjectRoot(folder); depth++) folder = dirname(folder)
+  assert(isProjectRoot(folder), 'the sources lie below the folder of package.json')
   return folder
 }
 
-const tailBytes = 2000
+/** The compiler copies an imported `package.json` into `dist`, which does not make that the project. */
+function isProjectRoot(folder: string): boolean {
+  const isOutput = basename(folder) === 'dist' && existsSync(join(folder, '..', 'package.json'))
+  return existsSync(join(folder, 'package.json')) && !isOutput
+}
 
-/** The end of a log file, for messages. */
+const tailBytes = 2000
+const runMark = '--- started'
+
+/** The line that begins a run in a log that is kept over runs. */
+export function runHeading(now: Date): string {
+  return `${runMark} ${now.toISOString()}\n`
+}
+
+/** The end of a log file, of its last run only, for messages. */
 export function tailOf(path: string): string {
   try {
-    return readFileSync(path, 'utf8').slice(-tailBytes).trim()
+    const text = readFileSync(path, 'utf8')
+    const run = text.slice(Math.max(0, text.lastIndexOf(runMark)))
+    return run
+      .slice(run.indexOf('\n') + 1)
+      .slice(-tailBytes)
+      .trim()
   } catch {
+    // Without a log there is nothing to show, and the message says the rest.
     return ''
   }
 }

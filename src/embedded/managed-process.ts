@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { childEnvironment, type Environment } from '../config'
 import { SluiceError } from '../errors'
-import { readJson, tailOf, writeAtomically } from './files'
+import { readJson, runHeading, tailOf, writeAtomically } from './files'
 import { beginningOf, commandLineOf } from './process-identity'
 
 export interface ProcessSpec {
@@ -71,6 +71,7 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
   const log = join(spec.folder, 'logs', `${spec.name}.log`)
   turnOver(log)
   const output = openSync(log, 'a')
+  writeSync(output, runHeading(new Date()))
   const child = spawn('/bin/sh', ['-c', keeper, 'keeper', spec.command, ...spec.args], {
     stdio: ['pipe', spec.onLine === undefined ? output : 'pipe', output, 'pipe'],
     env: childEnvironment(spec.environment ?? {}),

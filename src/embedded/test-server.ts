@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Config } from '../config'
 import { runCommand } from './command'
 import { fetchTemporalProgram } from './download'
-import { choosePort } from './ports'
+import { reservePort } from './ports'
 import type { Progress } from './progress'
 import { provision, type Source, type Tool } from './provision'
 
@@ -76,7 +76,8 @@ const pollMs = 100
 
 /** It has no `--version`, so it is started once and must listen. */
 async function answers(path: string): Promise<string> {
-  const port = await choosePort(undefined)
+  const reserved = await reservePort(undefined)
+  const { port } = reserved
   const child = spawn(path, [`${port}`], { stdio: 'ignore', detached: true })
   let ended = false
   child.once('error', () => (ended = true))
@@ -88,6 +89,7 @@ async function answers(path: string): Promise<string> {
     }
     throw new Error(ended ? 'it ends as soon as it starts' : `it does not listen within ${startMs / 1000} s`)
   } finally {
+    reserved.release()
     if (!ended && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
   }
 }

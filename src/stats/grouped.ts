@@ -22,6 +22,9 @@ export interface GroupedTest extends GroupedEstimate {
   readonly pAbove: number
 }
 
+/** Standard errors below it, of values around one, are rounding: the values are equal. */
+const roundingError = 1e-12
+
 interface Spread {
   readonly mean: number
   readonly standardError: number
@@ -41,7 +44,8 @@ function spreadOf(values: readonly GroupedValue[]): Spread {
   let squares = 0
   for (const residual of residuals.values()) squares += residual * residual
   const variance = groups > 1 ? ((groups / (groups - 1)) * squares) / (n * n) : Number.POSITIVE_INFINITY
-  return { mean, standardError: Math.sqrt(variance), groups }
+  const standardError = Math.sqrt(variance)
+  return { mean, standardError: standardError < roundingError ? 0 : standardError, groups }
 }
 
 /**

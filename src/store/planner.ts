@@ -96,14 +96,15 @@ async function candidateRoles(deps: PlannerDeps, task: TaskDefinition, last: Lan
 
 function assertStartable(lanes: readonly LaneState[], candidate: Digest, last: LaneState): void {
   for (const lane of lanes) {
+    const place = `${lane.task} --env ${lane.environment}`
     if (lane.disabled)
-      throw new SluiceError('lane_disabled', `${laneName(lane)} is disabled; \`sluice enable\` it first.`)
+      throw new SluiceError('lane_disabled', `${laneName(lane)} is disabled; \`sluice enable ${place}\` first.`)
     if (lane.hold) {
-      const text = `${laneName(lane)} is held since a rollback (${lane.hold.by}: ${lane.hold.reason}); \`sluice hold lift\` it first.`
+      const text = `${laneName(lane)} is held since a rollback (${lane.hold.by}: ${lane.hold.reason}); \`sluice hold lift ${place}\` first.`
       throw new SluiceError('lane_held', text)
     }
     if (isVetoed(lane, candidate)) {
-      const text = `${candidate} is vetoed in ${laneName(lane)}; \`sluice hold lift --veto\` allows it again.`
+      const text = `${candidate} is vetoed in ${laneName(lane)}; \`sluice hold lift ${place} --veto …\` allows it again.`
       throw new SluiceError('vetoed', text, { candidate })
     }
   }

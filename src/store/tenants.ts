@@ -195,7 +195,7 @@ class MongoTenants implements Tenants {
     return (await this.heads.findOne({ _id: tenant }, options)) ?? undefined
   }
 
-  private append(
+  private async append(
     tenant: string,
     author: Author,
     change: (state: TenantState, session: ClientSession) => Promise<TenantState>,

@@ -154,6 +154,7 @@ describe('resolve', () => {
           const answer = productResolve(snapshot, request)
           expect(productResolve(held, request)).toEqual(answer)
           expect(productResolve(snapshot, request)).toEqual(answer)
+          expect(applyDelta(snapshot, diffSnapshots(snapshot, before))).toEqual(before)
         }
       }),
       runs,

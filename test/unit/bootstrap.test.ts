@@ -14,7 +14,7 @@ process.exitCode = process.argv.includes('--ignore-scripts') ? Number(process.en
 `
 const testRunner = `${note('jest')}
 if (process.env.TRIAL_TALLY) require('node:fs').writeFileSync(process.env.SLUICE_TALLY, process.env.TRIAL_TALLY)
-console.log(process.argv.slice(2).join(' '), process.env.SLUICE_FAULT_FULL ?? '')
+console.log(process.argv.slice(2).join(' '))
 process.exitCode = Number(process.env.TRIAL_CODE ?? 0)
 `
 
@@ -68,7 +68,7 @@ describe('tools/run.mjs', () => {
   it('says how to use it', async () => {
     const { code, err } = await run(['dance'])
     expect(code).toBe(2)
-    expect(err).toMatch(/^Usage: node tools\/run\.mjs <demo \| start \| provision \| test \| test:fault \| build>/)
+    expect(err).toMatch(/^Usage: node tools\/run\.mjs <demo \| start \| provision \| test \| build>/)
   })
 
   it.each([
@@ -81,14 +81,9 @@ describe('tools/run.mjs', () => {
     ['', 134, '0 passed, 0 failed', 134],
   ])('closes tests with one line: %s and jest ending with %i', async (tally, jestCode, line, code) => {
     const ran = await run(['test', 'some.test.ts'], { TRIAL_TALLY: tally, TRIAL_CODE: `${jestCode}` })
-    expect(ran.out.split('\n')).toEqual(['some.test.ts ', line, ''])
+    expect(ran.out.split('\n')).toEqual(['some.test.ts', line, ''])
     expect(ran.code).toBe(code)
     expect(readdirSync(join(checkout, '.sluice'))).toEqual([])
-  })
-
-  it('runs the fault tests in full on their own', async () => {
-    const { out } = await run(['test:fault', '-t', 'mongod'], { TRIAL_TALLY: '{"passed":1,"failed":0,"skipped":0}' })
-    expect(out).toContain('--selectProjects fault -t mongod 1\n')
   })
 
   it('builds when a source changed or is new, and only then', async () => {

@@ -97,26 +97,24 @@ function refsOf(composite: Composite | undefined, beside?: Composite): string {
   return own.map(([role, { ref }]) => (ref.startsWith(`${role}/`) ? ref : `${role}: ${ref}`)).join(', ')
 }
 
-/** Applications that serve by an older entry than the head are named: until they follow, a change is not everywhere. */
+/** Applications not known to serve by the newest entries are named: until they do, a change is not everywhere. */
 function printReporters({ print }: Cli, environment: string, reporters: readonly Reporter[]): void {
-  const live = reporters.filter(({ active }) => active)
-  const lagging = live.filter(({ behind }) => behind.length > 0)
-  const silent = reporters.filter(({ active, behind, seenAt }) => !active && behind.length > 0 && isRecent(seenAt))
-  print.line(`${environment}: ${reportersText(live.length, lagging.length)}`)
-  for (const { reporter, behind } of lagging) print.line(`  ${reporter} lags: ${behind.map(lagText).join(', ')}`)
-  for (const { reporter, seenAt, behind } of silent) {
-    print.line(`  ${reporter} was last heard ${agoText(seenAt)}, then with ${behind.map(lagText).join(', ')}`)
+  const recent = reporters.filter(({ seenAt }) => Date.now() - seenAt < recentMs)
+  const behind = recent.filter((reporter) => reporter.behind.length > 0)
+  print.line(`${environment}: ${reportersText(reporters.filter(({ active }) => active).length, behind.length)}`)
+  for (const { reporter, seenAt, behind: lags } of behind) {
+    print.line(`  ${reporter} had ${lags.map(lagText).join(', ')} when it was heard ${agoText(seenAt)}`)
   }
 }
 
 /** Silent for longer, an application has ended rather than lost its way. */
 const recentMs = 15 * 60_000
-const isRecent = (at: number): boolean => Date.now() - at < recentMs
 
-function reportersText(live: number, lagging: number): string {
-  if (live === 0) return 'no application reports'
-  const rest = lagging === 0 ? 'serving by the newest entries' : `${lagging} of them by older entries`
-  return `${countText(live, 'application')} ${live === 1 ? 'reports' : 'report'}, ${rest}`
+function reportersText(live: number, behind: number): string {
+  const state = behind === 0 ? 'serving by the newest entries' : 'not known to serve by the newest entries:'
+  if (live === 0 && behind === 0) return 'no application reports'
+  const reports = `${countText(live, 'application')} ${live === 1 ? 'reports' : 'report'}`
+  return behind === 0 ? `${reports}, ${state}` : `${reports}; ${behind} ${state}`
 }
 
 const lagText = ({ task, applied, head }: Reporter['behind'][number]): string =>

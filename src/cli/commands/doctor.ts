@@ -121,7 +121,7 @@ async function examineTemporal(address: string | undefined, namespace: string): 
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error
     const remedy = 'start it or correct TEMPORAL_ADDRESS; releases stand still, sluice rollback works without it'
-    return { findings: [wrong('Temporal', `${address}: ${error.message}`, remedy)], answers: false }
+    return { findings: [wrong('Temporal', error.message, remedy)], answers: false }
   }
 }
 

@@ -38,8 +38,11 @@ export function holdCommand(program: Command, cli: Cli): void {
   )
 }
 
+const laneOf = ({ environment, task }: HeldLane): string => `${environment}/${task}`
+const byLane = (left: HeldLane, right: HeldLane): number => (laneOf(left) < laneOf(right) ? -1 : 1)
+
 const readHolds = async ({ api }: Cli): Promise<readonly HeldLane[]> =>
-  (await api.get<{ items: readonly HeldLane[] }>('/v1/holds')).items
+  (await api.get<{ items: readonly HeldLane[] }>('/v1/holds')).items.toSorted(byLane)
 
 const reasonWidth = 80
 
@@ -49,11 +52,11 @@ async function listHolds(cli: Cli): Promise<void> {
   if (items.length === 0) return cli.print.line('Nothing is held and nothing is vetoed.')
   cli.print.table(
     ['lane', 'what', 'by', 'since', 'why'],
-    items.flatMap(({ environment, task, hold, vetoes }) => {
-      const lane = `${environment}/${task}`
+    items.flatMap((held) => {
+      const { hold, vetoes } = held
       const rows = vetoes.map((veto) => ({ what: `veto of ${shortDigest(veto.composite)}`, ...veto }))
       return [...(hold ? [{ what: 'hold', ...hold }] : []), ...rows].map(({ what, by, at, reason }) => [
-        lane,
+        laneOf(held),
         what,
         by,
         agoText(at),

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { ReleaseView } from '../../api/release-commands'
+import type { Plan } from '../../domain/plan'
 import { type CommandName, isClosed } from '../../domain/release'
 import { SluiceError } from '../../errors'
 import type { ReleaseRecord } from '../../store/releases'
@@ -54,8 +55,9 @@ export function releaseCommand(program: Command, cli: Cli): void {
     .command('show')
     .description('show where a release is, both arms side by side, the verdicts and what was decided')
     .argument('<release>', 'its id', releaseArgument)
-    .action((id: string) => showRelease(cli, id))
-  withExample(show, `release show ${exampleId}`)
+    .option('--plan', 'with the plan; always shown while it is to be approved')
+    .action((id: string, options: { plan?: boolean }) => showRelease(cli, id, options.plan === true))
+  withExample(show, `release show ${exampleId}`, `release show ${exampleId} --plan`)
   const watch = release
     .command('watch')
     .description('follow a release, a line a change, until it ends; exits with 3 unless it is done')
@@ -108,11 +110,15 @@ async function listReleases(cli: Cli, { task, open, after, limit }: ListOptions)
   if (page.next !== undefined) cli.print.line(`More: --after ${page.next}`)
 }
 
-async function showRelease(cli: Cli, id: string): Promise<void> {
+async function showRelease(cli: Cli, id: string, withPlan: boolean): Promise<void> {
   const sight = await seeRelease(cli.api, id)
-  cli.print.data(sight)
-  printRelease(cli, sight)
+  const isWanted = withPlan || sight.live?.phase === 'awaiting_approval'
+  const plan = isWanted && sight.record.plan !== undefined ? await planOf(cli, sight.record.plan) : undefined
+  cli.print.data({ ...sight, ...(plan === undefined ? {} : { plan: plan.plan }) })
+  printRelease(cli, sight, plan?.text)
 }
+
+const planOf = ({ api }: Cli, digest: string) => api.get<{ text: string; plan: Plan }>(`/v1/plans/${digest}`)
 
 interface SteerOptions {
   readonly reason: string
@@ -152,7 +158,7 @@ async function orPlanToApprove<T>(cli: Cli, id: string, plan: string | undefined
     if (!(error instanceof SluiceError && error.code === 'plan_mismatch' && plan === undefined)) throw error
     const { record } = await cli.api.get<ReleaseView>(releasePath(id))
     if (record.plan === undefined) throw error
-    cli.print.line((await cli.api.get<{ text: string }>(`/v1/plans/${record.plan}`)).text)
+    cli.print.line((await planOf(cli, record.plan)).text)
     cli.print.line()
     const text = `An approval names the plan that was read. Approve this one with --plan ${record.plan}.`
     throw new SluiceError('plan_mismatch', text, { plan: record.plan })

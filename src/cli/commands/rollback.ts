@@ -38,6 +38,8 @@ export function rollbackCommand(program: Command, cli: Cli): void {
 
 async function rollback(cli: Cli, task: string, { env, to, reason }: Options): Promise<void> {
   const before = await readLane(cli, env, task)
+  if (before.headSeq === 0)
+    throw new SluiceError('not_found', `Nothing was ever deployed in ${env}/${task}; \`sluice active\` lists lanes.`)
   const target = to === undefined ? undefined : await settledDigest(cli, before, to)
   const body = { reason, ...(target === undefined ? {} : { to: target }) }
   const answer = await cli.api.post<RolledBack>(`${lanePath(env, task)}/rollback`, body)

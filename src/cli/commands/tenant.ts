@@ -34,7 +34,12 @@ export function tenantCommand(program: Command, cli: Cli): void {
     .argument('<task>', 'the task')
     .option('--prompt <ref>', 'its prompt', textArgument)
     .option('--filter <ref>', 'its filter', textArgument)
-    .action((id: string, task: string, options: OverrideOptions) => overrideTenant(cli, id, task, options))
+    .action((id: string, task: string, options: OverrideOptions, command: Command) => {
+      if (options.prompt === undefined && options.filter === undefined) {
+        command.error('error: say what the tenant gets of its own: --prompt <ref>, --filter <ref>, or both')
+      }
+      return overrideTenant(cli, id, task, options)
+    })
   withReason(override)
   withExample(override, 'tenant override acme csat-scoring --prompt csat-acme@1.0.0 --reason "own wording of scores"')
   const optOut = tenant
@@ -108,9 +113,6 @@ function taskLines(task: string, { override, optOut, runs }: TenantTask): readon
 
 async function overrideTenant(cli: Cli, id: string, task: string, options: OverrideOptions): Promise<void> {
   const { prompt, filter, reason } = options
-  if (prompt === undefined && filter === undefined) {
-    throw new SluiceError('invalid_request', 'Say what the tenant gets of its own: --prompt or --filter.')
-  }
   const body = { reason, ...(prompt === undefined ? {} : { prompt }), ...(filter === undefined ? {} : { filter }) }
   const path = `${tenantPath(id)}/overrides/${encodeURIComponent(task)}`
   const entry = await orTestCommand(cli, task, cli.api.put<TenantEntry>(path, body))

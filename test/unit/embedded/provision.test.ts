@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runCommand } from '../../../src/embedded/command'
-import { provision, type Source, type Tool } from '../../../src/embedded/provision'
+import { isAtLeast, provision, type Source, type Tool } from '../../../src/embedded/provision'
 
 /** A source that writes a program printing `text`. */
 const printing = (name: string, text: string, calls: string[] = []): Source => ({
@@ -123,5 +123,25 @@ describe('provisioning', () => {
     const holders = await Promise.all([have(wanted), have(wanted)])
     expect(holders.map(({ version }) => version)).toEqual(['ours', 'ours'])
     expect(calls).toHaveLength(1)
+  })
+})
+
+describe('a version', () => {
+  it.each([
+    ['6.0.5', true],
+    ['6.0.0', true],
+    ['10.1.0', true],
+    ['5.9.9', false],
+    ['7.0.0-rc1', true],
+  ])('%s is at least 6.0: %s', (version, fits) => {
+    expect(isAtLeast(version, '6.0')).toBe(fits)
+  })
+
+  it('compares minors as numbers', () => {
+    expect([isAtLeast('1.29.1', '1.29'), isAtLeast('1.9.0', '1.29'), isAtLeast('1.130.0', '1.29')]).toEqual([
+      true,
+      false,
+      true,
+    ])
   })
 })

@@ -95,8 +95,11 @@ describe('a supervised process', () => {
   })
 
   it('fails with the end of its log when it ends before it is ready', async () => {
+    await (await start(wellBehaved)).stop()
     await expect(start(neverReady)).rejects.toMatchObject({
-      message: expect.stringMatching(/^The program ended with code 7 at its start\..*\n.*the port is taken/s),
+      message: expect.stringMatching(
+        /^The program ended with code 7 at its start\. The end of \S+:\nthe port is taken$/,
+      ),
     })
   })
 

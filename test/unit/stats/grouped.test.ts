@@ -96,7 +96,7 @@ describe('a mean by groups', () => {
   it('does not depend on the order of the values', () => {
     const value = fc.record({
       group: fc.constantFrom('a', 'b', 'c'),
-      value: fc.double({ min: -1, max: 1, noNaN: true }),
+      value: fc.integer({ min: -4, max: 4 }).map((quarters) => quarters / 4),
     })
     fc.assert(
       fc.property(fc.array(value, { minLength: 2, maxLength: 30 }), (values) => {
