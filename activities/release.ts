@@ -1,10 +1,8 @@
 import { cancellationSignal, heartbeat } from '@temporalio/activity'
 import { ApplicationFailure } from '@temporalio/common'
-import { MongoServerError } from 'mongodb'
 import { ulid } from 'ulid'
 import { planText } from '../src/domain/plan'
 import { rolloutEnvironment } from '../src/domain/rollout'
-import type { Endpoints } from '../src/engines/engine'
 import { assert, SluiceError } from '../src/errors'
 import { openRelease, type ReleaseFile } from '../src/store/assessor'
 import { runEvaluation } from '../src/store/evaluation-run'
@@ -22,16 +20,10 @@ import type {
 } from '../workflows/messages'
 import { advanceRelease, settleEarlierLanes } from './advance'
 import { type CommunicateActivities, createCommunicateActivities } from './communicate'
+import type { ReleaseDeps } from './deps'
 import { createNoteSource } from './note-source'
 import { smokeRelease } from './smoke'
 import { testFigures } from './test-figures'
-
-export interface ReleaseDeps {
-  readonly store: Store
-  readonly endpoints: Endpoints
-  /** Where file channels write. Absolute. */
-  readonly notesFolder: string
-}
 
 const heartbeatEveryMs = 2_000
 const maxTextLength = 8_000
@@ -94,7 +86,7 @@ async function beating<T>(work: () => Promise<T>): Promise<T> {
 async function planRelease(store: Store, request: PlanRequest): Promise<PlanOutcome> {
   const { releaseId, request: asked, author, workflowId, runId } = request
   const draft = { id: releaseId || ulid(), task: asked.task, request: asked, author, workflowId, runId }
-  const record = await adopt(store, draft)
+  const record = await store.releases.adopt(draft)
   try {
     if (record.plan === undefined) await makePlan(store, record)
   } catch (error) {
@@ -135,17 +127,6 @@ function planned({ record, plan, policy }: ReleaseFile): PlanOutcome {
     onDeadline: policy.onDeadline,
     approvals: policy.approvals,
     text: planText(plan).slice(0, maxTextLength),
-  }
-}
-
-const duplicateKey = 11_000
-
-async function adopt(store: Store, record: Parameters<Store['releases']['adopt']>[0]): Promise<ReleaseRecord> {
-  try {
-    return await store.releases.adopt(record)
-  } catch (error) {
-    if (!(error instanceof MongoServerError && error.code === duplicateKey)) throw error
-    throw new SluiceError('release_closed', `The release id ${record.id} belongs to another run; start without one.`)
   }
 }
 

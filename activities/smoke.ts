@@ -9,7 +9,7 @@ import { openRelease } from '../src/store/assessor'
 import { loadCallable, loadSuite, messagesOf } from '../src/store/evaluation-plan'
 import { SnapshotBuilder } from '../src/store/snapshots'
 import type { SmokeOutcome } from '../workflows/messages'
-import type { ReleaseDeps } from './release'
+import type { ReleaseDeps } from './deps'
 
 const maxReasons = 5
 

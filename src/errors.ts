@@ -85,7 +85,6 @@ export const errorTable = {
   invalid_id: row(400, 'An id is empty, too long, or contains NUL or a lone surrogate. Use plain text ids.'),
   // tenants
   tenant_pending: row(409, 'The override is not deployable yet. Its composite needs passing evidence first.'),
-  tenant_moved: row(409, 'The tenant changed meanwhile. Read it and decide again.', true),
   // releases
   release_running: row(409, 'A release of this task is running. Wait for it or roll it back; the message names it.'),
   release_closed: row(409, 'The release has ended; it takes no more commands. Start a new one.'),
@@ -96,10 +95,6 @@ export const errorTable = {
   not_dead_letter: row(409, 'Only a dead letter is sent again. `GET /v1/outbox?state=dead` lists them.'),
   // evidence
   suite_mismatch: row(409, 'Scores of different suite digests never compare. Re-score with `sluice eval run`.'),
-  budget_exhausted: row(
-    409,
-    'The evaluation would cost more than its budget. Raise the budget or take a smaller suite.',
-  ),
   engine_failed: row(502, 'The engine does not answer or answers with an error. See `details`.', true),
   invalid_telemetry: row(400, 'A telemetry value is not finite, negative or absurd. It was refused and counted.'),
   // set-up

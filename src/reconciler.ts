@@ -1,11 +1,14 @@
+import { createReleaseEffects } from '../activities/release'
 import type { ReleaseActivities } from '../workflows/messages'
+import type { ServerConfig } from './config'
 import { isClosed } from './domain/release'
 import { SluiceError } from './errors'
+import { notesFolderOf } from './main'
 import { openRelease } from './store/assessor'
 import type { ReleaseRecord } from './store/releases'
-import type { Store } from './store/store'
+import { openStore, type Store } from './store/store'
 import { isSettled, withdraw } from './store/withdrawal'
-import type { Orchestrator, WorkflowHealth } from './temporal'
+import { connectTemporal, type Orchestrator, type WorkflowHealth } from './temporal'
 
 export interface ReconcilerDeps {
   readonly store: Store
@@ -133,5 +136,18 @@ export class Reconciler {
     await finish.retractRelease(order)
     await finish.closeRelease({ releaseId: id, phase: 'rolled_back', reason: why })
     return { release: id, task, did: 'withdrawn', why }
+  }
+}
+
+/** One pass by itself, on connections of its own: for when no server runs. */
+export async function reconcileNow(config: ServerConfig): Promise<readonly Reconciled[]> {
+  const store = await openStore(config.mongodbUri, config.database)
+  const orchestrator = await connectTemporal(config.temporalAddress, config.namespace)
+  try {
+    const finish = createReleaseEffects({ store, endpoints: config.endpoints, notesFolder: notesFolderOf(config) })
+    return await new Reconciler({ store, orchestrator, finish }).once()
+  } finally {
+    await orchestrator.close()
+    await store.database.close()
   }
 }

@@ -4,8 +4,8 @@ import { Client, Connection } from '@temporalio/client'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils'
 import { NativeConnection } from '@temporalio/worker'
 import { version } from '../package.json'
-import { scriptedPaths } from '../test/support/scripted-paths'
-import { runScripted } from '../test/support/scripted-worker'
+import { scriptedPaths } from './scripted/scripted-paths'
+import { runScripted } from './scripted/scripted-worker'
 
 const folder = join(process.cwd(), 'test/replay/histories')
 

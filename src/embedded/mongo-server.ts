@@ -25,7 +25,7 @@ export function mongoUri(port: number): string {
 }
 
 /** A single-node replica set (transactions and change streams need one) on the loopback address. */
-export function startMongo(options: MongoOptions): Promise<EmbeddedServer> {
+export async function startMongo(options: MongoOptions): Promise<EmbeddedServer> {
   checkDataVersion(options)
   return embeddedServer(() => start(options))
 }

@@ -1,9 +1,9 @@
-import type { ClientSession, Collection } from 'mongodb'
+import { type ClientSession, type Collection, MongoServerError } from 'mongodb'
 import type { Plan, ReleaseRequest } from '../domain/plan'
 import type { ReleasePhase } from '../domain/release'
 import type { Stage } from '../domain/rollout'
 import type { Digest } from '../domain/version'
-import { SluiceError } from '../errors'
+import { assert, SluiceError } from '../errors'
 import { chainHash, digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
 
@@ -51,7 +51,7 @@ export interface Releases {
   create(record: Pick<ReleaseRecord, 'id' | 'task' | 'request' | 'author' | 'workflowId'>): Promise<ReleaseRecord>
   /** Removes a record whose workflow was refused at the start: it never ran. */
   discard(id: string): Promise<void>
-  /** The record of this workflow run, made now if it was started without the API. */
+  /** The record of this workflow run, made now if it was started without the API. Throws release_closed for a foreign id. */
   adopt(
     record: Pick<ReleaseRecord, 'id' | 'task' | 'request' | 'author' | 'workflowId'> & { runId: string },
   ): Promise<ReleaseRecord>
@@ -97,6 +97,7 @@ export const releaseCollections: readonly CollectionSpec[] = [
 export const decidingCode = 'sluice/0.1.0'
 
 const maxPage = 1_000
+const duplicateKey = 11_000
 const closed = ['done', 'done_with_failed_deliveries', 'refused', 'blocked', 'rejected', 'rolled_back', 'superseded']
 
 export function createReleases(database: Database): Releases {
@@ -135,13 +136,15 @@ class MongoReleases implements Releases {
     if (adopted) return named(adopted)
     const fresh = { createdAt: await this.database.now(), ...beginning }
     const filter = { _id: id, $or: [{ runId: { $exists: false } }, { runId: record.runId }] }
-    const found = await this.records.findOneAndUpdate(
-      filter,
-      { $set: rest, $setOnInsert: fresh },
-      { upsert: true, returnDocument: 'after' },
-    )
-    if (found === null) throw new SluiceError('not_found', `No release ${id}.`)
-    return named(found)
+    try {
+      const options = { upsert: true, returnDocument: 'after' } as const
+      const found = await this.records.findOneAndUpdate(filter, { $set: rest, $setOnInsert: fresh }, options)
+      assert(found !== null, 'an upsert that returns the document after it finds one')
+      return named(found)
+    } catch (error) {
+      if (!(error instanceof MongoServerError && error.code === duplicateKey)) throw error
+      throw new SluiceError('release_closed', `The release id ${id} belongs to another run; start without one.`)
+    }
   }
 
   async get(id: string, session?: ClientSession): Promise<ReleaseRecord> {

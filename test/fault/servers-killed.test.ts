@@ -10,6 +10,7 @@ import { type FaultGround, type FaultTask, faultGround, isEnded } from '../suppo
 import { quickPolicy } from '../support/release-ground'
 import { sendTraffic } from '../support/release-traffic'
 import { type ServerProcess, startServerProcess } from '../support/server-process'
+import { until } from '../support/until'
 
 describe('servers are killed while a release runs', () => {
   let folder: string
@@ -134,12 +135,10 @@ describe('servers are killed while a release runs', () => {
 
   async function untilFailing(record: ReleaseRecord): Promise<void> {
     await task.orchestrator.signal(record, 'pause', { by: 'ann', reason: 'wakes the workflow' })
-    for (let attempt = 0; attempt < 300; attempt++) {
+    await until('the workflow fails on the broken bundle', async () => {
       const health = await task.orchestrator.health(record)
-      if (health.kind === 'running' && health.failingTaskAttempts >= 2) return
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
-    throw new Error('the workflow never failed on the broken bundle')
+      return health.kind === 'running' && health.failingTaskAttempts >= 2
+    })
   }
 
   test('MongoDB is killed: applications serve what they know, and the release goes on when it is back', async () => {

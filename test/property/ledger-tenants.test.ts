@@ -74,9 +74,7 @@ describe('the ledger of a tenant', () => {
   it('wants a reason and an id that hashes the same everywhere', async () => {
     expect(await code(tenants().put(tenant, { ring: 'pilot' }, { by: 'ann', reason: ' ' }))).toBe('reason_missing')
     for (const id of ['', 'a\0b', '\ud800', 'x'.repeat(257)]) {
-      await expect(async () => tenants().put(id, { ring: 'pilot' }, author)).rejects.toMatchObject({
-        code: 'invalid_id',
-      })
+      expect(await code(tenants().put(id, { ring: 'pilot' }, author))).toBe('invalid_id')
     }
   })
 
@@ -110,7 +108,8 @@ describe('the ledger of a tenant', () => {
 describe('an opt-out', () => {
   it('pins the incumbent of each lane at that moment, with the head it was read at', async () => {
     await lane.settle(v0)
-    await lane.settle(v1, { environment: 'staging', policy: ground.staged, ...(await evidenceFor(v1)) })
+    await ground.judge(v1, v0, { policy: ground.staged })
+    await lane.settle(v1, { environment: 'staging', policy: ground.staged })
     await lane.step(v1, { releaseId: 'r1' })
     await tenants().optOut(tenant, lane.task, author)
     const expected = { production: { composite: v0, head: 2 }, staging: { composite: v1, head: 1 } }
@@ -136,11 +135,6 @@ describe('an opt-out', () => {
     await tenants().reset(tenant, lane.task, author)
     expect(await settings()).toEqual({ runs: true })
   })
-
-  const evidenceFor = async (composite: Digest): Promise<object> => {
-    await ground.judge(composite, v0, { policy: ground.staged })
-    return {}
-  }
 })
 
 describe('an override', () => {

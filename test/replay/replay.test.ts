@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils'
 import { Worker } from '@temporalio/worker'
 import { DeterminismViolationError } from '@temporalio/workflow'
-import { scriptedPaths } from '../support/scripted-paths'
-import { workflowSource } from '../support/scripted-worker'
+import { scriptedPaths } from '../../tools/scripted/scripted-paths'
+import { workflowSource } from '../../tools/scripted/scripted-worker'
 
 const folder = join(__dirname, 'histories')
 const files = readdirSync(folder).filter((file) => file.endsWith('.json'))

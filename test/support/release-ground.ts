@@ -9,14 +9,15 @@ import { startSimulatedEngine } from '../../examples/engine/server'
 import { startRelease } from '../../src/api/release-commands'
 import type { ReleaseRequest } from '../../src/domain/plan'
 import type { Policy } from '../../src/domain/policy'
-import type { ReleasePhase } from '../../src/domain/release'
 import type { Endpoints } from '../../src/engines/engine'
 import type { ReleaseRecord } from '../../src/store/releases'
 import type { Store } from '../../src/store/store'
 import { connectTemporal, type Orchestrator, releaseWorkflowId } from '../../src/temporal'
-import { createWorkers } from '../../src/worker'
+import { createWorkers, type WorkerDeps, type WorkerPlace } from '../../src/worker'
+import { workflowSource } from '../../tools/scripted/scripted-worker'
 import { registerAirline } from './airline'
 import { groundAddress, testStore } from './ground'
+import { until } from './until'
 
 /** A policy with bakes of milliseconds, for tests. */
 export const quickPolicy: Policy = {
@@ -80,70 +81,27 @@ export async function releaseGround(options: { readonly cases?: number } = {}): 
   const engine = await startSimulatedEngine({ port: 0, latencyScale: 0 })
   const endpoints = { simulated: { url: engine.url } }
   const orchestrator = await connectTemporal(address, 'default', queue)
-  const connection = await Connection.connect({ address })
-  const client = new Client({ connection })
+  const client = new Client({ connection: await Connection.connect({ address }) })
   const native = await NativeConnection.connect({ address })
-  const notesFolder = await mkdtemp(join(tmpdir(), 'sluice-notes-'))
-  const release = createReleaseActivities({ store, endpoints, notesFolder })
   await registerAirline(store.catalog, { cases: options.cases ?? 8 })
   await registerQuickPolicy(store)
   await putTask(store, task)
-  let running: { workers: readonly Worker[]; done: Promise<unknown> } | undefined
-  const api = { store, orchestrator, endpoints }
-
+  const notesFolder = await mkdtemp(join(tmpdir(), 'sluice-notes-'))
+  const release = createReleaseActivities({ store, endpoints, notesFolder })
+  const worker = testWorker(
+    { store, orchestrator, release, tickMs: 200 },
+    { connection: native, namespace: 'default', queue },
+  )
   const ground: ReleaseGround = {
-    store,
-    orchestrator,
-    client,
-    task,
-    queue,
-    endpoints,
-    policy: (name, change) => policy(store, name, change),
-    request: (prompt, policyRef = 'quick@1.0.0') => ({
-      task,
-      change: { prompt: `csat@${prompt}` },
-      why: `try prompt ${prompt}`,
-      policy: policyRef,
-    }),
-    start: (request, author = 'ann') => startRelease(api, request, author),
-    ended: (releaseId) => ground.reaches(releaseId, (record) => record.endedAt !== undefined),
-    async reaches(releaseId, what) {
-      for (let attempt = 0; attempt < 600; attempt++) {
-        const record = await store.releases.get(releaseId)
-        if (what(record)) return record
-        await new Promise((resolve) => setTimeout(resolve, 100))
-      }
-      throw new Error(`the release did not get there: ${JSON.stringify(await store.releases.get(releaseId))}`)
-    },
-    async settleFirst() {
-      const record = await ground.start({
-        ...ground.request('1.0.0'),
-        policy: await policy(store, 'first', { pilot: undefined as never, steps: [] }),
-      })
-      const done = await ground.ended(record.id)
-      if (done.phase !== 'done') throw new Error(`the first release is ${done.phase}: ${done.reason}`)
-    },
-    async startWorker() {
-      const bundle = process.env.SLUICE_WORKFLOW_BUNDLE
-      const workflows = bundle
-        ? { workflowBundle: { codePath: bundle } }
-        : { workflowsPath: require.resolve('../../workflows') }
-      const workers = await createWorkers(
-        { store, orchestrator, release, tickMs: 200 },
-        { connection: native, namespace: 'default', queue, workflows },
-      )
-      running = { workers, done: Promise.all(workers.map((worker) => worker.run())) }
-    },
-    async stopWorker() {
-      for (const worker of running?.workers ?? []) worker.shutdown()
-      await running?.done
-      running = undefined
-    },
+    ...{ store, orchestrator, client, task, queue, endpoints },
+    ...releasing({ store, orchestrator, endpoints, task }),
+    startWorker: worker.start,
+    stopWorker: worker.stop,
     async end() {
       await terminate(client, releaseWorkflowId(task))
-      await ground.stopWorker()
+      await worker.stop()
       await orchestrator.close()
-      await connection.close()
+      await client.connection.close()
       await native.close()
       await engine.stop()
       await drop()
@@ -151,6 +109,54 @@ export async function releaseGround(options: { readonly cases?: number } = {}): 
   }
   await ground.startWorker()
   return ground
+}
+
+type Releasing = Pick<ReleaseGround, 'policy' | 'request' | 'start' | 'ended' | 'reaches' | 'settleFirst'>
+
+/** What a release manager does in a test. */
+function releasing(api: { store: Store; orchestrator: Orchestrator; endpoints: Endpoints; task: string }): Releasing {
+  const { store, task } = api
+  const request = (prompt: string, policyRef = 'quick@1.0.0'): ReleaseRequest => ({
+    task,
+    change: { prompt: `csat@${prompt}` },
+    why: `try prompt ${prompt}`,
+    policy: policyRef,
+  })
+  const reaches: Releasing['reaches'] = async (releaseId, what) => {
+    const reached = async () => what(await store.releases.get(releaseId))
+    await until(`the release ${releaseId} gets there`, reached)
+    return store.releases.get(releaseId)
+  }
+  const start: Releasing['start'] = (order, author = 'ann') => startRelease(api, order, author)
+  const ended: Releasing['ended'] = (releaseId) => reaches(releaseId, (record) => record.endedAt !== undefined)
+  return {
+    policy: (name, change) => policy(store, name, change),
+    request,
+    start,
+    ended,
+    reaches,
+    async settleFirst() {
+      const first = await policy(store, 'first', { pilot: undefined as never, steps: [] })
+      const record = await start({ ...request('1.0.0'), policy: first })
+      const done = await ended(record.id)
+      if (done.phase !== 'done') throw new Error(`the first release is ${done.phase}: ${done.reason}`)
+    },
+  }
+}
+
+function testWorker(deps: WorkerDeps, place: Omit<WorkerPlace, 'workflows'>) {
+  let running: { workers: readonly Worker[]; done: Promise<unknown> } | undefined
+  return {
+    async start() {
+      const workers = await createWorkers(deps, { ...place, workflows: workflowSource() })
+      running = { workers, done: Promise.all(workers.map((worker) => worker.run())) }
+    },
+    async stop() {
+      for (const worker of running?.workers ?? []) worker.shutdown()
+      await running?.done
+      running = undefined
+    },
+  }
 }
 
 export const registerQuickPolicy = (store: Store): Promise<string> => policy(store, 'quick', {})
@@ -182,5 +188,3 @@ async function terminate(client: Client, workflowId: string): Promise<void> {
     if ((error as Error).name !== 'WorkflowNotFoundError') throw error
   }
 }
-
-export const phaseOf = (record: ReleaseRecord): ReleasePhase => record.phase

@@ -1,6 +1,7 @@
 import type { ReleaseRecord } from '../../src/store/releases'
 import { type ReleaseGround, releaseGround } from '../support/release-ground'
 import { sendTraffic } from '../support/release-traffic'
+import { until } from '../support/until'
 
 const long = 3_600_000
 
@@ -89,13 +90,8 @@ describe('a release on the real servers', () => {
     await lift(record)
   })
 
-  async function untilPhase(workflowId: string, phase: string): Promise<void> {
-    for (let attempt = 0; attempt < 200; attempt++) {
-      if ((await ground.orchestrator.status({ workflowId }))?.phase === phase) return
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-    throw new Error(`the release never was ${phase}`)
-  }
+  const untilPhase = (workflowId: string, phase: string): Promise<void> =>
+    until(`the release is ${phase}`, async () => (await ground.orchestrator.status({ workflowId }))?.phase === phase)
 
   test('an approval counts only with the digest of this plan; a second release of the task is refused by name', async () => {
     const policy = await ground.policy('approved', { approvals: { count: 1, notTheAuthor: true, trustSignals: false } })

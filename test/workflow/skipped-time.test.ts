@@ -5,9 +5,9 @@ import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
 import { readConfig } from '../../src/config'
 import { searchAttributeNames } from '../../src/embedded/temporal-client'
 import { provisionTestServer } from '../../src/embedded/test-server'
+import type { ScriptedPath } from '../../tools/scripted/scripted-paths'
+import { runScripted } from '../../tools/scripted/scripted-worker'
 import { groundAddress } from '../support/ground'
-import type { ScriptedPath } from '../support/scripted-paths'
-import { runScripted } from '../support/scripted-worker'
 
 Runtime.install({ logger: new DefaultLogger('ERROR') })
 

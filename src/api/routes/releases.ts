@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { effects } from '../../domain/effect'
 import { planText } from '../../domain/plan'
 import { commandNames } from '../../domain/release'
 import type { Digest } from '../../domain/version'
+import { metrics } from '../../metrics'
 import { judge, openRelease } from '../../store/assessor'
 import { digestOf } from '../../store/canonical'
 import type { ApiDeps, App } from '../app'
@@ -97,6 +99,7 @@ function readRoutes(app: App, deps: ApiDeps): void {
   )
   app.get('/v1/releases/:id/metrics', { schema: { params: id, response: { 200: anything } } }, async (request) => {
     const { assessment, input } = await judge(store, await openRelease(store, request.params.id), false)
-    return { assessment, strata: input.strata, spend: input.spend }
+    const facts = Object.values(metrics).map(({ name, label, unit, direction }) => ({ name, label, unit, direction }))
+    return { assessment, strata: input.strata, spend: input.spend, effects: effects(input), metrics: facts }
   })
 }

@@ -1,11 +1,7 @@
 import type { Command } from 'commander'
-import { createReleaseActivities } from '../../../activities/release'
 import { type Config, readConfig } from '../../config'
 import { SluiceError } from '../../errors'
-import { notesFolderOf } from '../../main'
-import { type Reconciled, Reconciler } from '../../reconciler'
-import { openStore } from '../../store/store'
-import { connectTemporal } from '../../temporal'
+import { type Reconciled, reconcileNow } from '../../reconciler'
 import { type Cli, withExample } from '../cli'
 import { findServers } from '../servers'
 import { countText, plainText } from '../wording'
@@ -35,13 +31,5 @@ async function pass(config: Config, directory: string): Promise<readonly Reconci
       'Where MongoDB and Temporal are is not known: set MONGODB_URI and TEMPORAL_ADDRESS, or run `sluice up` here.'
     throw new SluiceError('invalid_config', text)
   }
-  const store = await openStore(mongodbUri, config.database)
-  const orchestrator = await connectTemporal(temporalAddress, config.namespace)
-  try {
-    const finish = createReleaseActivities({ store, endpoints: config.endpoints, notesFolder: notesFolderOf(config) })
-    return await new Reconciler({ store, orchestrator, finish }).once()
-  } finally {
-    await orchestrator.close()
-    await store.database.close()
-  }
+  return reconcileNow({ ...config, mongodbUri, temporalAddress })
 }

@@ -47,7 +47,10 @@ export const rooms = {
     path: /^src\/embedded\//,
     rooms: ['errors', 'log', 'config'],
     packages: ['node', 'mongodb', 'mongodb-memory-server-core', '@temporalio/*', 'semver'],
-    files: [{ from: /^src\/embedded\//, to: workflowWords }],
+    files: [
+      { from: /^src\/embedded\//, to: workflowWords },
+      { from: /^src\/embedded\/admin-key\.ts$/, to: /^src\/store\/store\.ts$/ },
+    ],
   },
   temporal: {
     path: /^src\/temporal\.ts$/,
@@ -74,9 +77,10 @@ export const rooms = {
       { from: storeCommands, to: /^src\/config\.ts$/ },
       { from: /^src\/cli\/commands\/up\.ts$/, to: /^src\/(embedded\/|server\.ts|worker\.ts)/ },
       { from: /^src\/cli\/main\.ts$/, to: /^src\/config\.ts$/ },
+      { from: /^src\/cli\/commands\/reconcile\.ts$/, to: /^src\/reconciler\.ts$/ },
     ],
   },
-  roots: { path: /^src\/(worker|server|main)\.ts$/, rooms: 'any', packages: 'any' },
+  roots: { path: /^src\/(worker|server|main|reconciler)\.ts$/, rooms: 'any', packages: 'any' },
   workflows: {
     path: /^workflows\//,
     rooms: pure,
