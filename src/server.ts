@@ -78,10 +78,11 @@ function rest(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return resolve()
     const done = () => {
       clearTimeout(timer)
+      signal.removeEventListener('abort', done)
       resolve()
     }
     const timer = setTimeout(done, Math.max(0, ms))
-    signal.addEventListener('abort', done, { once: true })
+    signal.addEventListener('abort', done)
   })
 }
 

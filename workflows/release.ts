@@ -151,12 +151,12 @@ class ReleaseRun {
         deadline: plan,
       })
       if (outcome === undefined) continue
-      if (outcome.kind === 'disabled') this.pause('sluice', 'disabled')
-      else return this.advanced(outcome)
+      if (outcome.kind !== 'disabled') return this.advanced(outcome, summary)
+      this.pause('sluice', 'disabled')
     }
   }
 
-  private advanced(outcome: Exclude<AdvanceOutcome, { kind: 'disabled' }>): void {
+  private advanced(outcome: Exclude<AdvanceOutcome, { kind: 'disabled' }>, summary: string): void {
     if (outcome.kind === 'moved') {
       throw new Stop(
         outcome.cause === 'rollback' ? 'withdraw' : 'superseded',
@@ -165,7 +165,7 @@ class ReleaseRun {
     }
     if (outcome.kind === 'refused') throw new Stop('withdraw', `${outcome.code}: ${outcome.message}`)
     this.board.set((state) => ({
-      ...state,
+      ...noted(state, Date.now(), summary),
       advanceAsked: false,
       waitingFor: [],
       verdicts: outcome.verdicts.map((verdict) => `${verdict.name}: ${verdict.verdict} — ${verdict.text}`),
@@ -184,6 +184,7 @@ class ReleaseRun {
   /** A pause stops the clock of the bake; `advance` skips what is left of it. */
   private async bake(bakeMs: number, step: PlannedStep): Promise<void> {
     let left = bakeMs
+    this.board.set((state) => ({ ...state, waitingFor: [`the bake of ${step.name}, ${duration(bakeMs)}`] }))
     while (left > 0 && !this.state.advanceAsked) {
       await this.until(() => this.state.paused === undefined)
       const from = Date.now()
@@ -305,6 +306,15 @@ class ReleaseRun {
     if (plan.onDeadline === 'rollback') throw new Stop('withdraw', reason)
     this.pause('sluice', reason)
   }
+}
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+
+/** `90 s`, `25 min`, `7.5 h`. */
+function duration(ms: number): string {
+  if (ms < 2 * minuteMs) return `${Math.round(ms / 100) / 10} s`
+  return ms < 2 * hourMs ? `${Math.round(ms / minuteMs)} min` : `${Math.round((10 * ms) / hourMs) / 10} h`
 }
 
 /** The innermost cause: activity failures wrap what went wrong. */

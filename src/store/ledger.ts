@@ -92,7 +92,7 @@ export interface Ledger {
   /** The entry written under this key, if any. */
   find(place: Place): Promise<Allocation | undefined>
   entries(environment: string, task: string, range?: EntryRange): Promise<Allocation[]>
-  /** Codes: lane_moved, lane_held, lane_disabled, vetoed, undeployable, invalid_entry. */
+  /** Codes: lane_moved, lane_held, lane_disabled, vetoed, release_running, undeployable, invalid_entry. */
   forward(request: ForwardRequest, session?: ClientSession): Promise<Appended>
   /** Codes: not_settled, vetoed, no_previous. Undefined: the release holds the lane no more, nothing to do. */
   restore(request: RestoreRequest, session?: ClientSession): Promise<Appended | undefined>
@@ -368,6 +368,7 @@ function assertForward(before: LaneState, request: ForwardRequest, promoted: Dig
     throw new SluiceError('lane_held', text)
   }
   if (isVetoed(before, promoted)) throw vetoedError(before, promoted)
+  if (before.candidate !== undefined && before.candidate !== promoted) throw runningError(before)
   if (request.draft.cause === 'step' && request.draft.incumbent !== before.incumbent) {
     const { incumbent } = before
     throw new SluiceError('invalid_entry', `The incumbent of ${laneName(before)} is another one.`, { incumbent })
@@ -388,6 +389,13 @@ function movedError(before: LaneState, request: ForwardRequest): SluiceError {
     `${laneName(before)} moved from entry ${request.expectedBase} to ${before.baseSeq} by a ${cause}; this step stops.`,
     { baseSeq: before.baseSeq, cause, releaseId: before.releaseId },
   )
+}
+
+/** A candidate leaves its lane by its settle or by a rollback; dropped, it would serve on with nobody watching. */
+function runningError(before: LaneState): SluiceError {
+  const { candidate, releaseId } = before
+  const text = `${laneName(before)} has the candidate of another release (${releaseId ?? candidate}); roll it back first.`
+  return new SluiceError('release_running', text, { release: releaseId, candidate })
 }
 
 function vetoedError(before: LaneState, composite: Digest): SluiceError {

@@ -164,6 +164,8 @@ describe('embedded servers', () => {
 })
 
 describe('external servers', () => {
+  afterAll(() => rmSync(join(readConfig().folder, `external-${process.pid}`), { recursive: true, force: true }))
+
   const start = (changes: Readonly<Record<string, string>>): Promise<Ground> =>
     startEmbedded({ name: `external-${process.pid}`, config: readConfig(childEnvironment(changes)) })
 

@@ -229,7 +229,7 @@ describe('the gates inside append', () => {
     expect((await ground.store.ledger.liftHold(place)).hold).toBeUndefined()
     expect(await code(lane.step(v1))).toBe('vetoed')
     expect(await code(lane.settle(v1))).toBe('vetoed')
-    expect((await lane.step(v2, { releaseId: 'r2' })).created).toBe(true)
+    expect((await lane.settle(v2, { releaseId: 'r2' })).created).toBe(true)
     expect((await ground.store.ledger.liftHold(place, v1)).vetoes).toEqual([])
     expect((await lane.step(v1, { releaseId: 'r3' })).created).toBe(true)
     await lane.verify()
@@ -244,6 +244,16 @@ describe('the gates inside append', () => {
       code: 'lane_moved',
       details: { cause: 'rollback' },
     })
+  })
+
+  it('refuse another release while the lane has a candidate, which would serve on with nobody watching it', async () => {
+    await lane.settle(v0)
+    await lane.step(v1, { releaseId: 'r1' })
+    const refused = { code: 'release_running', details: { release: 'r1', candidate: v1 } }
+    expect(await refusal(lane.step(v2, { releaseId: 'r2' }))).toEqual(refused)
+    expect(await refusal(lane.settle(v2, { releaseId: 'r2' }))).toEqual(refused)
+    await lane.rollback({ releaseId: 'r1' })
+    expect((await lane.step(v2, { releaseId: 'r2' })).created).toBe(true)
   })
 
   it('refuse a step beside another incumbent than the lane has', async () => {
@@ -309,9 +319,9 @@ describe('rolling back', () => {
     await lane.settle(v0)
     expect(await lane.rollback({ releaseId: 'r1' })).toBeUndefined()
     await lane.step(v1, { releaseId: 'r1' })
-    await lane.settle(v2, { releaseId: 'r2' })
+    await lane.settle(v1, { releaseId: 'r2' })
     expect(await lane.rollback({ releaseId: 'r1', hold: true })).toBeUndefined()
-    expect(await lane.state()).toMatchObject({ incumbent: v2, headSeq: 3 })
+    expect(await lane.state()).toMatchObject({ incumbent: v1, headSeq: 3 })
     expect((await lane.state()).hold).toBeUndefined()
   })
 

@@ -16,7 +16,7 @@ const maxFaults = 20
 class Application {
   private readonly begin: Begin
   private readonly sluice: Sluice
-  private readonly log: WriteStream
+  private readonly log: WriteStream | undefined
   private readonly transcripts = readTranscripts()
   private readonly faults: string[]
 
@@ -24,14 +24,14 @@ class Application {
     this.begin = begin
     this.sluice = sluice
     this.faults = faults
-    this.log = createWriteStream(begin.log)
+    this.log = begin.log === undefined ? undefined : createWriteStream(begin.log)
   }
 
   async score(order: Order): Promise<void> {
     const { tenant, conversation, startedAt, binding } = order
-    const resolvedAt = Date.now()
     // Another application may have heard of the newest entry a moment before this one.
     const serving = await this.sluice.resolveCaughtUp(this.begin.task, { tenant, conversation, startedAt, binding })
+    const resolvedAt = Date.now()
     if (serving.skip !== undefined) {
       const { name: application } = this.begin
       this.answer(order, { kind: 'skipped', application, tenant, conversation, skip: serving.skip, resolvedAt })
@@ -86,13 +86,13 @@ class Application {
   }
 
   private answer({ id }: Order, row: Row, binding?: string): void {
-    this.log.write(`${JSON.stringify(row)}\n`)
+    this.log?.write(`${JSON.stringify(row)}\n`)
     tell({ kind: 'answer', id, row, ...(binding === undefined ? {} : { binding }) })
   }
 
   async stop(): Promise<void> {
     await this.sluice.shutdown()
-    await new Promise<void>((resolve) => this.log.end(() => resolve()))
+    await new Promise<void>((resolve) => (this.log === undefined ? resolve() : this.log.end(() => resolve())))
     tell({ kind: 'ended', dropped: this.sluice.dropped, faults: this.faults })
   }
 }

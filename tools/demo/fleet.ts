@@ -25,7 +25,7 @@ const endMs = 30_000
 /** One application process, as the demo sees it. */
 export class Application {
   readonly name: string
-  readonly log: string
+  readonly log: string | undefined
   /** Rejects when the process ends or fails without being told to stop; never resolves. */
   readonly failure: Promise<never>
   private readonly child: ChildProcess
@@ -84,6 +84,7 @@ export class Application {
   }
 
   rows(): readonly Row[] {
+    if (this.log === undefined) return []
     const lines = readFileSync(this.log, 'utf8').split('\n')
     return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Row)
   }

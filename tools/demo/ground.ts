@@ -12,6 +12,7 @@ import { untilReady } from '../../src/embedded/readiness'
 import { temporalCli } from '../../src/embedded/temporal-binary'
 import { SluiceError } from '../../src/errors'
 import { openStore, type Store } from '../../src/store/store'
+import type { Ends } from './ends'
 import { makeNamespace, removeNamespace } from './namespace'
 
 /** Keys that the simulated engine bills apart. */
@@ -33,32 +34,16 @@ export interface DemoGround {
   readonly published: boolean
   /** The simulated engine's own books. */
   bill(): Promise<readonly BillLine[]>
-  /** Ends all; `keepData` leaves the database of external servers behind. */
-  stop(keepData: boolean): Promise<void>
 }
 
 const name = 'demo'
 const latencyScale = '0.1'
 
-/** Starts servers, the simulated engine and the product. What was started is stopped again where a later part fails. */
-export async function startGround(progress: Progress): Promise<DemoGround> {
-  const ends: (() => Promise<void>)[] = []
-  const stopAll = async (): Promise<void> => {
-    for (const end of ends.reverse()) await end()
-  }
-  try {
-    return await start(progress, ends, stopAll)
-  } catch (error) {
-    await stopAll()
-    throw error
-  }
-}
-
-async function start(
-  progress: Progress,
-  ends: (() => Promise<void>)[],
-  stopAll: () => Promise<void>,
-): Promise<DemoGround> {
+/**
+ * Starts servers, the simulated engine and the product. What must be stopped again is pushed on `ends` as it starts; the
+ * database of external servers is left behind where `keepData` says so then.
+ */
+export async function startGround(progress: Progress, ends: Ends, keepData: () => boolean): Promise<DemoGround> {
   const run = Date.now().toString(36)
   const config = await ownNamespace(readConfig(), `sluice-demo-${run}`, ends)
   const { path: temporal } = await provision(temporalCli, { cacheFolder: config.cacheFolder, progress })
@@ -72,9 +57,9 @@ async function start(
   progress(`simulated engine: ready at ${engine.url}`)
   const database = `demo_${run}`
   const store = await openStore(servers.mongodbUri, database)
-  let keeps = false
   ends.push(async () => {
-    if (!keeps) await store.database.db.dropDatabase()
+    if (keepData()) progress(`The database ${database} is kept for a look.`)
+    else await store.database.db.dropDatabase()
     await store.database.close()
   })
   const { product, published } = await startPublished(servers, {
@@ -85,7 +70,6 @@ async function start(
   })
   ends.push(() => product.stop())
   progress(`server and worker: ready at ${product.apiUrl}`)
-  let stopping: Promise<void> | undefined
   return {
     servers,
     product,
@@ -96,16 +80,11 @@ async function start(
     engineUrl: engine.url,
     published,
     bill: () => readBill(engine.url),
-    stop(keepData) {
-      keeps = keepData
-      stopping ??= stopAll()
-      return stopping
-    },
   }
 }
 
 /** In an external Temporal the demo has a namespace of its own, so that it meets nobody's releases and workers. */
-async function ownNamespace(config: Config, namespace: string, ends: (() => Promise<void>)[]): Promise<Config> {
+async function ownNamespace(config: Config, namespace: string, ends: Ends): Promise<Config> {
   const address = config.temporalAddress
   if (address === undefined) return config
   await makeNamespace(address, namespace)

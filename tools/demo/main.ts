@@ -9,6 +9,7 @@ import { untilToldToStop } from '../../src/embedded/signals'
 import { SluiceError } from '../../src/errors'
 import { randomFrom } from '../random'
 import { checkClaims } from './claims'
+import { Ends } from './ends'
 import { gather } from './facts'
 import { Application } from './fleet'
 import { type DemoGround, engineKeys, startGround } from './ground'
@@ -27,7 +28,7 @@ import {
 } from './scenes'
 import { tellLinks, tellTimes } from './summary'
 import { tenantsOfTraffic } from './tenants'
-import { Traffic } from './traffic'
+import { Traffic, type TrafficPlan } from './traffic'
 import { readTranscripts } from './transcripts'
 
 const applicationNames = ['app-1', 'app-2', 'app-3'] as const
@@ -37,26 +38,26 @@ const trafficLineMs = 15_000
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } })
   const say = new Say()
+  const ends = new Ends()
   const told = untilToldToStop().then((signal) => {
     throw new Stopped(signal)
   })
   told.catch(() => undefined)
-  say.heading('Sluice demo: releases of real prompt changes on real transcripts')
-  const ground = await startGround(onTerminal)
-  let holds = false
+  let holds: boolean | undefined
   try {
-    const playing = play(ground, say)
-    playing.catch(() => undefined)
-    holds = await Promise.race([playing, told, ground.product.failure])
-    if (values.keep) await keep(ground, say, told)
+    say.heading('Sluice demo: releases of real prompt changes on real transcripts')
+    const ground = await Promise.race([startGround(onTerminal, ends, () => holds === false), told])
+    const failures = [told, ground.product.failure]
+    holds = await Promise.race([play(ground, say, ends), ...failures])
+    if (values.keep) await Promise.race([keep(ground, say, ends), ...failures])
     return holds ? 0 : 1
   } catch (error) {
     if (!(error instanceof Stopped)) throw error
-    say.heading(`Stopping (${error.signal})`)
-    return holds ? 0 : interruptedCode
+    say.mute(`Stopping (${error.signal})`)
+    return holds === undefined ? interruptedCode : holds ? 0 : 1
   } finally {
-    await endApplications()
-    await ground.stop(!holds)
+    say.end()
+    await ends.all()
   }
 }
 
@@ -70,54 +71,55 @@ class Stopped extends Error {
   }
 }
 
-const running: Application[] = []
-
-async function endApplications(): Promise<void> {
-  await Promise.all(running.map((application) => application.stop()))
-}
-
 /** The whole demo; true where every claim holds. */
-async function play(ground: DemoGround, say: Say): Promise<boolean> {
+async function play(ground: DemoGround, say: Say, ends: Ends): Promise<boolean> {
   const manager = new Manager(ground, say)
   tellLinks(ground, say)
   say.heading('Timeline (minutes:seconds)')
   say.begin()
-  const first = await deployFirst({ manager, say })
-  await startApplications(ground)
-  const traffic = new Traffic({
-    applications: running,
-    tenants: tenantsOfTraffic(),
-    cuts: readTranscripts().map((beginnings) => beginnings.length),
-    random: randomFrom(seed),
-  })
+  const first = await deployFirst({ ground, manager, say })
+  const applications = await startApplications(ground, ends, true)
+  const traffic = new Traffic(trafficPlan(applications, 'call'))
   const stage: Stage = { ground, manager, traffic, say }
   traffic.start()
-  say.event('traffic', `${running.length} applications begin to score, 200 transcripts, 40 tenants`)
+  say.event('traffic', `${applications.length} applications begin to score 200 transcripts of 40 tenants`)
   const line = setInterval(() => tellTraffic(say, traffic), trafficLineMs)
-  const failures = [traffic.failure, ...running.map((application) => application.failure)]
-  try {
-    const story = await Promise.race([scenes(stage), ...failures])
-    await Promise.race([traffic.stop(), ...failures])
+  ends.push(async () => {
     clearInterval(line)
-    const ends = await Promise.all(running.map((application) => application.stop()))
-    say.event('traffic', `the applications have reported everything: ${traffic.requests} requests`)
-    const facts = await gather({ ground, manager, story: { first, ...story }, applications: running, ends })
-    tellTimes(facts, manager, say)
-    return await checkClaims(facts, say)
-  } finally {
-    clearInterval(line)
-  }
+    await traffic.abandon()
+  })
+  const failures = [traffic.failure, ...applications.map((application) => application.failure)]
+  const story = await Promise.race([scenes(stage), ...failures])
+  await Promise.race([traffic.stop(), ...failures])
+  clearInterval(line)
+  const ended = await Promise.all(applications.map((application) => application.stop()))
+  say.event('traffic', `the applications have reported everything: ${traffic.requests} requests`)
+  say.end()
+  const facts = await gather({ ground, manager, story: { first, ...story }, applications, ends: ended })
+  tellTimes(facts, manager, say)
+  return checkClaims(facts, say)
 }
 
-async function startApplications({ product, store, engineUrl, folder }: DemoGround): Promise<void> {
+async function startApplications(ground: DemoGround, ends: Ends, logs: boolean): Promise<readonly Application[]> {
+  const { product, store, engineUrl, folder } = ground
   const apiKey = await store.keys.create('demo applications', 'app')
-  for (const name of applicationNames) {
-    const log = join(folder, 'applications', `${name}.ndjson`)
+  const applications = applicationNames.map((name) => {
+    const log = logs ? { log: join(folder, 'applications', `${name}.ndjson`) } : {}
     const place = { apiUrl: product.apiUrl, apiKey, engineUrl, engineKey: engineKeys.applications }
-    running.push(new Application({ kind: 'begin', name, task, log, ...place }))
-  }
-  await Promise.all(running.map((application) => application.started()))
+    return new Application({ kind: 'begin', name, task, ...log, ...place })
+  })
+  ends.push(async () => void (await Promise.all(applications.map((application) => application.stop()))))
+  await Promise.all(applications.map((application) => application.started()))
+  return applications
 }
+
+const trafficPlan = (applications: readonly Application[], prefix: string): TrafficPlan => ({
+  applications,
+  tenants: tenantsOfTraffic(),
+  cuts: readTranscripts().map((beginnings) => beginnings.length),
+  random: randomFrom(seed),
+  prefix,
+})
 
 async function scenes(stage: Stage): Promise<Story> {
   const { say } = stage
@@ -140,13 +142,20 @@ function tellTraffic(say: Say, { requests, begun }: Traffic): void {
   say.event('traffic', `${begun} conversations, ${requests} requests so far`)
 }
 
-async function keep(ground: DemoGround, say: Say, told: Promise<never>): Promise<void> {
-  say.heading('Everything is left running (--keep). Ctrl-C stops it.')
+/** New applications go on with the traffic, so that a person can try releases on it. Ends only by a signal. */
+async function keep(ground: DemoGround, say: Say, ends: Ends): Promise<never> {
+  const applications = await startApplications(ground, ends, false)
+  const traffic = new Traffic(trafficPlan(applications, 'kept'))
+  ends.push(() => traffic.abandon())
+  traffic.start()
+  say.heading('Everything is left running, with traffic (--keep). Ctrl-C stops it.')
   if (!ground.published) {
     say.line(`export SLUICE_URL=${ground.product.apiUrl} SLUICE_API_KEY=$(cat ${ground.product.adminKeyFile})`)
   }
-  say.line('npx sluice active · npx sluice release ls · npx sluice tenant ls · npx sluice hold ls')
-  await Promise.race([told, ground.product.failure])
+  say.line('npx sluice active')
+  say.line('npx sluice hold ls')
+  say.line('npx sluice release start examples/airline/releases/short-summaries.yaml --watch')
+  return Promise.race([traffic.failure, ...applications.map((application) => application.failure)])
 }
 
 main().then(

@@ -13,7 +13,9 @@ import type { ReleaseRecord } from '../../src/store/releases'
 import { releaseWorkflowId } from '../../src/temporal'
 import type { DemoGround } from './ground'
 import type { Say } from './say'
+import { Teller } from './teller'
 import { workspace } from './transcripts'
+import { commandText } from './wording'
 
 /** What one CLI command said and how it ended. */
 export interface Said {
@@ -92,11 +94,12 @@ export class Manager {
     const id = new Promise<string>((resolve) => {
       started = resolve
     })
+    const teller = new Teller(this.say)
     let ended: ReleaseRecord | undefined
     const done = this.sluice([...args, '--watch', '--json'], (line) => {
       const value = JSON.parse(line) as { id?: string; record?: ReleaseRecord } & Partial<Happening>
       if (value.record !== undefined) ended = value.record
-      else if (value.text !== undefined) this.tell(value as Happening)
+      else if (value.text !== undefined) teller.tell(value as Happening)
       else if (value.id !== undefined) started(value.id)
     }).then((said) => {
       if (ended === undefined) throw failed(args, said)
@@ -140,15 +143,6 @@ export class Manager {
   get notesFolder(): string {
     return join(this.ground.folder, 'notes')
   }
-
-  private tell({ at, stage, kind, text }: Happening): void {
-    if (kind !== 'waiting') this.say.event(stage, text, at)
-  }
-}
-
-/** As a person would type it. */
-function commandText(program: string, args: readonly string[]): string {
-  return [program, ...args.map((word) => (/^[\w@./:=-]+$/.test(word) ? word : `'${word}'`))].join(' ')
 }
 
 const failed = (args: readonly string[], { code, out, err }: Said): SluiceError =>

@@ -9,8 +9,8 @@ export interface Begin {
   readonly apiKey: string
   readonly engineUrl: string
   readonly engineKey: string
-  /** Where it logs what it served, a JSON line a request. */
-  readonly log: string
+  /** Where it logs what it served, a JSON line a request; absent: it does not. */
+  readonly log?: string
 }
 
 /** One transcript, as far as it has come, is to be scored. */

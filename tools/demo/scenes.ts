@@ -28,11 +28,20 @@ export interface Stage {
 }
 
 /** Registers the workspace and puts the first composite in production, before there is any traffic. */
-export async function deployFirst({ manager, say }: Pick<Stage, 'manager' | 'say'>): Promise<ReleaseRecord> {
+export async function deployFirst({ ground, manager, say }: Omit<Stage, 'traffic'>): Promise<ReleaseRecord> {
   const pushed = await manager.do('push', workspace)
   say.event('push', pushed.out.trim().split('\n').at(-1) ?? '')
   const first = await manager.release('first', '--policy', 'immediate')
-  return first.ended
+  const record = await first.ended
+  await untilInForce(ground)
+  return record
+}
+
+/** The first entry counts a moment after it was written; conversations from before it would never be served. */
+async function untilInForce({ store }: DemoGround): Promise<void> {
+  const head = await store.ledger.head(production, task)
+  const now = await store.database.now()
+  await pause(Math.max(0, (head?.at ?? now) - now))
 }
 
 /** One tenant stays on what it has; another gets a prompt of its own, which is refused until it is tested. */

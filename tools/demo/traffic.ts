@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Random } from '../random'
 import type { Application } from './fleet'
@@ -10,10 +11,12 @@ export interface TrafficPlan {
   /** Of each transcript, how many beginnings it has. */
   readonly cuts: readonly number[]
   readonly random: Random
+  /** Begins the names of conversations. */
+  readonly prefix: string
 }
 
 /** Bounds of the load, for two cores that also run all servers. */
-const limits = { conversationsPerSecond: 9, conversationsOpen: 60 } as const
+const limits = { conversationsPerSecond: 16, conversationsOpen: 120 } as const
 /** Each conversation is scored at so many points of it, the end included. */
 const points = { fewest: 5, most: 8 } as const
 const thinkMs = { shortest: 120, spread: 360 } as const
@@ -30,6 +33,7 @@ export class Traffic {
   private readonly open = new Set<Promise<void>>()
   private readonly ending = new AbortController()
   private nextOrder = 0
+  private abandoned = false
   private failed: (error: unknown) => void = () => undefined
   /** Rejects when an application fails; never resolves. */
   readonly failure: Promise<never>
@@ -37,6 +41,7 @@ export class Traffic {
 
   constructor(plan: TrafficPlan) {
     this.plan = plan
+    setMaxListeners(limits.conversationsOpen + 1, this.ending.signal)
     this.failure = new Promise((_, reject) => {
       this.failed = reject
     })
@@ -45,6 +50,12 @@ export class Traffic {
 
   start(): void {
     this.loop = this.run()
+  }
+
+  /** Leaves every conversation where it is; resolves when no request is under way. */
+  abandon(): Promise<void> {
+    this.abandoned = true
+    return this.stop()
   }
 
   /** Begins nothing new and brings every conversation to its end without a rest. */
@@ -68,11 +79,11 @@ export class Traffic {
   }
 
   private async converse(index: number): Promise<void> {
-    const { applications, tenants, cuts, random } = this.plan
+    const { applications, tenants, cuts, random, prefix } = this.plan
     const transcript = index % cuts.length
     const round = Math.floor(index / cuts.length)
     const tenant = tenants[Math.floor(random.uniform() * tenants.length)] ?? 'unknown'
-    const conversation = `call-${String(transcript).padStart(3, '0')}-${round}`
+    const conversation = `${prefix}-${String(transcript).padStart(3, '0')}-${round}`
     const startedAt = Date.now()
     const isSlow = random.uniform() < slow.share
     const scored = pointsOf(cuts[transcript] ?? 1, random)
@@ -80,7 +91,7 @@ export class Traffic {
     for (const [place, cut] of scored.entries()) {
       if (place > 0) await this.rest(isSlow ? slow.thinkMs : thinkMs.shortest + thinkMs.spread * random.uniform())
       const application = applications[(index + place) % applications.length]
-      if (application === undefined) return
+      if (application === undefined || this.abandoned) return
       const last = place === scored.length - 1
       const request = { tenant, conversation, transcript, cut, startedAt, last }
       const order = { kind: 'score' as const, id: this.nextOrder++, ...request }

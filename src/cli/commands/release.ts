@@ -142,9 +142,10 @@ function steeredText(name: CommandName, { record, live }: ReleaseView): string {
     case 'reject':
       return `${id} is rejected; nothing was exposed`
     case 'rollback':
-      return isClosed(phase)
-        ? `${id} is ${plainText(phase)}; what serves now: sluice active`
-        : `${id} goes back; follow it with \`sluice release watch ${id}\``
+      if (isClosed(phase)) return `${id} is ${plainText(phase)}; what serves now: sluice active`
+      return live === undefined
+        ? `${id}: its lanes are restored; the notes and the record follow when a worker runs (sluice doctor)`
+        : `${id} goes back; follow it: sluice release watch ${id}`
     default:
       return `${id} is ${plainText(phase)}`
   }
@@ -165,13 +166,14 @@ async function orPlanToApprove<T>(cli: Cli, id: string, plan: string | undefined
   }
 }
 
-const withdrawPolls = 50
+const withdrawWaitMs = 10_000
 const withdrawPollMs = 200
 
-/** A rollback is accepted at once and done in a moment; the moment is waited for. */
+/** A rollback is accepted at once and done in a moment; the moment is waited for while its workflow answers. */
 async function untilWithdrawn(cli: Cli, id: string, first: ReleaseView): Promise<ReleaseView> {
+  const until = Date.now() + withdrawWaitMs
   let view = first
-  for (let poll = 0; poll < withdrawPolls && !isClosed(view.record.phase); poll += 1) {
+  while (!isClosed(view.record.phase) && view.live !== undefined && Date.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, withdrawPollMs))
     view = await cli.api.get<ReleaseView>(releasePath(id))
   }

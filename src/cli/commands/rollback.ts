@@ -67,13 +67,14 @@ async function settledDigest(cli: Cli, lane: LaneState, start: string): Promise<
   throw new SluiceError('not_settled', `Nothing that begins with ${start} ever settled in ${place}.`, { settled })
 }
 
-const withdrawPolls = 50
+const withdrawWaitMs = 10_000
 const withdrawPollMs = 200
 
 /** A running release is told and goes back in a moment; the moment is waited for. */
 async function untilWithdrawn(cli: Cli, before: LaneState, { release }: RolledBack): Promise<LaneState> {
+  const until = Date.now() + withdrawWaitMs
   let lane = await readLane(cli, before.environment, before.task)
-  for (let poll = 0; poll < withdrawPolls && release !== undefined && lane.candidate !== undefined; poll += 1) {
+  while (release !== undefined && lane.candidate !== undefined && Date.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, withdrawPollMs))
     lane = await readLane(cli, before.environment, before.task)
   }

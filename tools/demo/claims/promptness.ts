@@ -15,7 +15,10 @@ export const promptness: Claim = {
         : []),
     ])
     const latest = Math.max(...times.map(({ lastServedAfterMs }) => lastServedAfterMs))
-    const figures = `the last request of a withdrawn candidate began ${Math.round(latest)} ms after the decision${latest < 0 ? ' (before it)' : ''}`
+    const figures =
+      latest < 0
+        ? `no request of a withdrawn candidate began after its decision`
+        : `the last request of a withdrawn candidate began ${Math.round(latest)} ms after the decision`
     return { figures, faults }
   },
 }

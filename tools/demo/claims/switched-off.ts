@@ -22,7 +22,11 @@ export const switchedOff: Claim = {
     if (interrupted.size === 0) faults.push('no conversation met the disabled task, so nothing was shown')
     for (const { skip } of skips) if (skip !== 'disabled') faults.push(`a request was skipped as ${skip}`)
     const lastMs = after.reduce((latest, { resolvedAt }) => Math.max(latest, resolvedAt - off.at), 0)
-    const figures = `${skips.length} requests of ${interrupted.size} conversations skipped, ${resumed.length} went on afterwards; last request ${Math.round(lastMs)} ms after the entry`
+    const lastText =
+      after.length === 0
+        ? 'no request began after the entry'
+        : `the last request began ${Math.round(lastMs)} ms after the entry`
+    const figures = `${skips.length} requests of ${interrupted.size} conversations skipped, ${resumed.length} went on afterwards; ${lastText}`
     return { figures, faults }
   },
 }
