@@ -182,14 +182,15 @@ async function retract(store: Store, communicate: CommunicateActivities, release
   return tell(store, communicate, { releaseId, kind: 'retraction' })
 }
 
-async function closeRelease(store: Store, { releaseId, phase, reason }: CloseRequest): Promise<void> {
+async function closeRelease(store: Store, request: CloseRequest): Promise<void> {
+  const { releaseId, phase, reason, approvals, notes } = request
   const record = await store.releases.get(releaseId)
   await store.releases.decideOnce({
     releaseId: record.id,
     by: 'sluice',
     kind: 'close',
     reason: `${phase}: ${reason}`,
-    evidence: {},
+    evidence: { approvals, notes },
   })
   await store.releases.update(releaseId, { phase, reason, endedAt: record.endedAt ?? (await store.database.now()) })
 }

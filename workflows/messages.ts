@@ -1,7 +1,14 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
 import type { ArmSummary, GuardrailVerdict } from '../src/domain/guardrail'
 import type { ReleaseRequest, Risk } from '../src/domain/plan'
-import { type CommandName, commandNames, type ReleasePhase, type ReleaseState } from '../src/domain/release'
+import {
+  type Approval,
+  type CommandName,
+  commandNames,
+  type ReleaseNote,
+  type ReleasePhase,
+  type ReleaseState,
+} from '../src/domain/release'
 import type { PlannedStep } from '../src/domain/rollout'
 
 /** Input of the workflow type `release`. From the Temporal UI `{request, author}` is enough. */
@@ -122,6 +129,9 @@ export interface CloseRequest {
   readonly releaseId: string
   readonly phase: ReleasePhase
   readonly reason: string
+  /** Who approved and what happened, as the workflow saw it: the record outlasts the history. Absent: it is gone. */
+  readonly approvals?: readonly Approval[]
+  readonly notes?: readonly ReleaseNote[]
 }
 
 export interface DeliveryOutcome {

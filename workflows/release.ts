@@ -238,7 +238,10 @@ class ReleaseRun {
     const { releaseId } = this.state
     const ended = `${phase.replaceAll('_', ' ')}: ${reason}`
     this.board.set((state) => noted({ ...state, phase, waitingFor: [] }, Date.now(), ended))
-    await quick.closeRelease.executeWithOptions({ summary: `close as ${phase}` }, [{ releaseId, phase, reason }])
+    const { approvals, notes } = this.state
+    await quick.closeRelease.executeWithOptions({ summary: `close as ${phase}` }, [
+      { releaseId, phase, reason, approvals, notes },
+    ])
     await condition(allHandlersFinished)
     return { releaseId, phase, reason }
   }

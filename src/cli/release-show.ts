@@ -1,5 +1,5 @@
 import type { ArmSummary, Assessment } from '../domain/guardrail'
-import { isClosed } from '../domain/release'
+import { type Approval, isClosed } from '../domain/release'
 import { formatUsd } from '../domain/verdict-text'
 import type { ReleaseRecord } from '../store/releases'
 import type { Cli } from './cli'
@@ -50,7 +50,7 @@ const textWidth = 150
 const isExposed = ({ assessment, live }: ReleaseSight): boolean =>
   live?.step !== undefined || (assessment?.arms.candidate.units ?? 0) + (assessment?.arms.incumbent.units ?? 0) > 0
 
-function factsOf({ record, live, assessment }: ReleaseSight): readonly (readonly [string, string])[] {
+function factsOf({ record, live, assessment, decisions }: ReleaseSight): readonly (readonly [string, string])[] {
   const { request, plan, candidate } = record
   const step = live?.step
   const place = step === undefined ? '' : `, step ${step.index} of ${step.of} (${step.name})`
@@ -69,7 +69,9 @@ function factsOf({ record, live, assessment }: ReleaseSight): readonly (readonly
     ['author', `${record.author}, ${dateText(record.createdAt)}`],
     ['candidate', candidate && shortDigest(candidate)],
     ['plan', plan],
-    ...(live?.approvals ?? []).map(({ by, at }) => ['approved', `by ${by}, ${agoText(at)}`] as const),
+    ...(live?.approvals ?? approvalsAtClose(decisions)).map(
+      ({ by, at }) => ['approved', `by ${by}, ${agoText(at)}`] as const,
+    ),
     ['approve', live && approvalText(live)],
     ['paused', live?.paused && `by ${live.paused.by}: ${live.paused.reason}`],
     ['going back', live?.ending && `${live.ending.by}: ${live.ending.reason}`],
@@ -77,6 +79,11 @@ function factsOf({ record, live, assessment }: ReleaseSight): readonly (readonly
     ['not seen', unseen({ record, ...(live ? { live } : {}) })],
   ]
   return facts.filter((fact): fact is readonly [string, string] => fact[1] !== undefined && fact[1] !== '')
+}
+
+function approvalsAtClose(decisions: ReleaseSight['decisions']): readonly Approval[] {
+  const close = decisions.find(({ kind }) => kind === 'close')
+  return (close?.evidence as { approvals?: readonly Approval[] } | undefined)?.approvals ?? []
 }
 
 function stateText(record: ReleaseRecord, phase: string, place: string): string {

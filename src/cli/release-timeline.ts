@@ -1,5 +1,5 @@
 import type { ArmSummary, Assessment, VerdictReason } from '../domain/guardrail'
-import type { ReleaseState } from '../domain/release'
+import { closedPhases, type ReleaseNote, type ReleaseState } from '../domain/release'
 import { formatUsd } from '../domain/verdict-text'
 import { decisionStage, decisionText } from './release-decision'
 import type { ReleaseSight } from './release-sight'
@@ -15,8 +15,10 @@ export interface Happening {
 }
 
 /** What decisions tell already, and for ever. */
-const toldByDecisions =
-  /^(planned: |the suite passed|withdrawn by |paused by guardrail: |(done|done with failed deliveries|refused|blocked|rejected|rolled back|superseded): )/
+const toldByDecisions = new RegExp(
+  `^(planned: |the suite passed|withdrawn by |paused by guardrail: |settle the candidate|` +
+    `(stage-[a-z]+|pilot|rollout-\\d+): |(${closedPhases.map(plainText).join('|')}): )`,
+)
 
 const armsEveryMs = 5_000
 
@@ -57,8 +59,8 @@ export class Timeline {
     })
   }
 
-  private newNotes({ live }: ReleaseSight): readonly Happening[] {
-    const notes = (live?.notes ?? []).filter(({ text }) => !toldByDecisions.test(text))
+  private newNotes({ live, decisions }: ReleaseSight): readonly Happening[] {
+    const notes = (live?.notes ?? notesAtClose(decisions)).filter(({ text }) => !toldByDecisions.test(text))
     const fresh = notes.filter((note) => !this.notes.has(noteKey(note)))
     this.notes = new Set(notes.map(noteKey))
     return fresh.map(({ at, text }) => ({ at, stage: live?.stage ?? this.stage, kind: 'note', text }))
@@ -118,7 +120,13 @@ export class Timeline {
   }
 }
 
-const noteKey = ({ at, text }: ReleaseState['notes'][number]): string => `${at} ${text}`
+/** A closed release keeps what its workflow noted in its last decision. */
+function notesAtClose(decisions: ReleaseSight['decisions']): readonly ReleaseNote[] {
+  const close = decisions.find(({ kind }) => kind === 'close')
+  return (close?.evidence as { notes?: readonly ReleaseNote[] } | undefined)?.notes ?? []
+}
+
+const noteKey = ({ at, text }: ReleaseNote): string => `${at} ${text}`
 
 /** Whose approval is awaited and the command that gives it; empty where none is. */
 export function approvalText({ phase, approvalsWanted, planDigest, releaseId }: ReleaseState): string {

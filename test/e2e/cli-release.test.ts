@@ -75,7 +75,8 @@ describe('a release by command line', () => {
     expect([approved.code, approved.out]).toEqual([0, `${id} is running\n`])
     const watched = await ground.sluice('release', 'watch', id)
     expect([watched.code, watched.err]).toEqual([0, ''])
-    expect(watched.out).toMatch(/^done after /m)
+    expect(watched.out).toMatch(/approved by ben: read it[\s\S]*^done after /m)
+    expect((await ground.sluice('release', 'show', id)).out).toMatch(/^approved +by ben, /m)
     expect((await ground.sluice('release', 'resume', id, '--reason', 'x')).err).toContain('release_closed')
   })
 
