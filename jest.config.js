@@ -28,7 +28,7 @@ const tidy = () => {
 
 const running = { setup: 'bundle-setup' }
 
-/** One project a folder of test/. */
+/** One project a folder of test/. Much of the time they wait for servers, so a few run at once on two cores. */
 module.exports = {
   projects: [
     tidy(),
@@ -42,5 +42,6 @@ module.exports = {
     project('e2e', { ...running, testTimeout: 600_000 }),
     project('browser', { ...running, testTimeout: 300_000 }),
   ],
+  maxWorkers: 3,
   reporters: ['default', '<rootDir>/test/support/tally-reporter.js'],
 }

@@ -182,15 +182,18 @@ async function retract(store: Store, communicate: CommunicateActivities, release
   return tell(store, communicate, { releaseId, kind: 'retraction' })
 }
 
+/** A run that never got a record of its own (its id belonged to another one) has nothing to close. */
 async function closeRelease(store: Store, request: CloseRequest): Promise<void> {
-  const { releaseId, phase, reason, approvals, notes } = request
-  const record = await store.releases.get(releaseId)
-  await store.releases.decideOnce({
-    releaseId: record.id,
+  const { releaseId, runId, phase, reason, approvals, notes } = request
+  const record = await store.releases.find(releaseId)
+  if (record === undefined || (record.runId !== undefined && record.runId !== runId)) return
+  const decision = {
+    releaseId,
     by: 'sluice',
-    kind: 'close',
+    kind: 'close' as const,
     reason: `${phase}: ${reason}`,
     evidence: { approvals, notes },
-  })
+  }
+  await store.releases.decideOnce(decision)
   await store.releases.update(releaseId, { phase, reason, endedAt: record.endedAt ?? (await store.database.now()) })
 }

@@ -23,7 +23,7 @@ export interface Comparison {
   /** Medians over the rounds, in the unit of the samples. */
   readonly ours: number
   readonly theirs: number
-  /** Median of ours ÷ theirs round by round, and where its middle eighty percent lie. */
+  /** Median of ours ÷ median of theirs; its lowest and highest value over tenths of the run. */
   readonly ratio: number
   readonly spread: readonly [low: number, high: number]
 }
@@ -44,14 +44,19 @@ export async function compare({ rounds, warmUp, ours, theirs }: Sides): Promise<
     const second = round % 2 === 0 ? await theirs() : await ours()
     if (round >= warmUp) pairs.push(round % 2 === 0 ? [first, second] : [second, first])
   }
-  const ratios = pairs.map(([left, right]) => left / right)
-  return {
-    ours: median(pairs.map(([left]) => left)),
-    theirs: median(pairs.map(([, right]) => right)),
-    ratio: median(ratios),
-    spread: [quantile(ratios, 0.1), quantile(ratios, 0.9)],
-  }
+  const tenths = Array.from({ length: Math.min(parts, pairs.length) }, (_, part) =>
+    medians(pairs.filter((_, round) => Math.floor((round * parts) / pairs.length) === part)),
+  ).map(([left, right]) => left / right)
+  const [left, right] = medians(pairs)
+  return { ours: left, theirs: right, ratio: left / right, spread: [Math.min(...tenths), Math.max(...tenths)] }
 }
+
+const parts = 10
+
+const medians = (pairs: readonly (readonly [number, number])[]): [number, number] => [
+  median(pairs.map(([left]) => left)),
+  median(pairs.map(([, right]) => right)),
+]
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void

@@ -6,9 +6,9 @@ import { bytesPerCall, type Comparison, compare, type Finding, ratioText, type R
 import { type Floor, type FloorDecision, floorOf, floorResolve } from './resolve-floor'
 import { type Asking, decode, snapshotOf, type Wire, type World, wireOf, worlds } from './resolve-world'
 
-const callsPerRound = 4_000
-const rounds = 200
-const warmUp = 40
+const callsPerRound = 1_000
+const rounds = 500
+const warmUp = 100
 const compared = 20_000
 const seed = 20_260_101
 

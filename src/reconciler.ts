@@ -114,10 +114,10 @@ export class Reconciler {
 
   private async finish(record: ReleaseRecord, why: string): Promise<Reconciled | undefined> {
     const { store, finish } = this.deps
-    const { id, task } = await store.releases.get(record.id)
+    const { id, task, runId } = await store.releases.get(record.id)
     if (isClosed((await store.releases.get(id)).phase)) return undefined
     if (record.plan === undefined) {
-      await finish.closeRelease({ releaseId: id, phase: 'rolled_back', reason: why })
+      await finish.closeRelease({ releaseId: id, runId, phase: 'rolled_back', reason: why })
       return { release: id, task, did: 'finished', why }
     }
     const file = await openRelease(store, id)
@@ -126,6 +126,7 @@ export class Reconciler {
       const { failed } = await finish.communicateRelease({ releaseId: id })
       await finish.closeRelease({
         releaseId: id,
+        runId,
         phase: failed > 0 ? 'done_with_failed_deliveries' : 'done',
         reason: why,
       })
@@ -134,7 +135,7 @@ export class Reconciler {
     const order = { releaseId: id, by: 'reconciler', reason: why, penalise: true }
     await withdraw(store, file, { ...order, unlessSettled: true })
     await finish.retractRelease(order)
-    await finish.closeRelease({ releaseId: id, phase: 'rolled_back', reason: why })
+    await finish.closeRelease({ releaseId: id, runId, phase: 'rolled_back', reason: why })
     return { release: id, task, did: 'withdrawn', why }
   }
 }

@@ -200,9 +200,20 @@ function translated(error: unknown): unknown {
   if (error instanceof WorkflowNotFoundError)
     return new SluiceError('release_closed', 'The release has ended; it takes no more commands.')
   if (error instanceof WorkflowUpdateFailedError) return refusalOf(error)
-  if (isOutage(error))
-    return new SluiceError('temporal_unavailable', `Temporal does not answer: ${(error as Error).message}`)
+  if (isOutage(error)) return new SluiceError('temporal_unavailable', outageText(error as Error))
   return error
+}
+
+const deadlineExceeded = 4
+
+/** A call that nobody answers in time looks the same whether Temporal or the worker is away. */
+function outageText(error: Error): string {
+  const { cause } = error
+  const late = [error, cause].some((one) => isGrpcServiceError(one) && one.code === deadlineExceeded)
+  if (!late && !(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) {
+    return `Temporal does not answer: ${error.message}`
+  }
+  return `No answer within ${callDeadlineMs / 1_000} s: Temporal is down or slow, or no worker runs.`
 }
 
 /** The client wraps what gRPC says; either way Temporal, and not the request, is at fault. */

@@ -127,6 +127,8 @@ export interface WithdrawRequest {
 
 export interface CloseRequest {
   readonly releaseId: string
+  /** The run that closes; the record of another run is left alone. */
+  readonly runId: string | undefined
   readonly phase: ReleasePhase
   readonly reason: string
   /** Who approved and what happened, as the workflow saw it: the record outlasts the history. Absent: it is gone. */

@@ -240,7 +240,7 @@ class ReleaseRun {
     this.board.set((state) => noted({ ...state, phase, waitingFor: [] }, Date.now(), ended))
     const { approvals, notes } = this.state
     await quick.closeRelease.executeWithOptions({ summary: `close as ${phase}` }, [
-      { releaseId, phase, reason, approvals, notes },
+      { releaseId, runId: workflowInfo().runId, phase, reason, approvals, notes },
     ])
     await condition(allHandlersFinished)
     return { releaseId, phase, reason }

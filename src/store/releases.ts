@@ -55,6 +55,7 @@ export interface Releases {
   adopt(
     record: Pick<ReleaseRecord, 'id' | 'task' | 'request' | 'author' | 'workflowId'> & { runId: string },
   ): Promise<ReleaseRecord>
+  find(id: string, session?: ClientSession): Promise<ReleaseRecord | undefined>
   /** Throws not_found. */
   get(id: string, session?: ClientSession): Promise<ReleaseRecord>
   list(filter: { task?: string; after?: string; limit?: number; open?: boolean }): Promise<ReleaseRecord[]>
@@ -147,10 +148,15 @@ class MongoReleases implements Releases {
     }
   }
 
-  async get(id: string, session?: ClientSession): Promise<ReleaseRecord> {
+  async find(id: string, session?: ClientSession): Promise<ReleaseRecord | undefined> {
     const found = await this.records.findOne({ _id: id }, session ? { session } : {})
-    if (found === null) throw new SluiceError('not_found', `No release ${id}; \`sluice release ls\` lists them.`)
-    return named(found)
+    return found === null ? undefined : named(found)
+  }
+
+  async get(id: string, session?: ClientSession): Promise<ReleaseRecord> {
+    const found = await this.find(id, session)
+    if (found === undefined) throw new SluiceError('not_found', `No release ${id}; \`sluice release ls\` lists them.`)
+    return found
   }
 
   async list(filter: Parameters<Releases['list']>[0]): Promise<ReleaseRecord[]> {

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils'
-import { Worker } from '@temporalio/worker'
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker'
 import { DeterminismViolationError } from '@temporalio/workflow'
 import { scriptedPaths } from '../../tools/scripted/scripted-paths'
 import { workflowSource } from '../../tools/scripted/scripted-worker'
+
+Runtime.install({ logger: new DefaultLogger('ERROR') })
 
 const folder = join(__dirname, 'histories')
 const files = readdirSync(folder).filter((file) => file.endsWith('.json'))

@@ -147,6 +147,22 @@ describe('a release on the real servers', () => {
     expect((await ground.ended(id)).phase).toBe('done')
   })
 
+  test('a run started by hand under the id of another release leaves that one alone', async () => {
+    const [other] = await ground.store.releases.list({ task: ground.task, limit: 1 })
+    const input = { request: ground.request('1.3.0', longPolicy), author: 'eve', releaseId: other?.id }
+    const { client, queue, task } = ground
+    const handle = await client.workflow.start('release', {
+      args: [input],
+      taskQueue: queue,
+      workflowId: `release/${task}-eve`,
+    })
+    expect(await handle.result()).toMatchObject({
+      phase: 'blocked',
+      reason: expect.stringContaining('belongs to another run'),
+    })
+    expect(await ground.store.releases.get(other?.id as string)).toEqual(other)
+  })
+
   test('cancelling the workflow rolls back', async () => {
     const { incumbent } = await lane()
     const { id, workflowId } = await ground.start(ground.request('1.3.0', longPolicy))

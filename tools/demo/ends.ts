@@ -1,21 +1,22 @@
 /** What must be ended, in the opposite order of its beginning. */
 export class Ends {
   private readonly ends: (() => Promise<void>)[] = []
-  private running: Promise<void> | undefined
+  private begun = false
 
   push(end: () => Promise<void>): void {
     this.ends.push(end)
   }
 
-  /** Ends everything once; a part that fails does not keep the others running, and is thrown at the end. */
-  all(): Promise<void> {
-    this.running ??= this.run()
-    return this.running
+  /** Throws once the end has begun: who still starts things stops there. */
+  assertOpen(): void {
+    if (this.begun) throw new Error('the demo is ending')
   }
 
-  private async run(): Promise<void> {
+  /** Ends everything that was pushed and not ended yet; a part that fails does not keep the others running. */
+  async all(): Promise<void> {
+    this.begun = true
     const failures: unknown[] = []
-    for (const end of this.ends.reverse()) {
+    for (let end = this.ends.pop(); end !== undefined; end = this.ends.pop()) {
       try {
         await end()
       } catch (error) {

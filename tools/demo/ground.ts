@@ -46,14 +46,18 @@ const latencyScale = '0.1'
 export async function startGround(progress: Progress, ends: Ends, keepData: () => boolean): Promise<DemoGround> {
   const run = Date.now().toString(36)
   const config = await ownNamespace(readConfig(), `sluice-demo-${run}`, ends)
+  ends.assertOpen()
   const { path: temporal } = await provision(temporalCli, { cacheFolder: config.cacheFolder, progress })
+  ends.assertOpen()
   const servers = await startEmbedded({ name, config, fresh: true, progress })
   ends.push(() => servers.stop())
+  ends.assertOpen()
   const { folder } = servers
   for (const part of ['applications', 'notes']) rmSync(join(folder, part), { recursive: true, force: true })
   mkdirSync(join(folder, 'applications'))
   const engine = await startEngine(folder)
   ends.push(() => engine.process.stop())
+  ends.assertOpen()
   progress(`simulated engine: ready at ${engine.url}`)
   const database = `demo_${run}`
   const store = await openStore(servers.mongodbUri, database)
@@ -62,6 +66,7 @@ export async function startGround(progress: Progress, ends: Ends, keepData: () =
     else await store.database.db.dropDatabase()
     await store.database.close()
   })
+  ends.assertOpen()
   const { product, published } = await startPublished(servers, {
     config,
     database,

@@ -3,6 +3,7 @@
  * themselves; at the end every claim is checked against the database and what the applications served.
  */
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { onTerminal } from '../../src/embedded/progress'
 import { untilToldToStop } from '../../src/embedded/signals'
@@ -44,9 +45,12 @@ async function main(): Promise<number> {
   })
   told.catch(() => undefined)
   let holds: boolean | undefined
+  let starting: Promise<unknown> = Promise.resolve()
   try {
     say.heading('Sluice demo: releases of real prompt changes on real transcripts')
-    const ground = await Promise.race([startGround(onTerminal, ends, () => holds === false), told])
+    const begun = startGround(onTerminal, ends, () => holds === false)
+    starting = begun
+    const ground = await Promise.race([begun, told])
     const failures = [told, ground.product.failure]
     holds = await Promise.race([play(ground, say, ends), ...failures])
     if (values.keep) await Promise.race([keep(ground, say, ends), ...failures])
@@ -58,8 +62,13 @@ async function main(): Promise<number> {
   } finally {
     say.end()
     await ends.all()
+    // A Ctrl-C during the set-up: the step that was under way is ended too, if it comes to its end soon.
+    await Promise.race([starting.catch(() => undefined), pause(setUpStepMs)])
+    await ends.all()
   }
 }
+
+const setUpStepMs = 10_000
 
 const interruptedCode = 130
 
