@@ -3,12 +3,13 @@ import type { EntryDraft, FrozenThresholds } from '../src/domain/allocation'
 import type { Assessment } from '../src/domain/guardrail'
 import type { LaneState } from '../src/domain/lane'
 import { type PlannedStep, rolloutEnvironment } from '../src/domain/rollout'
-import { SluiceError } from '../src/errors'
+import { type ErrorCode, SluiceError } from '../src/errors'
 import { judge, openRelease, type ReleaseFile } from '../src/store/assessor'
 import type { Store } from '../src/store/store'
+import { assertOpen } from '../src/store/withdrawal'
 import type { AdvanceOutcome, AdvanceRequest } from '../workflows/messages'
 
-/** No forward step without a tick of the safety clock younger than this. */
+/** No forward step without a tick of the safety clock younger than this; one of the future is of a clock that jumped. */
 const tickMaxAgeMs = 10_000
 const pollMs = 500
 
@@ -29,48 +30,57 @@ function notYet(what: readonly string[]): ApplicationFailure {
 /** Judges the evidence of the step in force and appends the next entry with its decision, in one transaction. */
 export async function advanceRelease(store: Store, request: AdvanceRequest): Promise<AdvanceOutcome> {
   const file = await openRelease(store, request.releaseId)
+  try {
+    return await advance(store, file, request)
+  } catch (error) {
+    return refusal(error)
+  }
+}
+
+async function advance(store: Store, file: ReleaseFile, request: AdvanceRequest): Promise<AdvanceOutcome> {
   const environment = request.step?.environment ?? rolloutEnvironment(file.policy)
   const place = { environment, task: file.plan.task, key: `${file.record.id}/${request.step?.name ?? 'settle'}/append` }
+  const lane = await store.ledger.lane(environment, file.plan.task)
   const existing = await store.ledger.find(place)
   if (existing) return { kind: 'appended', seq: existing.seq, verdicts: [] }
+  if (request.from?.environment === environment && lane.releaseId !== file.record.id) {
+    return { kind: 'moved', cause: lane.baseCause ?? 'nothing' }
+  }
+  await assertOpen(store, file.record.id)
   await assertWatched(store, file)
   const judged = request.from === undefined ? undefined : await judge(store, file, true)
   if (judged && request.from?.environment === rolloutEnvironment(file.policy) && !judged.assessment.mayAdvance) {
     throw notYet(judged.assessment.waitingFor)
   }
-  const lane = await store.ledger.lane(environment, file.plan.task)
   if (request.step !== undefined && servesAlready(file, lane)) return passedBy(store, file, request.step, lane)
   const draft = await draftOf(store, file, lane, request)
-  try {
-    return await store.database.transact(async (session) => {
-      const order = {
-        ...place,
-        draft,
-        expectedBase: expectedBase(file, lane),
-        policy: file.plan.policy,
-        leadMs: file.policy.leadMs,
+  return store.database.transact(async (session) => {
+    await assertOpen(store, file.record.id, session)
+    const order = {
+      ...place,
+      draft,
+      expectedBase: expectedBase(file, lane),
+      policy: file.plan.policy,
+      leadMs: file.policy.leadMs,
+    }
+    const { entry, created } = await store.ledger.forward(order, session)
+    if (created) {
+      const kind = request.step ? ('advance' as const) : ('settle' as const)
+      const evidence = {
+        seq: entry.seq,
+        environment,
+        step: request.step,
+        judged: judged && { input: judged.input, assessment: judged.assessment },
       }
-      const { entry, created } = await store.ledger.forward(order, session)
-      if (created) {
-        const kind = request.step ? ('advance' as const) : ('settle' as const)
-        const evidence = {
-          seq: entry.seq,
-          environment,
-          step: request.step,
-          judged: judged && { input: judged.input, assessment: judged.assessment },
-        }
-        await store.releases.decide(
-          { releaseId: file.record.id, kind, by: 'sluice', reason: reasonOf(judged?.assessment), evidence },
-          session,
-        )
-        const step = request.step ? { stage: request.step.stage, step: request.step.name } : {}
-        await store.releases.update(file.record.id, { ...step, phase: 'running' }, session)
-      }
-      return appended(entry.seq, judged?.assessment)
-    })
-  } catch (error) {
-    return refusal(error)
-  }
+      await store.releases.decide(
+        { releaseId: file.record.id, kind, by: 'sluice', reason: reasonOf(judged?.assessment), evidence },
+        session,
+      )
+      const step = request.step ? { stage: request.step.stage, step: request.step.name } : {}
+      await store.releases.update(file.record.id, { ...step, phase: 'running' }, session)
+    }
+    return appended(entry.seq, judged?.assessment)
+  })
 }
 
 /** An earlier environment keeps what only a later one was rolled back from: there is nothing to write there. */
@@ -81,7 +91,10 @@ const servesAlready = ({ plan, policy }: ReleaseFile, lane: LaneState): boolean 
   !lane.disabled
 
 async function passedBy(store: Store, file: ReleaseFile, step: PlannedStep, lane: LaneState): Promise<AdvanceOutcome> {
-  await store.releases.update(file.record.id, { stage: step.stage, step: step.name, phase: 'running' })
+  await store.database.transact(async (session) => {
+    await assertOpen(store, file.record.id, session)
+    await store.releases.update(file.record.id, { stage: step.stage, step: step.name, phase: 'running' }, session)
+  })
   return { kind: 'appended', seq: lane.headSeq, verdicts: [] }
 }
 
@@ -98,7 +111,7 @@ const reasonOf = (assessment: Assessment | undefined): string =>
 
 async function assertWatched(store: Store, file: ReleaseFile): Promise<void> {
   const tick = await store.releases.lastTick(file.record.id)
-  if (tick === undefined || tick.ageMs > tickMaxAgeMs) throw notYet(['a tick of the safety clock'])
+  if (tick === undefined || Math.abs(tick.ageMs) > tickMaxAgeMs) throw notYet(['a tick of the safety clock'])
 }
 
 /** What this release last wrote there, else what its plan found there. */
@@ -154,7 +167,13 @@ function refusal(error: unknown): AdvanceOutcome {
   }
 }
 
-/** After the settle in the rollout environment: the earlier environments follow. */
+/** What keeps an earlier lane as it is; where the release rolls out it has settled, and that stands. */
+const leftAsItIs: readonly string[] = ['lane_moved', 'lane_disabled', 'lane_held', 'vetoed'] satisfies ErrorCode[]
+
+/**
+ * After the settle in the rollout environment: the earlier environments follow. One that somebody disabled, held or moved
+ * meanwhile stays as it is: it is no reason to take back what settled.
+ */
 export async function settleEarlierLanes(store: Store, releaseId: string): Promise<void> {
   const file = await openRelease(store, releaseId)
   const last = rolloutEnvironment(file.policy)
@@ -163,14 +182,12 @@ export async function settleEarlierLanes(store: Store, releaseId: string): Promi
     const lane = await store.ledger.lane(environment, file.plan.task)
     if (lane.releaseId !== releaseId || lane.baseCause === 'settle') continue
     const draft = await draftOf(store, file, lane, { releaseId })
-    const key = `${releaseId}/settle/append`
-    const place = { environment, task: file.plan.task, key }
-    await store.ledger.forward({
-      ...place,
-      draft,
-      expectedBase: lane.baseSeq,
-      policy: file.plan.policy,
-      leadMs: file.policy.leadMs,
-    })
+    const place = { environment, task: file.plan.task, key: `${releaseId}/settle/append` }
+    const order = { ...place, draft, expectedBase: lane.baseSeq, policy: file.plan.policy, leadMs: file.policy.leadMs }
+    try {
+      await store.ledger.forward(order)
+    } catch (error) {
+      if (!(error instanceof SluiceError && leftAsItIs.includes(error.code))) throw error
+    }
   }
 }

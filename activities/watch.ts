@@ -1,7 +1,9 @@
 import { cancellationDetails, cancellationSignal, heartbeat, log } from '@temporalio/activity'
-import type { Assessment } from '../src/domain/guardrail'
+import type { Assessment, GuardrailVerdict, VerdictReason } from '../src/domain/guardrail'
+import { type LaneState, laneName } from '../src/domain/lane'
 import { isClosed } from '../src/domain/release'
 import { type Judgement, judge, openRelease, type ReleaseFile } from '../src/store/assessor'
+import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
 import { withdraw } from '../src/store/withdrawal'
 import type { WatchOutcome } from '../workflows/messages'
@@ -9,15 +11,17 @@ import type { WatchOutcome } from '../workflows/messages'
 export interface WatchDeps {
   readonly store: Store
   /** Asks the release to pause; a message to its workflow. */
-  readonly askPause: (releaseId: string, workflowId: string, reason: string) => Promise<void>
+  readonly askPause: (release: ReleaseRecord, reason: string) => Promise<void>
   /** Whether the workflow still runs; throws where Temporal does not answer. */
   readonly isRunning: (workflowId: string, runId: string) => Promise<boolean>
   readonly tickMs: number
 }
 
+const maxDecisions = 1_000
+
 /** A look at the release: what it asks for now, and the figures that people see. */
 interface Look {
-  readonly action: Assessment['action'] | 'ended'
+  readonly action: Assessment['action'] | 'ended' | 'gone back'
   readonly reason: string
   readonly judgement?: Judgement
 }
@@ -30,10 +34,11 @@ interface Look {
  */
 export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<WatchOutcome> {
   const file = await openRelease(deps.store, releaseId)
-  const told = new Set<string>()
+  const told = await toldBefore(deps.store, releaseId)
   for (;;) {
     const look = await tryLook(deps.store, file)
     if (look?.action === 'ended') return { kind: 'ended' }
+    if (look?.action === 'gone back') return { kind: 'withdrawn', by: 'ledger', reason: look.reason }
     if (look?.action === 'rollback') return withdrawn(deps.store, file, look)
     if (look?.action === 'pause') await tellPause(deps, file, look, told)
     heartbeat(
@@ -67,6 +72,8 @@ async function lookAt(store: Store, file: ReleaseFile): Promise<Look> {
   const record = await store.releases.get(file.record.id)
   if (isClosed(record.phase)) return { action: 'ended', reason: record.phase }
   if (lane.releaseId === record.id && lane.baseCause === 'settle') return { action: 'ended', reason: 'settled' }
+  const wentBack = await wentBackElsewhere(store, file, record, lane)
+  if (wentBack !== undefined) return { action: 'gone back', reason: wentBack }
   if (lane.releaseId === record.id && lane.disabled) return { action: 'pause', reason: 'disabled', judgement }
   const failed = assessment.verdicts.filter((verdict) => verdict.verdict === 'fail')
   const texts = (
@@ -75,32 +82,66 @@ async function lookAt(store: Store, file: ReleaseFile): Promise<Look> {
   return { action: assessment.action, reason: texts.join('; '), judgement }
 }
 
+/**
+ * The release was taken back by somebody who could not tell its workflow (the API with Temporal away, the reconciler), or
+ * its lane was rolled back by hand: the workflow hears of it now and not at the end of a bake of days.
+ */
+async function wentBackElsewhere(
+  store: Store,
+  { plan }: ReleaseFile,
+  { id, phase }: ReleaseRecord,
+  lane: LaneState,
+): Promise<string | undefined> {
+  if (phase === 'rolling_back') {
+    const decisions = await store.releases.decisions(id, { limit: maxDecisions })
+    return decisions.findLast(({ kind }) => kind === 'rollback')?.reason ?? 'the release was withdrawn'
+  }
+  const moved = lane.releaseId !== id && lane.baseSeq !== plan.lanes.at(-1)?.baseSeq
+  return moved && lane.baseCause === 'rollback' ? `${laneName(lane)} was rolled back` : undefined
+}
+
 async function withdrawn(store: Store, file: ReleaseFile, look: Look): Promise<WatchOutcome> {
   const { reason } = look
   await withdraw(store, file, { by: 'guardrail', reason, penalise: true, evidence: evidenceOf(look) })
   return { kind: 'withdrawn', by: 'guardrail', reason }
 }
 
-/** Each cause pauses once per step: a person who resumes in spite of it is not asked again by the same evidence. */
+/**
+ * Each cause pauses once per step: a person who resumes in spite of it is not asked again by the same evidence, whatever
+ * else comes and goes meanwhile.
+ */
 async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, told: Set<string>): Promise<void> {
-  const causes = look.judgement?.assessment.verdicts
-    .filter(({ verdict }) => verdict !== 'pass')
-    .map(({ name, reason }) => `${name}:${reason}`)
-  const key =
-    look.reason === 'disabled'
-      ? `disabled ${look.judgement?.lane.headSeq}`
-      : `${look.judgement?.lane.baseSeq} ${causes?.join(' ')}`
-  if (told.has(key)) return
+  const causes = pauseCauses(look)
+  if (causes.every((cause) => told.has(cause))) return
   try {
-    await deps.askPause(file.record.id, file.record.workflowId, look.reason)
+    await deps.askPause(file.record, look.reason)
+    const evidence = { ...evidenceOf(look), causes }
+    const releaseId = file.record.id
+    await deps.store.releases.decide({ releaseId, kind: 'pause', by: 'guardrail', reason: look.reason, evidence })
   } catch (error) {
     log.warn('the release could not be told to pause; the next tick tries again', { error: String(error) })
     return
   }
-  told.add(key)
-  const evidence = evidenceOf(look)
-  const releaseId = file.record.id
-  await deps.store.releases.decide({ releaseId, kind: 'pause', by: 'guardrail', reason: look.reason, evidence })
+  for (const cause of causes) told.add(cause)
+}
+
+/** What asks for the pause, by the entry in force; what only waits for more traffic is no cause. */
+function pauseCauses({ reason, judgement }: Look): readonly string[] {
+  if (reason === 'disabled') return [`disabled ${judgement?.lane.headSeq}`]
+  const asking = judgement?.assessment.verdicts.filter(asksForPause) ?? []
+  return asking.map(({ name, reason: why }) => `${judgement?.lane.baseSeq} ${name}:${why}`)
+}
+
+const faultsOfEvidence: readonly VerdictReason[] = ['ratio_mismatch', 'set_full', 'reporters_silent']
+
+const asksForPause = ({ role, verdict, reason }: GuardrailVerdict): boolean =>
+  (verdict === 'fail' && role === 'pause') || faultsOfEvidence.includes(reason)
+
+/** What earlier attempts of this watch paused for: a new worker does not undo what a person decided. */
+async function toldBefore(store: Store, releaseId: string): Promise<Set<string>> {
+  const decisions = await store.releases.decisions(releaseId, { limit: maxDecisions })
+  const pauses = decisions.filter(({ kind, by }) => kind === 'pause' && by === 'guardrail')
+  return new Set(pauses.flatMap(({ evidence }) => (evidence as { causes?: readonly string[] }).causes ?? []))
 }
 
 const evidenceOf = ({ judgement }: Look) => judgement && { input: judgement.input, assessment: judgement.assessment }

@@ -1,5 +1,5 @@
-import { runInNewContext } from 'node:vm'
 import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
 /** What a benchmark found: a table for people, the same for programs. */
 export interface Finding {

@@ -31,7 +31,11 @@ interface FloorLane {
 
 interface FloorTenant {
   readonly ats: Float64Array
-  readonly states: readonly { readonly seq: number; readonly ring: string; readonly pins: ReadonlyMap<number, ServedComposite> }[]
+  readonly states: readonly {
+    readonly seq: number
+    readonly ring: string
+    readonly pins: ReadonlyMap<number, ServedComposite>
+  }[]
 }
 
 /** The snapshot in the shape that suits this one loop best. */
@@ -42,7 +46,10 @@ export interface Floor {
 
 export function floorOf(snapshot: Snapshot): Floor {
   const indexes = new Map(Object.keys(snapshot.lanes).map((task, index) => [task, index]))
-  const lanes = Object.values(snapshot.lanes).map((lane): [string, FloorLane] => [lane.task, laneOf(snapshot, lane, indexes)])
+  const lanes = Object.values(snapshot.lanes).map((lane): [string, FloorLane] => [
+    lane.task,
+    laneOf(snapshot, lane, indexes),
+  ])
   const tenants = Object.entries(snapshot.tenants).map(([id, history]): [string, FloorTenant] => [
     id,
     tenantOf(snapshot, history, indexes),
@@ -68,13 +75,20 @@ function laneOf(snapshot: Snapshot, { task, entries }: LaneView, indexes: Readon
         candidateMoved: one.moved,
         incumbentMoved: other.moved,
         salt,
-        slices: exposure.map(({ to, basisPoints }) => ({ ring: to !== 'rest' && 'ring' in to ? to.ring : undefined, basisPoints })),
+        slices: exposure.map(({ to, basisPoints }) => ({
+          ring: to !== 'rest' && 'ring' in to ? to.ring : undefined,
+          basisPoints,
+        })),
       }
     }),
   }
 }
 
-function tenantOf(snapshot: Snapshot, history: readonly TenantView[], indexes: ReadonlyMap<string, number>): FloorTenant {
+function tenantOf(
+  snapshot: Snapshot,
+  history: readonly TenantView[],
+  indexes: ReadonlyMap<string, number>,
+): FloorTenant {
   return {
     ats: Float64Array.from(history, ({ at }) => at),
     states: history.map(({ seq, state }) => {

@@ -72,10 +72,19 @@ function ledgerOf(length: number, lane: number): LaneEntry[] {
     const release = Math.floor(index / 4)
     const place = index === length - 1 ? 1 : index % 4
     const [incumbent, candidate] = [digest(release + lane), digest(release + lane + 1)]
-    const base = { seq: index + 1, at: begins + index * stepMs, salt: `01JD8Z0Q0V5T3N7W9Y2X4B${String(release).padStart(4, '0')}` }
+    const base = {
+      seq: index + 1,
+      at: begins + index * stepMs,
+      salt: `01JD8Z0Q0V5T3N7W9Y2X4B${String(release).padStart(4, '0')}`,
+    }
     if (place === 3) {
       const back = release % 4 === 3
-      return { ...base, incumbent: back ? incumbent : candidate, exposure: [], ...(back ? { revokes: [candidate] } : {}) }
+      return {
+        ...base,
+        incumbent: back ? incumbent : candidate,
+        exposure: [],
+        ...(back ? { revokes: [candidate] } : {}),
+      }
     }
     const share = [1_000, 5_000, 9_500][place] ?? 0
     const pilots = { to: { ring: 'pilot' }, basisPoints: Math.max(5_000, share), by: 'conversation' } as const
@@ -132,11 +141,19 @@ export function wireOf(world: World, asking: Asking, count: number, seed: number
   const asks = Array.from({ length: count }, (): Ask => {
     const known = random(knownShare) > 0
     const tenantEnd = put(known ? tenantName(random(world.tenants)) : `visitor-${String(random(1e6)).padStart(6, '0')}`)
-    const conversationEnd = put(`${hex()}-${hex().slice(0, 4)}-${hex().slice(0, 4)}-${hex().slice(0, 4)}-${hex()}${hex().slice(0, 4)}`)
+    const conversationEnd = put(
+      `${hex()}-${hex().slice(0, 4)}-${hex().slice(0, 4)}-${hex().slice(0, 4)}-${hex()}${hex().slice(0, 4)}`,
+    )
     const seq = 1 + random(world.entries)
     const binding = asking === 'bound' ? `b1.${seq}.${known ? 2 : 0}` : ''
     const startedAt = begins + (seq - 1) * stepMs + 3 + random(stepMs - 3)
-    return { task: tasks[random(world.tasks)] as string, startedAt, tenantEnd, conversationEnd, bindingEnd: put(binding) }
+    return {
+      task: tasks[random(world.tasks)] as string,
+      startedAt,
+      tenantEnd,
+      conversationEnd,
+      bindingEnd: put(binding),
+    }
   })
   return { asks, bytes: Buffer.from(texts.join(''), 'latin1') }
 }

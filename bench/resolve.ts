@@ -2,7 +2,7 @@ import { deepStrictEqual } from 'node:assert'
 import { type CompiledSnapshot, compileSnapshot } from '../src/domain/compiled-snapshot'
 import { type ResolveRequest, resolve, type Served, type Skipped } from '../src/domain/resolve'
 import { type Runner, Serving, type ServingContext } from '../src/sdk/serving'
-import { bytesPerCall, type Comparison, compare, type Finding, ratioText, type Row, rounded } from './measure'
+import { bytesPerCall, type Comparison, compare, type Finding, type Row, ratioText, rounded } from './measure'
 import { type Floor, type FloorDecision, floorOf, floorResolve } from './resolve-floor'
 import { type Asking, decode, snapshotOf, type Wire, type World, wireOf, worlds } from './resolve-world'
 
@@ -105,11 +105,15 @@ async function servingRow(): Promise<Row> {
   const [world] = worlds
   if (world === undefined) throw new Error('there is no world')
   const compiled = compileSnapshot(snapshotOf(world))
-  const decisions = decode(wireOf(world, 'bound', callsPerRound, seed)).flatMap((request): [Served, ServingContext][] => {
-    const served = resolve(compiled, request)
-    const { task, tenant, conversation, startedAt } = request
-    return isServed(served) ? [[served, { task, tenant, conversation, startedAt, ageMs: 12, headSeq: 8, stale: false }]] : []
-  })
+  const decisions = decode(wireOf(world, 'bound', callsPerRound, seed)).flatMap(
+    (request): [Served, ServingContext][] => {
+      const served = resolve(compiled, request)
+      const { task, tenant, conversation, startedAt } = request
+      return isServed(served)
+        ? [[served, { task, tenant, conversation, startedAt, ageMs: 12, headSeq: 8, stale: false }]]
+        : []
+    },
+  )
   const runner: Runner = () => Promise.reject(new Error('nothing runs here'))
   const time = () => timeServing(decisions, runner)
   const { ours } = await compare({ rounds, warmUp, ours: time, theirs: time })

@@ -80,7 +80,7 @@ export class Reconciler {
     if (!(await this.stalled(record))) return undefined
     const file = await openRelease(this.deps.store, record.id)
     const why = `its safety clock stood still for ${staleWatchMs / 1_000} s`
-    const order = { by: 'reconciler', reason: why, penalise: true, unlessSettled: true }
+    const order = { by: 'reconciler', reason: why, penalise: true, unlessSettled: true, unlessUnexposed: true }
     const lanes = await withdraw(this.deps.store, file, order)
     return lanes.length > 0 ? { release: record.id, task: record.task, did: 'withdrawn', why } : undefined
   }

@@ -23,8 +23,10 @@ export function createWatchActivities({ store, orchestrator, tickMs = defaultTic
   const deps: WatchDeps = {
     store,
     tickMs,
-    async askPause(_releaseId, workflowId, reason) {
-      await orchestrator.signal({ workflowId }, 'pause', { by: 'guardrail', reason })
+    // To this run by name: the next release of the task runs under the same workflow id.
+    async askPause({ workflowId, runId }, reason) {
+      const place = runId === undefined ? { workflowId } : { workflowId, runId }
+      await orchestrator.signal(place, 'pause', { by: 'guardrail', reason })
     },
     async isRunning(workflowId, runId) {
       return (await orchestrator.health({ workflowId, runId })).kind === 'running'

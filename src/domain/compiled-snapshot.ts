@@ -11,11 +11,11 @@ export interface CompiledStanding {
   readonly moved: boolean
 }
 
-/** `tenants` and `ring` absent: the slice matches everyone. */
+/** Neither `tenants` nor `ring`: the slice matches everyone. */
 export interface CompiledSlice {
   readonly index: number
-  readonly tenants?: ReadonlySet<string>
-  readonly ring?: string
+  readonly tenants: ReadonlySet<string> | undefined
+  readonly ring: string | undefined
   readonly basisPoints: number
   readonly byTenant: boolean
 }
@@ -24,12 +24,13 @@ export interface CompiledEntry {
   readonly seq: number
   readonly at: number
   readonly entry: LaneEntry
+  readonly salt: string
   readonly slices: readonly CompiledSlice[]
   /** Absent: the entry names no candidate. */
   readonly candidate: CompiledStanding | undefined
   readonly incumbent: CompiledStanding | undefined
-  /** The binding of a tenant that the ledger does not know. */
-  readonly binding: string
+  /** The bindings to this entry by tenant seq, as far as they were asked for. */
+  readonly bindings: string[]
 }
 
 export interface CompiledLane {
@@ -37,6 +38,9 @@ export interface CompiledLane {
   readonly runsByDefault: boolean
   readonly firstSeq: number
   readonly entries: readonly CompiledEntry[]
+  /** The `at` of each entry, side by side: a search touches nothing else. */
+  readonly ats: readonly number[]
+  readonly disabled: boolean
   readonly head: CompiledEntry | undefined
 }
 
@@ -56,6 +60,18 @@ export interface CompiledTenantEntry {
 export interface CompiledTenant {
   readonly firstSeq: number
   readonly entries: readonly CompiledTenantEntry[]
+  readonly ats: readonly number[]
+}
+
+const maxKeptBindings = 32
+
+/** The text of a binding to this entry. It is made once and then shared: requests of one tenant want the same. */
+export function bindingTo({ seq, bindings }: CompiledEntry, tenantSeq: number): string {
+  const known = bindings[tenantSeq]
+  if (known !== undefined) return known
+  const text = bindingText(seq, tenantSeq)
+  if (tenantSeq < maxKeptBindings) bindings[tenantSeq] = text
+  return text
 }
 
 /** A snapshot with everything looked up that does not depend on the conversation, revocations included. */
@@ -78,6 +94,7 @@ export function compileSnapshot(snapshot: Snapshot): CompiledSnapshot {
     tenants.set(tenant, {
       firstSeq: entries[0]?.seq ?? 1,
       entries: entries.map((entry) => compileTenantEntry(snapshot, entry, revocations)),
+      ats: entries.map(({ at }) => at),
     })
   }
   return { snapshot, lanes, tenants }
@@ -94,10 +111,11 @@ function compileLane(snapshot: Snapshot, view: LaneView, revoked: Revocations): 
       seq: entry.seq,
       at: entry.at,
       entry,
+      salt: entry.salt,
       slices: compileSlices(entry),
       candidate: standingOf(entry.seq, entry.candidate),
       incumbent: standingOf(entry.seq, entry.incumbent),
-      binding: bindingText(entry.seq, 0),
+      bindings: [bindingText(entry.seq, 0)],
     }),
   )
   return {
@@ -105,6 +123,8 @@ function compileLane(snapshot: Snapshot, view: LaneView, revoked: Revocations): 
     runsByDefault: view.supersedes === undefined,
     firstSeq: entries[0]?.seq ?? 1,
     entries,
+    ats: entries.map(({ at }) => at),
+    disabled: view.entries.at(-1)?.disabled === true,
     head: entries.at(-1),
   }
 }
@@ -114,24 +134,24 @@ function compileSlices(entry: LaneEntry): CompiledSlice[] {
     index,
     basisPoints: slice.basisPoints,
     byTenant: slice.by === 'tenant',
-    ...(slice.to === 'rest'
-      ? {}
-      : 'ring' in slice.to
-        ? { ring: slice.to.ring }
-        : { tenants: new Set(slice.to.tenants) }),
+    ring: slice.to !== 'rest' && 'ring' in slice.to ? slice.to.ring : undefined,
+    tenants: slice.to !== 'rest' && 'tenants' in slice.to ? new Set(slice.to.tenants) : undefined,
   }))
 }
+
+/** Most tenants say nothing on any task. */
+const noPins: ReadonlyMap<string, CompiledPin> = new Map()
 
 function compileTenantEntry(
   snapshot: Snapshot,
   entry: TenantView,
   revocations: ReadonlyMap<string, Revocations>,
 ): CompiledTenantEntry {
-  const pins = new Map<string, CompiledPin>()
-  for (const [task, settings] of Object.entries(entry.state.tasks)) {
-    pins.set(task, compilePin(snapshot, settings, revocations.get(task)))
-  }
-  return { seq: entry.seq, at: entry.at, ring: entry.state.ring, pins }
+  const pins = Object.entries(entry.state.tasks).map(([task, settings]): [string, CompiledPin] => [
+    task,
+    compilePin(snapshot, settings, revocations.get(task)),
+  ])
+  return { seq: entry.seq, at: entry.at, ring: entry.state.ring, pins: pins.length === 0 ? noPins : new Map(pins) }
 }
 
 function compilePin(snapshot: Snapshot, settings: TenantTask, revoked: Revocations | undefined): CompiledPin {

@@ -1,13 +1,14 @@
 import { SluiceError } from '../errors'
-import { bindingText, parseBinding } from './binding'
+import { parseBinding } from './binding'
 import { assertId, bucketOf } from './bucket'
-import type {
-  CompiledEntry,
-  CompiledLane,
-  CompiledSlice,
-  CompiledSnapshot,
-  CompiledTenant,
-  CompiledTenantEntry,
+import {
+  bindingTo,
+  type CompiledEntry,
+  type CompiledLane,
+  type CompiledSlice,
+  type CompiledSnapshot,
+  type CompiledTenant,
+  type CompiledTenantEntry,
 } from './compiled-snapshot'
 import type { ServedComposite } from './composite'
 import type { Arm } from './telemetry'
@@ -65,9 +66,8 @@ export function resolve(compiled: CompiledSnapshot, request: ResolveRequest): Se
       task: request.task,
     })
   }
-  const { head } = lane
-  if (head === undefined) return skipped.not_deployed
-  if (head.entry.disabled) return skipped.disabled
+  if (lane.head === undefined) return skipped.not_deployed
+  if (lane.disabled) return skipped.disabled
   const tenant = compiled.tenants.get(request.tenant)
   return request.binding === undefined
     ? resolveStarted(lane, tenant, request)
@@ -83,9 +83,9 @@ function resolveStarted(
   if (startedAt === undefined || !Number.isFinite(startedAt)) {
     throw new SluiceError('start_missing', 'Neither a binding nor a start time was given for the conversation.')
   }
-  const entry = newestAt(lane.entries, startedAt)
+  const entry = lane.entries[newestAt(lane.ats, startedAt)]
   if (entry === undefined) return lane.firstSeq > 1 ? skipped.conversation_expired : skipped.before_first_entry
-  const state = tenant === undefined ? undefined : newestAt(tenant.entries, startedAt)
+  const state = tenant?.entries[newestAt(tenant.ats, startedAt)]
   if (tenant !== undefined && state === undefined && tenant.firstSeq > 1) return skipped.conversation_expired
   return serve(lane, entry, state, request)
 }
@@ -96,39 +96,37 @@ function resolveBound(
   request: ResolveRequest,
   text: string,
 ): Served | Skipped {
-  const bound = parseBinding(text)
+  const { seq, tenantSeq } = parseBinding(text)
   const headSeq = lane.firstSeq + lane.entries.length - 1
   const tenantHead = tenant === undefined ? 0 : tenant.firstSeq + tenant.entries.length - 1
-  const behind = bound.seq > headSeq || bound.tenantSeq > tenantHead
+  const behind = seq > headSeq || tenantSeq > tenantHead
   if (behind && !request.allowBehind) {
     throw new SluiceError('snapshot_behind', 'The binding is newer than this snapshot.', {
-      ...bound,
+      seq,
+      tenantSeq,
       headSeq,
       tenantHead,
     })
   }
-  if (bound.seq < lane.firstSeq) return skipped.conversation_expired
-  if (bound.tenantSeq > 0 && tenant !== undefined && bound.tenantSeq < tenant.firstSeq)
-    return skipped.conversation_expired
-  const entry = lane.entries[Math.min(bound.seq, headSeq) - lane.firstSeq]
+  if (seq < lane.firstSeq) return skipped.conversation_expired
+  if (tenantSeq > 0 && tenant !== undefined && tenantSeq < tenant.firstSeq) return skipped.conversation_expired
+  const entry = lane.entries[Math.min(seq, headSeq) - lane.firstSeq]
   if (entry === undefined) return skipped.conversation_expired
-  const state =
-    bound.tenantSeq === 0 ? undefined : tenant?.entries[Math.min(bound.tenantSeq, tenantHead) - tenant.firstSeq]
+  const state = tenantSeq === 0 ? undefined : tenant?.entries[Math.min(tenantSeq, tenantHead) - tenant.firstSeq]
   const served = serve(lane, entry, state, request)
-  if ('skip' in served) return served
-  return behind ? { ...served, binding: text, behind: true } : served
+  return !behind || 'skip' in served ? served : { ...served, binding: text, behind: true }
 }
 
-/** The newest of the entries (seq order, `at` strictly increasing) with `at <= moment`. */
-function newestAt<T extends { readonly at: number }>(entries: readonly T[], moment: number): T | undefined {
+/** Index of the last of `ats` (strictly increasing) that is not after `moment`; -1 where all are. */
+function newestAt(ats: readonly number[], moment: number): number {
   let low = 0
-  let high = entries.length
+  let high = ats.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((entries[middle] as T).at <= moment) low = middle + 1
+    if ((ats[middle] as number) <= moment) low = middle + 1
     else high = middle
   }
-  return entries[low - 1]
+  return low - 1
 }
 
 function serve(
@@ -141,7 +139,7 @@ function serve(
   if (!(pin?.runs ?? lane.runsByDefault)) return skipped.not_subscribed
   const { seq } = entry
   const tenantSeq = tenant?.seq ?? 0
-  const binding = request.binding ?? (tenantSeq === 0 ? entry.binding : bindingText(seq, tenantSeq))
+  const binding = request.binding ?? bindingTo(entry, tenantSeq)
   if (pin?.reason !== undefined) {
     if (pin.composite === undefined) return skipped.not_deployed
     const reason = pin.moved ? 'revoked' : pin.reason
@@ -152,7 +150,7 @@ function serve(
   const chosen =
     slice === undefined
       ? undefined
-      : bucketOf(entry.entry.salt, request.tenant, slice.byTenant ? undefined : request.conversation)
+      : bucketOf(entry.salt, request.tenant, slice.byTenant ? undefined : request.conversation)
   const toCandidate = slice !== undefined && chosen !== undefined && chosen < slice.basisPoints
   const standing = toCandidate ? entry.candidate : entry.incumbent
   if (standing?.composite === undefined) return skipped.not_deployed

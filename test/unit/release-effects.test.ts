@@ -10,6 +10,7 @@ import { withdraw } from '../../src/store/withdrawal'
 import type { AdvanceOutcome } from '../../workflows/messages'
 import { registration } from '../support/contents'
 import { type LaneGround, laneGround, production, type TestLane } from '../support/lane-ground'
+import { emptyBatch, unitName, unitReport } from '../support/traffic'
 
 const crossing = {
   environments: ['staging', production],
@@ -116,4 +117,34 @@ describe('the effects of a release', () => {
       }
     })
   })
+
+  test('a lane that a person rolled back while the release waits for evidence is found at the next look', async () => {
+    const release = await planned()
+    for (const [step, from] of [[0], [1, 0]] as const) await release.advance(step, from)
+    await release.lane.rollback()
+    expect(await release.advance('settle', 1)).toEqual({ kind: 'moved', cause: 'rollback' })
+  })
+
+  test('an earlier lane that was disabled meanwhile does not take back what settled where it counts', async () => {
+    const release = await planned()
+    for (const [step, from] of [[0], [1, 0]] as const) await release.advance(step, from)
+    await ground.store.telemetry.ingest(batchOf(release, (await release.lane.state()).headSeq), 'app')
+    expect(await release.advance('settle', 1)).toMatchObject({ kind: 'appended' })
+    await release.lane.flag(true, 'staging')
+    await settleEarlierLanes(ground.store, release.id)
+    expect((await release.lane.state()).incumbent).toBe(release.candidate)
+    expect((await release.lane.state('staging')).disabled).toBe(true)
+  })
+})
+
+/** One conversation of the candidate in the step of this entry. */
+const batchOf = ({ lane, candidate }: TestRelease, seq: number) => ({
+  ...emptyBatch('reporter-1'),
+  environment: production,
+  strata: [
+    {
+      ...{ task: lane.task, seq, slice: 0, arm: 'candidate' as const, composite: candidate },
+      units: [unitReport({ unit: unitName(1), tenant: 'acme' })],
+    },
+  ],
 })

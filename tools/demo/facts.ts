@@ -94,7 +94,7 @@ async function factsOf({ store }: DemoGround, { id }: ReleaseRecord): Promise<Re
   }
 }
 
-function conversationsOf(rows: readonly ServedRow[]): ReadonlyMap<string, readonly ServedRow[]> {
+export function conversationsOf(rows: readonly ServedRow[]): ReadonlyMap<string, readonly ServedRow[]> {
   const found = new Map<string, ServedRow[]>()
   for (const row of rows) {
     const name = `${row.tenant}/${row.conversation}`
