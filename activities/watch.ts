@@ -23,6 +23,8 @@ const maxDecisions = 1_000
 interface Look {
   readonly action: Assessment['action'] | 'ended' | 'gone back'
   readonly reason: string
+  /** Who took it back. */
+  readonly by?: string
   readonly judgement?: Judgement
 }
 
@@ -38,7 +40,7 @@ export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<
   for (;;) {
     const look = await tryLook(deps.store, file)
     if (look?.action === 'ended') return { kind: 'ended' }
-    if (look?.action === 'gone back') return { kind: 'withdrawn', by: 'ledger', reason: look.reason }
+    if (look?.action === 'gone back') return { kind: 'withdrawn', by: look.by ?? 'ledger', reason: look.reason }
     if (look?.action === 'rollback') return withdrawn(deps.store, file, look)
     if (look?.action === 'pause') await tellPause(deps, file, look, told)
     heartbeat(
@@ -73,7 +75,7 @@ async function lookAt(store: Store, file: ReleaseFile): Promise<Look> {
   if (isClosed(record.phase)) return { action: 'ended', reason: record.phase }
   if (lane.releaseId === record.id && lane.baseCause === 'settle') return { action: 'ended', reason: 'settled' }
   const wentBack = await wentBackElsewhere(store, file, record, lane)
-  if (wentBack !== undefined) return { action: 'gone back', reason: wentBack }
+  if (wentBack !== undefined) return { action: 'gone back', ...wentBack }
   if (lane.releaseId === record.id && lane.disabled) return { action: 'pause', reason: 'disabled', judgement }
   const failed = assessment.verdicts.filter((verdict) => verdict.verdict === 'fail')
   const texts = (
@@ -91,13 +93,15 @@ async function wentBackElsewhere(
   { plan }: ReleaseFile,
   { id, phase }: ReleaseRecord,
   lane: LaneState,
-): Promise<string | undefined> {
+): Promise<{ readonly by: string; readonly reason: string } | undefined> {
   if (phase === 'rolling_back') {
     const decisions = await store.releases.decisions(id, { limit: maxDecisions })
-    return decisions.findLast(({ kind }) => kind === 'rollback')?.reason ?? 'the release was withdrawn'
+    const made = decisions.findLast(({ kind }) => kind === 'rollback')
+    return { by: made?.by ?? 'ledger', reason: made?.reason ?? 'the release was withdrawn' }
   }
   const moved = lane.releaseId !== id && lane.baseSeq !== plan.lanes.at(-1)?.baseSeq
-  return moved && lane.baseCause === 'rollback' ? `${laneName(lane)} was rolled back` : undefined
+  if (!moved || lane.baseCause !== 'rollback') return undefined
+  return { by: 'ledger', reason: `${laneName(lane)} was rolled back` }
 }
 
 async function withdrawn(store: Store, file: ReleaseFile, look: Look): Promise<WatchOutcome> {
@@ -129,7 +133,8 @@ async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, told: S
 function pauseCauses({ reason, judgement }: Look): readonly string[] {
   if (reason === 'disabled') return [`disabled ${judgement?.lane.headSeq}`]
   const asking = judgement?.assessment.verdicts.filter(asksForPause) ?? []
-  return asking.map(({ name, reason: why }) => `${judgement?.lane.baseSeq} ${name}:${why}`)
+  const causes = asking.map(({ name, reason: why }) => `${name}:${why}`)
+  return (causes.length > 0 ? causes : ['unnamed']).map((cause) => `${judgement?.lane.baseSeq} ${cause}`)
 }
 
 const faultsOfEvidence: readonly VerdictReason[] = ['ratio_mismatch', 'set_full', 'reporters_silent']

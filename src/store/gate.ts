@@ -5,7 +5,7 @@ import { rolloutEnvironment } from '../domain/rollout'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { Catalog } from './catalog'
-import type { DeployGate, DeployQuestion } from './ledger'
+import type { DeployGate, DeployQuestion } from './ledger-requests'
 
 /** The part of the evidence that the gate asks. */
 export interface PassingEvidence {

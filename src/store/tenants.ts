@@ -12,7 +12,8 @@ import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { chainHash } from './canonical'
 import type { CollectionSpec, Database } from './database'
-import type { DeployGate, Ledger } from './ledger'
+import type { Ledger } from './ledger'
+import type { DeployGate } from './ledger-requests'
 
 /** Tenant entries take effect after the same lead as forward lane entries, so that every app has them by then. */
 export const tenantLeadMs = 2_000

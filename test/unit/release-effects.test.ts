@@ -11,6 +11,7 @@ import type { AdvanceOutcome } from '../../workflows/messages'
 import { registration } from '../support/contents'
 import { type LaneGround, laneGround, production, type TestLane } from '../support/lane-ground'
 import { emptyBatch, unitName, unitReport } from '../support/traffic'
+import { until } from '../support/until'
 
 const crossing = {
   environments: ['staging', production],
@@ -123,6 +124,50 @@ describe('the effects of a release', () => {
     for (const [step, from] of [[0], [1, 0]] as const) await release.advance(step, from)
     await release.lane.rollback()
     expect(await release.advance('settle', 1)).toEqual({ kind: 'moved', cause: 'rollback' })
+  })
+
+  describe('the safety clock', () => {
+    test('tells the release that somebody else withdrew it, and who and why', async () => {
+      const release = await planned()
+      await release.advance(0)
+      await release.withdraw()
+      expect(await release.watch({})).toEqual({ kind: 'withdrawn', by: 'ann', reason: 'for a test' })
+    })
+
+    test('tells the release that its lane was rolled back by hand', async () => {
+      const release = await planned()
+      for (const [step, from] of [[0], [1, 0]] as const) await release.advance(step, from)
+      await release.lane.rollback()
+      expect(await release.watch({})).toMatchObject({ kind: 'withdrawn', by: 'ledger' })
+    })
+
+    test('pauses once for a cause, also after it starts again, and again for a new one', async () => {
+      const release = await planned()
+      for (const [step, from] of [[0], [1, 0]] as const) await release.advance(step, from)
+      const asked: string[] = []
+      const askPause = async (_release: unknown, reason: string) => void asked.push(reason)
+      const looks = async (count: number) => {
+        const before = (await ground.store.releases.lastTick(release.id))?.tick ?? 0
+        const environment = new MockActivityEnvironment()
+        const whole = { store: ground.store, tickMs: 10, askPause, isRunning: async () => true }
+        const watching = environment.run(watchRelease, whole, release.id).catch((error: Error) => error.message)
+        await until(
+          'it looked',
+          async () => ((await ground.store.releases.lastTick(release.id))?.tick ?? 0) >= before + count,
+        )
+        environment.cancel('WORKER_SHUTDOWN')
+        expect(await watching).toContain('the next one goes on')
+      }
+      await release.lane.flag(true)
+      await looks(3)
+      expect(asked).toEqual(['disabled'])
+      await looks(3)
+      expect(asked).toEqual(['disabled'])
+      await release.lane.flag(false)
+      await release.lane.flag(true)
+      await looks(2)
+      expect(asked).toEqual(['disabled', 'disabled'])
+    })
   })
 
   test('an earlier lane that was disabled meanwhile does not take back what settled where it counts', async () => {

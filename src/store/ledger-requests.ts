@@ -1,0 +1,67 @@
+import type { ClientSession } from 'mongodb'
+import type { Allocation, EntryDraft } from '../domain/allocation'
+import type { Digest } from '../domain/version'
+
+/** Whether a composite may go forward; the ledger asks inside its transaction, so no path leads around it. */
+export interface DeployGate {
+  /** The environment that a release under this policy rolls out in; throws where `environment` is none of its own. */
+  rolloutEnvironment(policy: Digest, environment: string, session: ClientSession): Promise<string>
+  /** Throws `undeployable`. `incumbent` is the one of the lane that the release rolls out in. */
+  assertDeployable(question: DeployQuestion, session: ClientSession): Promise<void>
+}
+
+export interface DeployQuestion {
+  readonly task: string
+  readonly candidate: Digest
+  readonly incumbent?: Digest
+  readonly policy: Digest
+}
+
+export interface Place {
+  readonly environment: string
+  readonly task: string
+  /** `<releaseId>/<step>/<action>`. */
+  readonly key: string
+}
+
+/** A forward entry: `cause` step or settle. */
+export interface ForwardRequest extends Place {
+  readonly draft: EntryDraft & { readonly cause: 'step' | 'settle' }
+  /** The base seq that the writer last saw; 0 in an empty lane. */
+  readonly expectedBase: number
+  /** The policy of the release: its last environment's incumbent is what the evidence must name. */
+  readonly policy: Digest
+  readonly leadMs: number
+}
+
+export interface Penalties {
+  readonly hold: boolean
+  readonly veto: boolean
+}
+
+export interface RestoreRequest extends Place {
+  readonly by: string
+  readonly reason: string
+  readonly penalties: Penalties
+  /** Withdraw this release: a no-op where the head no longer holds it. */
+  readonly releaseId?: string
+  /** Go back to this settled composite; absent: the previous one. Not with `releaseId`. */
+  readonly target?: Digest
+}
+
+export interface DisableRequest extends Place {
+  readonly disabled: boolean
+  readonly by: string
+  readonly reason: string
+}
+
+export interface EntryRange {
+  readonly from?: number
+  readonly limit?: number
+}
+
+export interface Appended {
+  readonly entry: Allocation
+  /** False: an entry with this key was there before. */
+  readonly created: boolean
+}
