@@ -26,7 +26,10 @@ export interface CommunicateDeps extends DispatchDeps {
 export interface CommunicateActivities {
   /** Writes the notes of a release, or of its rollback, into the outbox. Idempotent by message id. */
   enqueueNotes(input: { readonly releaseId: string; readonly kind: NoteKind }): Promise<Enqueued>
-  /** Sends what is due of one release. `pending` is left to the server's dispatcher; `failed` are dead letters. */
+  /**
+   * Sends what is due of one release. `pending` is left to the server's dispatcher; `failed` are dead letters, and what
+   * was tried in vain for a while: the dispatcher goes on with it, but a receiver that is down holds up no release.
+   */
   deliverNotes(input: { readonly releaseId: string }): Promise<DeliveryCounts>
 }
 
@@ -54,6 +57,8 @@ export interface DispatchLimits {
 const enqueueBatch = 50
 const senders = 8
 const deliverLimit = 1_000
+/** How long a release waits for a note that was tried in vain. */
+const patienceMs = 60_000
 /** With the longest attempt of a channel still within the time-out of the activity. */
 const deliverBudgetMs = 15_000
 
@@ -77,8 +82,9 @@ export function createCommunicateActivities(deps: CommunicateDeps): CommunicateA
     },
     async deliverNotes({ releaseId }) {
       await dispatchOutbox(deps, { limit: deliverLimit, release: releaseId, budgetMs: deliverBudgetMs })
+      const delayed = await outbox.delayed(releaseId, (await clock(deps)) - patienceMs)
       const { delivered, dead, pending } = await outbox.counts(releaseId)
-      return { delivered, failed: dead, pending }
+      return { delivered, failed: dead + delayed, pending: Math.max(0, pending - delayed) }
     },
   }
 }

@@ -8,7 +8,7 @@ import { openRelease, type ReleaseFile } from '../src/store/assessor'
 import { runEvaluation } from '../src/store/evaluation-run'
 import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
-import { withdraw } from '../src/store/withdrawal'
+import { isSettled, withdraw } from '../src/store/withdrawal'
 import type {
   CloseRequest,
   DeliveryOutcome,
@@ -168,17 +168,28 @@ async function tell(
   order: { releaseId: string; kind: 'release' | 'retraction' },
 ): Promise<DeliveryOutcome> {
   const { releaseId } = order
-  if (order.kind === 'release') await store.releases.update(releaseId, { stage: 'communicate' })
+  if (order.kind === 'release') await beginToTell(store, releaseId)
   await communicate.enqueueNotes(order)
   const { delivered, failed, pending } = await communicate.deliverNotes({ releaseId })
   if (pending > 0) throw new Error(`${pending} notes are still under way`)
   return { delivered, failed }
 }
 
-/** Only what was told is taken back. */
+/**
+ * The stage is written before it is asked whether the release still stands: whoever takes it back afterwards sees the
+ * stage and takes back what an attempt that was given up may yet write.
+ */
+async function beginToTell(store: Store, releaseId: string): Promise<void> {
+  await store.releases.update(releaseId, { stage: 'communicate' })
+  if (await isSettled(store, await openRelease(store, releaseId))) return
+  throw new SluiceError('lane_moved', 'The release was taken back before anybody was told of it.')
+}
+
+/** Only what was told, or may be about to be, is taken back. */
 async function retract(store: Store, communicate: CommunicateActivities, releaseId: string): Promise<DeliveryOutcome> {
   const told = await store.outbox.list({ release: releaseId, limit: 1 })
-  if (told.length === 0) return { delivered: 0, failed: 0 }
+  const { stage } = await store.releases.get(releaseId)
+  if (told.length === 0 && stage !== 'communicate') return { delivered: 0, failed: 0 }
   return tell(store, communicate, { releaseId, kind: 'retraction' })
 }
 

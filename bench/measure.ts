@@ -1,82 +1,138 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** What a benchmark found: a table for people, the same for programs. */
+/** What a benchmark found, as a table. */
 export interface Finding {
   readonly benchmark: string
   readonly about: string
-  readonly rows: readonly Readonly<Record<string, string | number>>[]
+  readonly rows: readonly Row[]
 }
 
-export type Row = Finding['rows'][number]
+export type Row = Readonly<Record<string, string | number>>
 
-/** Nearest rank; `share` 0..1. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((left, right) => left - right)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-}
+/** Takes one sample, in the unit of its benchmark. */
+export type Side = () => number | Promise<number>
 
-export const median = (values: readonly number[]): number => quantile(values, 0.5)
-
-/** Two sides measured in turns, so that whatever else the machine does falls on both. */
-export interface Comparison {
-  /** Medians over the rounds, in the unit of the samples. */
-  readonly ours: number
-  readonly theirs: number
-  /** Median of ours ÷ median of theirs; its lowest and highest value over tenths of the run. */
-  readonly ratio: number
-  readonly spread: readonly [low: number, high: number]
-}
-
-export interface Sides {
+export interface Turns<Name extends string> {
+  readonly sides: { readonly [name in Name]: Side }
   readonly rounds: number
-  /** Each answers what it cost or achieved; the first rounds warm up and are not counted. */
-  readonly ours: () => number | Promise<number>
-  readonly theirs: () => number | Promise<number>
+  /** Rounds before those, which are not counted. */
   readonly warmUp: number
 }
 
-/** A, B, B, A, A, B, …: neither side always comes second. */
-export async function compare({ rounds, warmUp, ours, theirs }: Sides): Promise<Comparison> {
-  const pairs: [ours: number, theirs: number][] = []
-  for (let round = 0; round < rounds + warmUp; round++) {
-    const first = round % 2 === 0 ? await ours() : await theirs()
-    const second = round % 2 === 0 ? await theirs() : await ours()
-    if (round >= warmUp) pairs.push(round % 2 === 0 ? [first, second] : [second, first])
+/** The samples of each side, round by round. */
+export type Samples<Name extends string> = { readonly [name in Name]: readonly number[] }
+
+/**
+ * Every side once a round, in one process, beginning with another side each time: whatever else the machine does falls
+ * on all of them.
+ */
+export async function inTurns<Name extends string>({ sides, rounds, warmUp }: Turns<Name>): Promise<Samples<Name>> {
+  const names = Object.keys(sides) as Name[]
+  const samples = Object.fromEntries(names.map((name): [Name, number[]] => [name, []])) as Record<Name, number[]>
+  for (let round = 0; round < warmUp + rounds; round++) {
+    for (let turn = 0; turn < names.length; turn++) {
+      const name = names[(round + turn) % names.length] as Name
+      const sample = await sides[name]()
+      if (round >= warmUp) samples[name].push(sample)
+    }
   }
-  const tenths = Array.from({ length: Math.min(parts, pairs.length) }, (_, part) =>
-    medians(pairs.filter((_, round) => Math.floor((round * parts) / pairs.length) === part)),
-  ).map(([left, right]) => left / right)
-  const [left, right] = medians(pairs)
-  return { ours: left, theirs: right, ratio: left / right, spread: [Math.min(...tenths), Math.max(...tenths)] }
+  return samples
 }
 
-const parts = 10
+export function median(values: readonly number[]): number {
+  return [...values].sort((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN
+}
 
-const medians = (pairs: readonly (readonly [number, number])[]): [number, number] => [
-  median(pairs.map(([left]) => left)),
-  median(pairs.map(([, right]) => right)),
-]
+const parts = 5
+
+/** `1.23 (1.19–1.31)`: the median ratio of the rounds, and the least and greatest median over the fifths of the run. */
+export function ratioText(ours: readonly number[], theirs: readonly number[]): string {
+  const ratios = ours.map((sample, round) => sample / (theirs[round] ?? Number.NaN))
+  const size = Math.ceil(ratios.length / parts)
+  const medians = Array.from({ length: Math.ceil(ratios.length / size) }, (_, part) =>
+    median(ratios.slice(part * size, (part + 1) * size)),
+  )
+  return `${median(ratios).toFixed(2)} (${Math.min(...medians).toFixed(2)}–${Math.max(...medians).toFixed(2)})`
+}
+
+setFlagsFromString } from 'node:v8'
+
+import { runInNewContext } from 'node:vm'
+
+/** What a benchmark found, as a table. */
+export interface Finding {
+  readonly benchmark: string
+  readonly about: string
+  readonly rows: readonly Row[]
+}
+
+export type Row = Readonly<Record<string, string | number>>
+
+/** Takes one sample, in the unit of its benchmark. */
+export type Side = () => number | Promise<number>
+
+export interface Turns<Name extends string> {
+  readonly sides: { readonly [name in Name]: Side }
+  readonly rounds: number
+  /** Rounds before those, which are not counted. */
+  readonly warmUp: number
+}
+
+/** The samples of each side, round by round. */
+export type Samples<Name extends string> = { readonly [name in Name]: readonly number[] }
+
+/**
+ * Every side once a round, in one process, beginning with another side each time: whatever else the machine does falls
+ * on all of them.
+ */
+export async function inTurns<Name extends string>({ sides, rounds, warmUp }: Turns<Name>): Promise<Samples<Name>> {
+  const names = Object.keys(sides) as Name[]
+  const samples = Object.fromEntries(names.map((name): [Name, number[]] => [name, []])) as Record<Name, number[]>
+  for (let round = 0; round < warmUp + rounds; round++) {
+    for (let turn = 0; turn < names.length; turn++) {
+      const name = names[(round + turn) % names.length] as Name
+      const sample = await sides[name]()
+      if (round >= warmUp) samples[name].push(sample)
+    }
+  }
+  return samples
+}
+
+export function median(values: readonly number[]): number {
+  return [...values].sort((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN
+}
+
+const parts = 5
+
+/** `1.23 (1.19–1.31)`: the ratio of the medians, and its least and greatest value over the fifths of the run. */
+export function ratioText(ours: readonly number[], theirs: readonly number[]): string {
+  const size = Math.ceil(ours.length / parts)
+  const ratios = Array.from({ length: Math.min(parts, ours.length) }, (_, part) => {
+    const of = (values: readonly number[]) => median(values.slice(part * size, (part + 1) * size))
+    return of(ours) / of(theirs)
+  }).filter((ratio) => Number.isFinite(ratio))
+  const [least, most] = [Math.min(...ratios), Math.max(...ratios)]
+  return `${(median(ours) / median(theirs)).toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`
+}
 
 setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
+const collectGarbage = runInNewContext('gc') as () => void
 
 const heapRounds = 25
 
-/** Bytes that one of `calls` calls leaves on the heap; the median, as now and then a collection runs in between. */
+/** Bytes that one of `calls` calls takes from the heap: the median, as now and then a collection comes in between. */
 export function bytesPerCall(calls: number, prepare: () => () => void): number {
   const samples: number[] = []
   for (let round = 0; round < heapRounds; round++) {
     const work = prepare()
-    collect()
+    collectGarbage()
     const before = process.memoryUsage().heapUsed
     work()
     samples.push((process.memoryUsage().heapUsed - before) / calls)
   }
-  return median(samples)
+  return Math.round(median(samples))
 }
 
-/** Four significant digits are more than any of these figures deserves. */
-export const rounded = (value: number): number => Number(value.toPrecision(4))
-export const ratioText = ({ ratio, spread }: Pick<Comparison, 'ratio' | 'spread'>): string =>
-  `${ratio.toFixed(2)} (${spread[0].toFixed(2)}–${spread[1].toFixed(2)})`
+/** No figure here deserves more digits. */
+export const rounded = (value: number): number => Number(value.toPrecision(3))

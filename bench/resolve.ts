@@ -2,7 +2,7 @@ import { deepStrictEqual } from 'node:assert'
 import { type CompiledSnapshot, compileSnapshot } from '../src/domain/compiled-snapshot'
 import { type ResolveRequest, resolve, type Served, type Skipped } from '../src/domain/resolve'
 import { type Runner, Serving, type ServingContext } from '../src/sdk/serving'
-import { bytesPerCall, type Comparison, compare, type Finding, type Row, ratioText, rounded } from './measure'
+import { bytesPerCall, type Finding, inTurns, median, type Row, ratioText, rounded } from './measure'
 import { type Floor, type FloorDecision, floorOf, floorResolve } from './resolve-floor'
 import { type Asking, decode, snapshotOf, type Wire, type World, wireOf, worlds } from './resolve-world'
 
@@ -37,11 +37,10 @@ interface SidesOfWorld {
 async function resolveRow(world: World, asking: Asking, { compiled, floor }: SidesOfWorld): Promise<Row> {
   assertEqualDecisions(wireOf(world, asking, compared, seed), compiled, floor)
   const wire = wireOf(world, asking, callsPerRound, seed + 1)
-  const found: Comparison = await compare({
+  const { ours, floors } = await inTurns({
     rounds,
     warmUp,
-    ours: () => timeResolve(compiled, decode(wire)),
-    theirs: () => timeFloor(floor, decode(wire)),
+    sides: { ours: () => timeResolve(compiled, decode(wire)), floors: () => timeFloor(floor, decode(wire)) },
   })
   const bytes = bytesPerCall(callsPerRound, () => {
     const requests = decode(wire)
@@ -54,11 +53,11 @@ async function resolveRow(world: World, asking: Asking, { compiled, floor }: Sid
   return {
     world: world.name,
     request: asking,
-    'resolve ns': rounded(found.ours),
-    'floor ns': rounded(found.theirs),
-    'resolve ÷ floor': ratioText(found),
-    'resolve bytes': Math.round(bytes),
-    'floor bytes': Math.round(floorBytes),
+    'resolve ns': rounded(median(ours)),
+    'floor ns': rounded(median(floors)),
+    'resolve ÷ floor': ratioText(ours, floors),
+    'resolve bytes': bytes,
+    'floor bytes': floorBytes,
   }
 }
 
@@ -115,10 +114,9 @@ async function servingRow(): Promise<Row> {
     },
   )
   const runner: Runner = () => Promise.reject(new Error('nothing runs here'))
-  const time = () => timeServing(decisions, runner)
-  const { ours } = await compare({ rounds, warmUp, ours: time, theirs: time })
-  const bytes = bytesPerCall(decisions.length, () => () => void time())
-  return { step: 'new Serving of a decision', ns: rounded(ours), bytes: Math.round(bytes) }
+  const { ours } = await inTurns({ rounds, warmUp, sides: { ours: () => timeServing(decisions, runner) } })
+  const bytes = bytesPerCall(decisions.length, () => () => void timeServing(decisions, runner))
+  return { step: 'new Serving of a decision', ns: rounded(median(ours)), bytes }
 }
 
 function timeServing(decisions: readonly (readonly [Served, ServingContext])[], runner: Runner): number {

@@ -18,7 +18,7 @@ async function main(): Promise<void> {
   const log = openLog('server', config.logLevel)
   const store = await openStore(config.mongodbUri, config.database)
   const orchestrator = await connectTemporal(config.temporalAddress, config.namespace)
-  const app = buildServer({ store, orchestrator, endpoints: config.endpoints })
+  const app = buildServer({ store, orchestrator, endpoints: config.endpoints }, log)
   const url = await app.listen({ host: config.host, port: config.port ?? 0 })
   const notesFolder = notesFolderOf(config)
   const finish = createReleaseEffects({ store, endpoints: config.endpoints, notesFolder })

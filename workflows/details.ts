@@ -38,7 +38,7 @@ export function awaited(state: ReleaseState): string {
 export function detailsMarkdown(state: ReleaseState): string {
   const { step, arms } = state
   return [
-    `### ${state.task}: ${state.stage}${step ? `, step ${step.index} of ${step.of} (${step.name})` : ''} — ${state.phase.replaceAll('_', ' ')}`,
+    `### ${plain(state.task)}: ${state.stage}${step ? `, step ${step.index} of ${step.of} (${step.name})` : ''} — ${state.phase.replaceAll('_', ' ')}`,
     '',
     awaited(state),
     '',

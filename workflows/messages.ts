@@ -20,6 +20,35 @@ export interface ReleaseInput {
   readonly releaseId?: string
 }
 
+const maxNameLength = 200
+const maxRoles = 32
+/** Part of ledger keys, so without a slash. */
+const releaseIdPattern = /^[0-9A-Za-z-]{1,64}$/
+
+/** Reads what somebody typed into the Temporal UI to start a release; undefined where it is none. */
+export function readReleaseInput(value: unknown): ReleaseInput | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { request, author, releaseId } = value as Record<string, unknown>
+  if (!isText(author, maxNameLength) || !isReleaseRequest(request)) return undefined
+  if (releaseId === undefined || releaseId === '') return { request, author }
+  return typeof releaseId === 'string' && releaseIdPattern.test(releaseId) ? { request, author, releaseId } : undefined
+}
+
+function isReleaseRequest(value: unknown): value is ReleaseRequest {
+  if (typeof value !== 'object' || value === null) return false
+  const { task, change, why, expect, policy } = value as Record<string, unknown>
+  if (!isText(task, maxNameLength) || !isText(why, maxWhyLength)) return false
+  if (expect !== undefined && !isText(expect, maxWhyLength)) return false
+  if (policy !== undefined && !isText(policy, maxNameLength)) return false
+  if (typeof change !== 'object' || change === null) return false
+  const roles = Object.entries(change)
+  return roles.length <= maxRoles && roles.every((pair) => pair.every((text) => isText(text, maxNameLength)))
+}
+
+const maxWhyLength = 2_000
+const isText = (value: unknown, maxLength: number): value is string =>
+  typeof value === 'string' && value.trim() !== '' && value.length <= maxLength
+
 export interface ReleaseOutcome {
   readonly releaseId: string
   readonly phase: ReleasePhase

@@ -49,18 +49,15 @@ export function openBoard(initial: ReleaseState): ReleaseBoard {
     })
     setHandler(
       commandUpdates[name],
-      (payload: CommandPayload) => {
-        const result = give(name, payload, true)
+      (value: CommandPayload) => {
+        const result = give(name, checkedPayload(value), true)
         if (!result.accepted) throw ApplicationFailure.nonRetryable(result.message, result.code)
         set(() => result.state)
         return state
       },
       {
-        validator: (payload: CommandPayload) => {
-          if (readCommandPayload(payload) === undefined) {
-            throw ApplicationFailure.nonRetryable('A command needs by and reason.', 'invalid_request')
-          }
-          const result = give(name, payload, true)
+        validator: (value: CommandPayload) => {
+          const result = give(name, checkedPayload(value), true)
           if (!result.accepted) throw ApplicationFailure.nonRetryable(result.message, result.code)
         },
       },
@@ -82,11 +79,18 @@ export function openBoard(initial: ReleaseState): ReleaseBoard {
   }
 }
 
+/** Nothing but what a command is made of, within bounds: who sends an update by hand may send anything. */
+function checkedPayload(value: unknown): CommandPayload {
+  const payload = readCommandPayload(value)
+  if (payload === undefined) throw ApplicationFailure.nonRetryable('A command needs by and reason.', 'invalid_request')
+  return payload
+}
+
 const commandOf = (name: CommandName, payload: CommandPayload, authenticated: boolean): Command => ({
+  ...payload,
   name,
   authenticated,
   at: Date.now(),
-  ...payload,
 })
 
 /** Current details cost nothing; search attributes are an event each, so only a change of stage or state upserts. */

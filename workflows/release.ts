@@ -11,7 +11,14 @@ import {
 import { exposureText } from '../src/domain/plan'
 import { type ClosedPhase, initialRelease, noted, type ReleaseState } from '../src/domain/release'
 import type { PlannedStep, Stage } from '../src/domain/rollout'
-import type { AdvanceOutcome, PlanOutcome, ReleaseInput, ReleaseOutcome, WatchOutcome } from './messages'
+import {
+  type AdvanceOutcome,
+  type PlanOutcome,
+  type ReleaseInput,
+  type ReleaseOutcome,
+  readReleaseInput,
+  type WatchOutcome,
+} from './messages'
 import { ledger, long, quick, watching } from './proxies'
 import { openBoard, type ReleaseBoard } from './release-board'
 import { searchAttributes } from './search-attributes'
@@ -20,10 +27,13 @@ import { searchAttributes } from './search-attributes'
 class Stop extends Error {
   readonly phase: ClosedPhase | 'withdraw'
   readonly reason: string
-  constructor(phase: ClosedPhase | 'withdraw', reason: string) {
+  /** Whether something speaks against the candidate, so that hold and veto follow. */
+  readonly penalise: boolean
+  constructor(phase: ClosedPhase | 'withdraw', reason: string, penalise = phase !== 'superseded') {
     super(reason)
     this.phase = phase
     this.reason = reason
+    this.penalise = penalise
   }
 }
 
@@ -33,7 +43,13 @@ type Planned = Extract<PlanOutcome, { kind: 'planned' }>
  * One release, `plan → test → stage → pilot → rollout → communicate`. The workflow only decides; effects are activities
  * that may run twice. Its history does not depend on bake times, traffic or tenants.
  */
-export async function release(input: ReleaseInput): Promise<ReleaseOutcome> {
+export async function release(given: ReleaseInput): Promise<ReleaseOutcome> {
+  const input = readReleaseInput(given)
+  if (input === undefined) {
+    const text =
+      'A release takes {"request": {"task": "…", "change": {"role": "name@1.0.0"}, "why": "…"}, "author": "…"}.'
+    throw ApplicationFailure.nonRetryable(text, 'invalid_request')
+  }
   const board = openBoard(
     initialRelease({ releaseId: input.releaseId ?? '', task: input.request.task, author: input.author }),
   )
@@ -163,10 +179,10 @@ class ReleaseRun {
         `the lane was moved by a ${outcome.cause}`,
       )
     }
-    if (outcome.kind === 'refused') throw new Stop('withdraw', `${outcome.code}: ${outcome.message}`)
+    // A new suite or somebody's hold says that this may not go on, and nothing of the candidate.
+    if (outcome.kind === 'refused') throw new Stop('withdraw', `${outcome.code}: ${outcome.message}`, false)
     this.board.set((state) => ({
       ...noted(state, Date.now(), summary),
-      advanceAsked: false,
       waitingFor: [],
       verdicts: outcome.verdicts.map((verdict) => `${verdict.name}: ${verdict.verdict} — ${verdict.text}`),
       ...(outcome.arms ? { arms: outcome.arms } : {}),
@@ -184,7 +200,8 @@ class ReleaseRun {
   /** A pause stops the clock of the bake; `advance` skips what is left of it. */
   private async bake(bakeMs: number, step: PlannedStep): Promise<void> {
     let left = bakeMs
-    this.board.set((state) => ({ ...state, waitingFor: [`the bake of ${step.name}, ${duration(bakeMs)}`] }))
+    const waitingFor = [`the bake of ${step.name}, ${duration(bakeMs)}`]
+    this.board.set((state) => ({ ...state, waitingFor, baking: true, advanceAsked: false }))
     while (left > 0 && !this.state.advanceAsked) {
       await this.until(() => this.state.paused === undefined)
       const from = Date.now()
@@ -194,6 +211,7 @@ class ReleaseRun {
       this.assertGoing()
       left -= Date.now() - from
     }
+    this.board.set((state) => ({ ...state, waitingFor: [], baking: false, advanceAsked: false }))
   }
 
   private async communicate(): Promise<ClosedPhase> {
@@ -208,8 +226,9 @@ class ReleaseRun {
   /** Compensation: lanes first, then what people were told, then the record. Idempotent and tried without end. */
   async goBack(error: unknown): Promise<ReleaseOutcome> {
     const { by, reason, phase } = this.endingOf(error)
+    const penalise = this.state.ending !== undefined || !(error instanceof Stop) || error.penalise
     this.board.set((state) => ({ ...state, ending: state.ending ?? { kind: 'rollback', by, reason } }))
-    const order = { releaseId: this.state.releaseId, by, reason, penalise: phase !== 'superseded' }
+    const order = { releaseId: this.state.releaseId, by, reason, penalise }
     if (this.exposed) {
       this.board.set((state) => ({ ...state, phase: 'rolling_back' }))
       await quick.withdrawRelease.executeWithOptions({ summary: 'restore every lane' }, [order])

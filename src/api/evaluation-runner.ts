@@ -30,7 +30,12 @@ export function createEvaluationRunner(store: Store, endpoints: Endpoints): Eval
         throw new SluiceError('rate_limited', `${maxRunning} evaluations are running; wait for one to end.`)
       }
       const id = ulid()
-      const run = await store.evaluations.begin(id, order, order.by)
+      // The place is taken before anything is awaited: calls at the same moment count each other.
+      running.set(id, Promise.resolve())
+      const run = await store.evaluations.begin(id, order, order.by).catch((error: unknown) => {
+        running.delete(id)
+        throw error
+      })
       const { signal } = stopping
       // What goes wrong is written into the run, where whoever asked for it reads it.
       const work = runEvaluation({ ...store, endpoints }, { ...order, evaluationId: id }, { signal }).catch(

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ulid } from 'ulid'
 import { SluiceError } from '../errors'
 import { digestOf } from '../store/canonical'
 import { type Attempt, type IdempotencyStore, leaseMs, type StoredAnswer } from '../store/idempotency'
@@ -16,7 +17,18 @@ declare module 'fastify' {
   interface FastifyRequest {
     attempt?: { readonly claim: Attempt; readonly renewal: NodeJS.Timeout }
   }
+  interface FastifyContextConfig {
+    /** True: the answer carries a secret, or is a mere reading; it is never stored, and the key changes nothing. */
+    neverKept?: true
+  }
 }
+
+/**
+ * The key of what this request writes, unique but for its repetitions: a call that is run again since its process died
+ * before it answered finds what it wrote.
+ */
+export const writeKey = (request: FastifyRequest, action: string): string =>
+  `${request.attempt?.claim.id ?? ulid()}/${action}`
 
 /**
  * `Idempotency-Key` on every mutation: the same key and request by the same caller run once and get one answer, also
@@ -35,6 +47,7 @@ export function installIdempotency(app: App, store: IdempotencyStore): void {
 async function begin(store: IdempotencyStore, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const key = request.headers['idempotency-key']
   if (key === undefined || !mutating.includes(request.method) || request.principal === undefined) return undefined
+  if (request.routeOptions.config.neverKept) return undefined
   const claim = attemptOf(request, key)
   const answer = await claimOrAnswer(store, claim)
   if (answer !== undefined) {

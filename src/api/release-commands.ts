@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { ulid } from 'ulid'
 import type { CommandPayload } from '../../workflows/messages'
+import type { Allocation } from '../domain/allocation'
 import type { ReleaseRequest } from '../domain/plan'
 import { type CommandName, isClosed, type ReleaseState } from '../domain/release'
 import type { Digest } from '../domain/version'
@@ -24,8 +25,9 @@ export async function startRelease(deps: ApiDeps, request: ReleaseRequest, autho
   await store.planner.plan(request)
   const record = await store.releases.create({ id: ulid(), task: request.task, request, author, workflowId })
   try {
-    await startOnce(deps, { releaseId: record.id, request, author })
-    return record
+    const runId = await startOnce(deps, { releaseId: record.id, request, author })
+    await store.releases.started(record.id, runId)
+    return { ...record, runId }
   } catch (error) {
     await store.releases.discard(record.id)
     throw error
@@ -39,12 +41,11 @@ const closingPauseMs = 200
 async function startOnce(
   { store, orchestrator }: ApiDeps,
   input: Parameters<Orchestrator['startRelease']>[0],
-): Promise<void> {
+): Promise<string> {
   const { task } = input.request
   for (let attempt = 1; ; attempt++) {
     try {
-      await orchestrator.startRelease(input)
-      return
+      return await orchestrator.startRelease(input)
     } catch (error) {
       if (!(error instanceof SluiceError && error.code === 'release_running')) throw error
       const open = await store.releases.list({ task, open: true, limit: 2 })
@@ -87,7 +88,9 @@ export async function commandRelease(
     )
   }
   const { workflowId, runId } = record
-  const place = runId === undefined ? { workflowId } : { workflowId, runId }
+  // Under the workflow id alone the command could reach another release of the task.
+  if (runId === undefined) throw new SluiceError('command_refused', `The release ${id} is still starting; try again.`)
+  const place = { workflowId, runId }
   if (name !== 'rollback') return { record, live: await deps.orchestrator.command(place, name, payload) }
   try {
     return { record, live: await deps.orchestrator.command(place, name, payload) }
@@ -112,6 +115,8 @@ export interface LaneRollback {
   readonly to?: Digest
   readonly by: string
   readonly reason: string
+  /** Key of the entry: the same order given again writes no second one. Absent: every order is another one. */
+  readonly key?: string
 }
 
 /**
@@ -122,22 +127,30 @@ export async function rollbackLane(
   deps: ApiDeps,
   order: LaneRollback,
 ): Promise<{ seq: number; incumbent?: string; release?: string }> {
-  const { environment, task, by, reason } = order
+  const { environment, task, by, reason, key = `${ulid()}/rollback` } = order
   const { store } = deps
+  const written = await store.ledger.find({ environment, task, key })
+  if (written) return restored(written)
   const lane = await store.ledger.lane(environment, task)
-  if (order.to === undefined && lane.candidate !== undefined && lane.releaseId !== undefined) {
-    await commandRelease(deps, lane.releaseId, 'rollback', { by, reason })
-    const after = await store.ledger.lane(environment, task)
-    return {
-      seq: after.headSeq,
-      release: lane.releaseId,
-      ...(after.incumbent === undefined ? {} : { incumbent: after.incumbent }),
-    }
+  const release = order.to === undefined && lane.candidate !== undefined ? lane.releaseId : undefined
+  if (release !== undefined && (await isOpen(store, release))) {
+    await commandRelease(deps, release, 'rollback', { by, reason })
+    const { headSeq, incumbent } = await store.ledger.lane(environment, task)
+    return { seq: headSeq, release, ...(incumbent === undefined ? {} : { incumbent }) }
   }
-  const key = `${ulid()}/rollback`
   const penalties = { hold: true, veto: true }
   const target = order.to === undefined ? {} : { target: order.to }
   const appended = await store.ledger.restore({ environment, task, key, by, reason, penalties, ...target })
-  const entry = appended?.entry
-  return { seq: entry?.seq ?? lane.headSeq, ...(entry?.incumbent === undefined ? {} : { incumbent: entry.incumbent }) }
+  return appended === undefined ? { seq: lane.headSeq } : restored(appended.entry)
 }
+
+/** A lane may be left with the candidate of a release that has ended: then nobody is asked. */
+async function isOpen({ releases }: ApiDeps['store'], release: string): Promise<boolean> {
+  const record = await releases.find(release)
+  return record !== undefined && !isClosed(record.phase)
+}
+
+const restored = ({ seq, incumbent }: Allocation): { seq: number; incumbent?: string } => ({
+  seq,
+  ...(incumbent === undefined ? {} : { incumbent }),
+})

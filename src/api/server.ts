@@ -6,6 +6,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
 import { type ErrorCode, SluiceError } from '../errors'
+import type { Log } from '../log'
 import type { ApiDeps, App } from './app'
 import { installIdempotency } from './idempotency'
 import { installOpenApi } from './openapi'
@@ -13,14 +14,21 @@ import { routes } from './routes'
 
 const bodyLimitBytes = 4 * 1024 * 1024
 
-/** The HTTP API: authentication, validation, problem+json errors (RFC 9457) and every route of the registry. */
-export function buildServer(deps: ApiDeps): App {
+/**
+ * The HTTP API: authentication, validation, problem+json errors (RFC 9457) and every route of the registry. Faults of the
+ * server are written to `log`.
+ */
+export function buildServer(deps: ApiDeps, log?: Log): App {
   const app = fastify({ logger: false, bodyLimit: bodyLimitBytes }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
-  app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply))
+  app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, { request, reply, log }))
   app.setNotFoundHandler((request, reply) =>
-    answerError(new SluiceError('not_found', `No resource at ${request.method} ${request.url}.`), request, reply),
+    answerError(new SluiceError('not_found', `No resource at ${request.method} ${request.url}.`), {
+      request,
+      reply,
+      log,
+    }),
   )
   app.decorateRequest('principal')
   app.addHook('onRequest', (request) => authenticate(deps, request))
@@ -48,9 +56,19 @@ async function authenticate(deps: ApiDeps, request: FastifyRequest): Promise<voi
   request.principal = found
 }
 
-function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+interface Faulty {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly log: Log | undefined
+}
+
+/** Only message and stack are logged: a driver's error carries the documents that it could not write. */
+function answerError(error: unknown, { request, reply, log }: Faulty): void {
   const problem = problemOf(error)
-  if (problem.status >= 500) request.log.error(error)
+  if (problem.status >= 500) {
+    const route = `${request.method} ${request.routeOptions.url ?? ''}`
+    log?.error({ code: problem.code, route, stack: (error as Error).stack }, String(error))
+  }
   reply.status(problem.status).type('application/problem+json').send(JSON.stringify(problem))
 }
 

@@ -45,7 +45,8 @@ export class SnapshotHub {
   private rebuilding: Promise<void> | undefined
   private dirty = false
   private failing = false
-  private confirmedAt = 0
+  /** By the monotonic clock: a jump of the wall clock must not make old news look fresh. */
+  private confirmedAt = Number.NEGATIVE_INFINITY
   private readAt = 0
 
   constructor(source: SnapshotSource) {
@@ -82,7 +83,7 @@ export class SnapshotHub {
 
   /** Whether MongoDB confirmed within the last seconds that there is nothing newer than what was read. */
   get confirmed(): boolean {
-    return !this.failing && Date.now() - this.confirmedAt < silenceMs
+    return !this.failing && performance.now() - this.confirmedAt < silenceMs
   }
 
   async close(): Promise<void> {
@@ -127,7 +128,7 @@ export class SnapshotHub {
   }
 
   private confirm(): void {
-    this.confirmedAt = Date.now()
+    this.confirmedAt = performance.now()
     // Entries leave by time alone, without a change in the database.
     if (this.confirmedAt - this.readAt > refreshMs) this.changed()
   }
@@ -141,21 +142,30 @@ export class SnapshotHub {
     let wait = backoffMs.first
     while (this.dirty && !this.ending.signal.aborted) {
       this.dirty = false
-      this.readAt = Date.now()
-      try {
-        for (const [environment, watched] of this.watched) publish(watched, await this.build(environment))
-        this.failing = false
-        wait = backoffMs.first
-      } catch {
+      this.readAt = performance.now()
+      this.failing = !(await this.readAll())
+      if (this.failing) {
         // The change is still to be read; clients see the missing heartbeat meanwhile.
         this.dirty = true
-        this.failing = true
         await pause(wait, undefined, { signal: this.ending.signal }).catch(() => undefined)
         wait = Math.min(wait * 2, backoffMs.most)
-      }
+      } else wait = backoffMs.first
     }
     // In the same turn as the last look at `dirty`, so that no change falls in between.
     this.rebuilding = undefined
+  }
+
+  /** Whether every environment could be read; one that cannot does not hold up the others. */
+  private async readAll(): Promise<boolean> {
+    let whole = true
+    for (const [environment, watched] of this.watched) {
+      try {
+        publish(watched, await this.build(environment))
+      } catch {
+        whole = false
+      }
+    }
+    return whole
   }
 }
 

@@ -27,6 +27,11 @@ export class SnapshotStreams {
     this.timer.unref()
   }
 
+  /** Applications that are streamed to. */
+  get size(): number {
+    return this.clients.size
+  }
+
   /** `serverTime` is ms since the epoch by the store's clock. */
   async open(environment: string, from: string | undefined, serverTime: number): Promise<SnapshotStream> {
     if (this.clients.size >= maxClients) {
@@ -46,6 +51,8 @@ export class SnapshotStreams {
       : [eventText('snapshot', version, text)]
     return {
       pipe: (request, client) => {
+        // Who went away while the stream was made ready is told of no more: its `close` is over.
+        if (client.destroyed || client.closed) return detach()
         response = client
         this.clients.add(client)
         const end = () => {

@@ -1,23 +1,33 @@
 import type { Database } from '../store/database'
 
 const measureEveryMs = 10_000
+/** Wall clock and monotonic clock of this process differ by more: one of them jumped, or the machine was asleep. */
+const maxJumpMs = 500
 
-/** The store's clock without asking it every time: this process's clock, corrected by what was last measured. */
+interface Measured {
+  readonly storeTime: number
+  readonly elapsed: number
+  readonly wall: number
+}
+
+/** The store's clock without asking it every time: what was last measured, carried on by this process's monotonic clock. */
 export class StoreClock {
   private readonly database: Database
-  private offsetMs: number | undefined
-  private measuredAt = 0
+  private measured: Measured | undefined
   private measuring: Promise<void> | undefined
 
   constructor(database: Database) {
     this.database = database
   }
 
-  /** Milliseconds since the epoch by the store's clock; measures first where it never did. */
+  /** Milliseconds since the epoch by the store's clock; measures first where it never did or can no longer be sure. */
   async now(): Promise<number> {
-    if (this.offsetMs === undefined) await this.measure()
-    else if (performance.now() - this.measuredAt > measureEveryMs) void this.measure().catch(() => undefined)
-    return Date.now() + (this.offsetMs ?? 0)
+    const { measured } = this
+    if (measured === undefined) await this.measure()
+    else if (jumped(measured)) await this.measure().catch(() => undefined)
+    else if (performance.now() - measured.elapsed > measureEveryMs) void this.measure().catch(() => undefined)
+    const { storeTime, elapsed } = this.measured as Measured
+    return storeTime + performance.now() - elapsed
   }
 
   private measure(): Promise<void> {
@@ -28,9 +38,12 @@ export class StoreClock {
   }
 
   private async measureOnce(): Promise<void> {
-    const before = Date.now()
-    const there = await this.database.now()
-    this.offsetMs = there - (before + Date.now()) / 2
-    this.measuredAt = performance.now()
+    const before = performance.now()
+    const storeTime = await this.database.now()
+    const after = performance.now()
+    this.measured = { storeTime, elapsed: (before + after) / 2, wall: Date.now() - (after - before) / 2 }
   }
 }
+
+const jumped = ({ elapsed, wall }: Measured): boolean =>
+  Math.abs(Date.now() - wall - (performance.now() - elapsed)) > maxJumpMs

@@ -45,16 +45,23 @@ function hashOf(parts: 1 | 2 | 3, first: string, second: string, third: string):
   for (let part = 1; part <= parts; part++) {
     const text = part === 1 ? first : part === 2 ? second : third
     const end = part === parts ? text.length : text.length + 1
-    for (let index = 0; index < end; index++) {
-      let bytes = asciiFour(text, index)
-      let size = 4
-      if (bytes >= 0) index += 3
-      else {
-        const point = index < text.length ? (text.codePointAt(index) as number) : 0
-        bytes = utf8(point)
-        size = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4
-        if (size === 4) index++
+    for (let index = 0; index < end; ) {
+      for (; index + 4 <= text.length; index += 4) {
+        const one = text.charCodeAt(index)
+        const two = text.charCodeAt(index + 1)
+        const three = text.charCodeAt(index + 2)
+        const last = text.charCodeAt(index + 3)
+        if ((one | two | three | last) >= 0x80) break
+        const four = one | (two << 8) | (three << 16) | (last << 24)
+        hash = absorbed(hash, word | (four << filled))
+        word = filled === 0 ? 0 : four >>> (32 - filled)
+        length += 4
       }
+      if (index === end) break
+      const point = index < text.length ? (text.codePointAt(index) as number) : 0
+      const bytes = utf8(point)
+      const size = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4
+      index += size === 4 ? 2 : 1
       length += size
       word |= bytes << filled
       filled += size * 8
@@ -68,16 +75,6 @@ function hashOf(parts: 1 | 2 | 3, first: string, second: string, third: string):
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
   return hash ^ (hash >>> 16)
-}
-
-/** Four bytes, the first one lowest; -1 where the next four units are not all ASCII. */
-function asciiFour(text: string, index: number): number {
-  if (index + 4 > text.length) return -1
-  const one = text.charCodeAt(index)
-  const two = text.charCodeAt(index + 1)
-  const three = text.charCodeAt(index + 2)
-  const four = text.charCodeAt(index + 3)
-  return (one | two | three | four) < 0x80 ? one | (two << 8) | (three << 16) | (four << 24) : -1
 }
 
 /** The one to four bytes of a code point, the first one lowest. */

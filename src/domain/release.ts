@@ -63,6 +63,8 @@ export interface ReleaseState {
   readonly paused?: { readonly by: string; readonly reason: string }
   /** Why the release goes or went back; set once, by whoever came first. */
   readonly ending?: { readonly kind: 'rollback' | 'reject' | 'supersede'; readonly by: string; readonly reason: string }
+  /** Whether the step in force is baking; only then there is time that `advance` can skip. */
+  readonly baking: boolean
   /** The rest of this bake is to be skipped. */
   readonly advanceAsked: boolean
   readonly arms?: { readonly candidate: ArmSummary; readonly incumbent: ArmSummary }
@@ -187,7 +189,10 @@ function approve(state: ReleaseState, order: Command): CommandResult {
 }
 
 function advance(state: ReleaseState, order: Command): CommandResult {
-  if (state.step === undefined) return refuse('command_refused', 'No step is baking, so there is nothing to skip.')
+  if (!state.baking) {
+    const awaited = state.waitingFor.length > 0 ? ` It waits for ${state.waitingFor.join('; ')}.` : ''
+    return refuse('command_refused', `No step is baking, so there is no time to skip.${awaited}`)
+  }
   if (state.paused !== undefined) return refuse('command_refused', 'The release is paused; resume it first.')
   return accept(noted({ ...state, advanceAsked: true }, order.at, `bake skipped by ${order.by}: ${order.reason}`))
 }
@@ -218,6 +223,7 @@ export function initialRelease(input: { releaseId: string; task: string; author:
     approvals: [],
     approvalsWanted: 0,
     approvalRules: { notTheAuthor: false, trustSignals: false },
+    baking: false,
     advanceAsked: false,
     verdicts: [],
     waitingFor: [],

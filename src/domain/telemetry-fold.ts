@@ -87,7 +87,8 @@ const nothing: UnitContribution = { tested: {}, gap: {} }
  */
 export function mergeUnit(existing: UnitState | undefined, reporter: string, report: UnitReport): Merged {
   const before = existing ?? { tenant: report.tenant, parts: {}, events: [], closed: false, gap: false }
-  const known = before.parts[reporter]
+  // Reporters name themselves: one named like a member of every object is one like any other.
+  const known = Object.hasOwn(before.parts, reporter) ? before.parts[reporter] : undefined
   if (known === undefined && Object.keys(before.parts).length >= maxReportersPerUnit) {
     return { unit: before, delta: nothing, changed: false, full: true }
   }

@@ -57,10 +57,11 @@ export class HeldSnapshot {
   /** Ledgers only grow: a snapshot with a shorter one is from an earlier moment. */
   isNewerThan(other: Snapshot): boolean {
     for (const { task, head } of this.held?.lanes.values() ?? []) {
-      if (head && (other.lanes[task]?.entries.at(-1)?.seq ?? 0) < head.seq) return true
+      if (head && headOf(other.lanes, task) < head.seq) return true
     }
     for (const [tenant, { firstSeq, entries }] of this.held?.tenants ?? []) {
-      if ((other.tenants[tenant]?.at(-1)?.seq ?? 0) < firstSeq + entries.length - 1) return true
+      const known = Object.hasOwn(other.tenants, tenant) ? (other.tenants[tenant]?.at(-1)?.seq ?? 0) : 0
+      if (known < firstSeq + entries.length - 1) return true
     }
     return false
   }
@@ -90,7 +91,7 @@ export class HeldSnapshot {
     const now = this.clock.now()
     const found: Gap[] = []
     for (const [task, { entries }] of Object.entries(lanes)) {
-      const head = before.lanes[task]?.entries.at(-1)?.seq ?? 0
+      const head = headOf(before.lanes, task)
       for (const { seq, at } of entries) {
         if (seq <= head || at >= now) continue
         const gap = { task, seq, from: at, to: now }
@@ -102,6 +103,10 @@ export class HeldSnapshot {
     return found
   }
 }
+
+/** People name tasks and tenants: one called `constructor` must not be found in what every object inherits. */
+const headOf = (lanes: Snapshot['lanes'], task: string): number =>
+  Object.hasOwn(lanes, task) ? (lanes[task]?.entries.at(-1)?.seq ?? 0) : 0
 
 /** A rollback, and whatever exposes nobody, acts on receipt: hearing of it after its `at` is no lateness. */
 export function lateEntryOf(gap: Gap, entry: CompiledEntry | undefined): LateEntry | undefined {

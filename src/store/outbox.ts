@@ -71,6 +71,8 @@ export interface Outbox {
   /** By id. */
   list(filter: MessageFilter): Promise<OutboxMessage[]>
   counts(release: string): Promise<Readonly<Record<MessageState, number>>>
+  /** How many were tried in vain so far and were written before this moment; their attempts go on. */
+  delayed(release: string, enqueuedBefore: number): Promise<number>
   /** Gives a dead letter a new round of attempts. Codes: not_found, not_dead_letter. */
   resend(id: string, by: string, now: number): Promise<OutboxMessage>
 }
@@ -142,6 +144,13 @@ export function createOutbox(database: Database): Outbox {
       return found.map(toMessage)
     },
     counts: (release) => counts(messages, release),
+    delayed: (release, enqueuedBefore) =>
+      messages.countDocuments({
+        release,
+        state: 'pending',
+        attempts: { $gte: 1 },
+        enqueuedAt: { $lt: enqueuedBefore },
+      }),
     resend: (id, by, now) => resend(messages, id, { by, now }),
   }
 }

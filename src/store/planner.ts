@@ -127,7 +127,7 @@ async function changesOf(catalog: Catalog, incumbent: Digest | undefined, roles:
   const before: RolePins = incumbent === undefined ? {} : (await catalog.composite(incumbent)).roles
   const changes: PlannedChange[] = []
   for (const [role, pin] of Object.entries(roles)) {
-    const old = before[role]
+    const old = Object.hasOwn(before, role) ? before[role] : undefined
     if (old?.digest === pin.digest) continue
     if (old === undefined) {
       changes.push({

@@ -51,6 +51,8 @@ export interface Releases {
   create(record: Pick<ReleaseRecord, 'id' | 'task' | 'request' | 'author' | 'workflowId'>): Promise<ReleaseRecord>
   /** Removes a record whose workflow was refused at the start: it never ran. */
   discard(id: string): Promise<void>
+  /** Notes the run that was started for the record, so that it can be asked after before a worker takes it up. */
+  started(id: string, runId: string): Promise<void>
   /** The record of this workflow run, made now if it was started without the API. Throws release_closed for a foreign id. */
   adopt(
     record: Pick<ReleaseRecord, 'id' | 'task' | 'request' | 'author' | 'workflowId'> & { runId: string },
@@ -131,12 +133,18 @@ class MongoReleases implements Releases {
     await this.records.deleteOne({ _id: id, runId: { $exists: false } })
   }
 
+  async started(id: string, runId: string): Promise<void> {
+    await this.records.updateOne({ _id: id, runId: { $exists: false } }, { $set: { runId } })
+  }
+
   async adopt(record: Parameters<Releases['adopt']>[0]): Promise<ReleaseRecord> {
     const { id, ...rest } = record
     const adopted = await this.records.findOne({ runId: record.runId })
     if (adopted) return named(adopted)
     const fresh = { createdAt: await this.database.now(), ...beginning }
-    const filter = { _id: id, $or: [{ runId: { $exists: false } }, { runId: record.runId }] }
+    // One that was closed before any run took it up (no worker was there for long) is over.
+    const untaken = { runId: { $exists: false }, phase: { $nin: closed as ReleasePhase[] } }
+    const filter = { _id: id, $or: [untaken, { runId: record.runId }] }
     try {
       const options = { upsert: true, returnDocument: 'after' } as const
       const found = await this.records.findOneAndUpdate(filter, { $set: rest, $setOnInsert: fresh }, options)
@@ -144,7 +152,10 @@ class MongoReleases implements Releases {
       return named(found)
     } catch (error) {
       if (!(error instanceof MongoServerError && error.code === duplicateKey)) throw error
-      throw new SluiceError('release_closed', `The release id ${id} belongs to another run; start without one.`)
+      throw new SluiceError(
+        'release_closed',
+        `The release id ${id} belongs to another run or has ended; start without one.`,
+      )
     }
   }
 

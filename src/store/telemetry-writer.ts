@@ -1,5 +1,5 @@
 import type { AnyBulkWriteOperation, ClientSession, Document } from 'mongodb'
-import { MongoServerError } from 'mongodb'
+import { MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb'
 import { bucketOf } from '../domain/bucket'
 import { closedValueNames, type EventName, type StratumKey, type UnitReport } from '../domain/telemetry'
 import {
@@ -90,17 +90,26 @@ export class TelemetryWriter {
   private async drain(): Promise<void> {
     while (this.queue.length > 0) {
       const group = this.takeGroup()
-      try {
-        const full = await this.alone(() => this.transact((session) => this.merge(group, session)))
-        group.forEach((waiting, index) => {
-          waiting.resolve(full[index] ?? 0)
-        })
-      } catch (error) {
-        for (const waiting of group) waiting.reject(error)
-      }
+      // One that spoils the transaction of all is not paid for by the others.
+      if (!(await this.commit(group))) for (const waiting of group) await this.commit([waiting])
     }
     // In the same turn as the last look at the queue, so that nothing is left waiting in it.
     this.running = undefined
+  }
+
+  /** False: nothing is written and nobody was told, since more than one waits. */
+  private async commit(group: readonly Waiting[]): Promise<boolean> {
+    try {
+      const full = await this.alone(() => this.transact((session) => this.merge(group, session)))
+      group.forEach((waiting, index) => {
+        waiting.resolve(full[index] ?? 0)
+      })
+      return true
+    } catch (error) {
+      if (group.length > 1 && !isOutage(error)) return false
+      for (const waiting of group) waiting.reject(error)
+      return true
+    }
   }
 
   private takeGroup(): Waiting[] {
@@ -201,6 +210,10 @@ export class TelemetryWriter {
     return due.length
   }
 }
+
+/** The store is away: it is so for everyone, and trying each by itself would only take longer. */
+const isOutage = (error: unknown): boolean =>
+  error instanceof MongoNetworkError || error instanceof MongoServerSelectionError
 
 const unitId = (work: UnitWork): string => `${stratumId(work.key)}/${work.report.unit}`
 

@@ -36,6 +36,8 @@ export interface Telemetry {
 }
 
 const sealBatch = 500
+/** Applications correct their clock by the server's: more than this ahead is no request that was served. */
+const maxAheadMs = 60_000
 
 export function createTelemetry(database: Database, times: TelemetryTimes = defaultTelemetryTimes): Telemetry {
   const issued = new Issued(database)
@@ -47,7 +49,7 @@ export function createTelemetry(database: Database, times: TelemetryTimes = defa
     await reporters.assertOwned(batch.reporter, principal)
     const { works, refused } = await checkStrata(issued, batch)
     const { environment, reporter } = batch
-    const checked = await checkRequests(issued, batch)
+    const checked = await checkRequests(issued, batch, (await database.now()) + maxAheadMs)
     await requests.append(checked.taken.map((record) => ({ ...record, environment, reporter })))
     await requests.appendOutcomes(environment, batch.lateOutcomes)
     const full = await writer.write(works)
@@ -95,11 +97,16 @@ const workOf = (key: StratumKey, reporter: string, report: UnitReport, salt: str
   ...(salt === undefined ? {} : { salt }),
 })
 
-async function checkRequests(issued: Issued, { environment, requests }: TelemetryBatch) {
+/** `latest`: the log is read newest first, so one record of next year would stand for the newest for a year. */
+async function checkRequests(issued: Issued, { environment, requests }: TelemetryBatch, latest: number) {
   const taken: (typeof requests)[number][] = []
   const refused: TelemetryRefusal[] = []
   for (const [index, record] of requests.entries()) {
     const { task, seq, slice, arm, composite } = record
+    if (record.at > latest) {
+      refused.push(refusal(`/requests/${index}`, 'The request lies in the future. Check the clock of the application.'))
+      continue
+    }
     const entry = await issued.entryOf({ environment, task, seq, slice, arm, composite })
     if (typeof entry !== 'string') taken.push(record)
     else refused.push(refusal(`/requests/${index}`, `The stratum was never issued: ${entry}`))

@@ -44,6 +44,26 @@ describe('streams of snapshots', () => {
     streams.close()
     await new Promise((resolve) => server.close(resolve))
   })
+
+  it('forget a reader that went away before its stream was ready', async () => {
+    const streams = new SnapshotStreams(hub)
+    const piped = new Promise<void>((resolve) => {
+      const server = createServer(async (request, response) => {
+        await once(response, 'close')
+        const stream = await streams.open(environment, undefined, 0)
+        stream.pipe(request, response)
+        server.close()
+        resolve()
+      })
+      server.listen(0, '127.0.0.1', () => {
+        const reader = connect((server.address() as AddressInfo).port, '127.0.0.1')
+        reader.write('GET / HTTP/1.1\r\nhost: sluice\r\n\r\n', () => setImmediate(() => reader.destroy()))
+      })
+    })
+    await piped
+    expect(streams.size).toBe(0)
+    streams.close()
+  })
 })
 
 const maxChanges = 100

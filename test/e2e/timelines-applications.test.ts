@@ -1,15 +1,29 @@
 import type { Serving, Sluice } from '../../src/sdk'
-import { next, served, type TestServer, type TrafficGround, task, trafficGround, wireTo } from '../support/traffic'
+import {
+  next,
+  served,
+  type TestServer,
+  type TrafficGround,
+  task,
+  trafficGround,
+  type Wire,
+  wireTo,
+} from '../support/traffic'
 import { until } from '../support/until'
 
 let ground: TrafficGround
 let server: TestServer
+let wire: Wire
 
 beforeEach(async () => {
   ground = await trafficGround()
   server = await ground.serve()
+  wire = await wireTo(server.url)
 })
-afterEach(() => ground.end())
+afterEach(async () => {
+  await ground.end()
+  await wire.close()
+})
 
 const author = { by: 'ann', reason: 'for a test' }
 const now = () => ground.store.database.now()
@@ -29,12 +43,11 @@ describe('rule 2 in applications: an app that hears of a step late', () => {
   it('keeps a conversation by its binding, moves one known by its start alone once, and says so', async () => {
     const incumbent = await ground.settle(0)
     const candidate = await ground.composite(1)
-    const wire = await wireTo(server.url)
     const [prompt, deaf] = [await ground.connect(server.url), await ground.connect(wire.url)]
     const failed = next(deaf, 'error')
     wire.cut()
     await failed
-    const { at } = await ground.step({ incumbent: 0, candidate: 1, basisPoints: 10_000 })
+    const { at } = await ground.step({ incumbent: 0, candidate: 1, basisPoints: 10_000, leadMs: 1_500 })
     await served(prompt, 2)
     // Well after the entry, and not yet in the future of anybody who may be a little behind.
     const startedAt = at + 500
@@ -50,20 +63,19 @@ describe('rule 2 in applications: an app that hears of a step late', () => {
     await deaf.flush()
     const reporters = await ground.store.telemetry.reporters.list('production')
     expect(reporters.flatMap(({ late }) => late)).toEqual([{ task, seq: 2, lateMs: expect.any(Number) }])
-    await wire.close()
   })
 
   it('has a rollback to tell it nothing late: it acts on receipt', async () => {
     const incumbent = await ground.settle(0)
-    const wire = await wireTo(server.url)
     const deaf = await ground.connect(wire.url)
-    await ground.step({ incumbent: 0, candidate: 1, basisPoints: 10_000 })
+    const { at } = await ground.step({ incumbent: 0, candidate: 1, basisPoints: 10_000, leadMs: 1_500 })
     await served(deaf, 2)
-    const { binding } = serving(deaf, 'c-1', { startedAt: (await now()) + 500 })
+    const { binding } = serving(deaf, 'c-1', { startedAt: at + 100 })
     const failed = next(deaf, 'error')
     wire.cut()
     await failed
     await ground.rollback('release-1')
+    await until('the rollback counts', async () => (await now()) > at + 100)
     wire.mend()
     await served(deaf, 3)
     expect(serving(deaf, 'c-1', { binding })).toMatchObject({
@@ -74,7 +86,6 @@ describe('rule 2 in applications: an app that hears of a step late', () => {
     await deaf.flush()
     const reporters = await ground.store.telemetry.reporters.list('production')
     expect(reporters.flatMap(({ late }) => late)).toEqual([])
-    await wire.close()
   })
 })
 

@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, Connection } from '@temporalio/client'
 import { childEnvironment, readConfig } from '../../src/config'
+import type { ReleaseState } from '../../src/domain/release'
 import { type Ground, startEmbedded } from '../../src/embedded/embedded'
+import { SluiceError } from '../../src/errors'
 import { connect } from '../../src/sdk'
 import type { ReleaseRecord } from '../../src/store/releases'
+import { runIn } from '../support/cli-ground'
 import { type FaultGround, type FaultTask, faultGround, isEnded } from '../support/fault-ground'
 import { quickPolicy } from '../support/release-ground'
 import { sendTraffic } from '../support/release-traffic'
@@ -114,16 +117,41 @@ describe('servers are killed while a release runs', () => {
     expect((await lane()).candidate).toBeUndefined()
   })
 
-  test('a deploy breaks determinism: harm is ended at the next tick, and the mended deploy goes on', async () => {
-    const record = await baking()
+  /** The worker comes back with workflow code on which the running history does not replay. */
+  async function breakDeploy(record: ReleaseRecord): Promise<void> {
     await task.killWorker()
     const broken = join(folder, 'broken-bundle.js')
-    writeFileSync(
-      broken,
-      readFileSync(process.env.SLUICE_WORKFLOW_BUNDLE as string, 'utf8').replaceAll('planRelease', 'makePlan'),
-    )
+    const bundle = readFileSync(process.env.SLUICE_WORKFLOW_BUNDLE as string, 'utf8')
+    writeFileSync(broken, bundle.replaceAll('planRelease', 'makePlan'))
     task.startWorker({ bundle: broken })
     await untilFailing(record)
+  }
+
+  test('a deploy breaks determinism: without harm doctor names it, and the mended deploy goes on', async () => {
+    const record = await baking()
+    await breakDeploy(record)
+    const environment = {
+      MONGODB_URI: servers.mongodbUri,
+      TEMPORAL_ADDRESS: servers.temporalAddress,
+      SLUICE_DATABASE: ground.store.database.db.databaseName,
+      SLUICE_URL: server.url,
+    }
+    const { code, out } = await runIn(folder, environment, ['doctor'])
+    expect(code).toBe(1)
+    expect(out).toMatch(new RegExp(`${task.task}[^\\n]*failed \\d+ times`))
+    expect((await lane()).candidate).toBe(record.candidate)
+    await task.killWorker()
+    task.startWorker()
+    await sendTraffic(ground.store, { task: task.task, conversations: 100, fails: () => false })
+    await task.orchestrator.signal(record, 'resume', { by: 'ann', reason: 'the deploy is mended' })
+    await until('the release bakes again', async () => (await answered(record))?.baking === true)
+    await task.orchestrator.signal(record, 'advance', { by: 'ann', reason: 'seen enough' })
+    expect((await task.reaches(record.id, isEnded)).phase).toBe('done')
+  })
+
+  test('a deploy breaks determinism: harm is ended at the next tick, and the mended deploy ends the release', async () => {
+    const record = await baking()
+    await breakDeploy(record)
     await spike(record)
     const before = await ticks(record.id)
     await withdrawn(record.id, 30_000)
@@ -133,11 +161,21 @@ describe('servers are killed while a release runs', () => {
     expect((await task.reaches(record.id, isEnded)).phase).toBe('rolled_back')
   })
 
+  /** Undefined while no worker can answer. */
+  async function answered(record: ReleaseRecord): Promise<ReleaseState | undefined> {
+    try {
+      return await task.orchestrator.status(record)
+    } catch (error) {
+      if (error instanceof SluiceError && error.code === 'temporal_unavailable') return undefined
+      throw error
+    }
+  }
+
   async function untilFailing(record: ReleaseRecord): Promise<void> {
     await task.orchestrator.signal(record, 'pause', { by: 'ann', reason: 'wakes the workflow' })
     await until('the workflow fails on the broken bundle', async () => {
       const health = await task.orchestrator.health(record)
-      return health.kind === 'running' && health.failingTaskAttempts >= 2
+      return health.kind === 'running' && health.failingTaskAttempts >= 3
     })
   }
 
@@ -155,6 +193,7 @@ describe('servers are killed while a release runs', () => {
     expect(serve()).toBe(before)
     await servers.mongo?.restart()
     await sendTraffic(ground.store, { task: task.task, conversations: 100, fails: () => false })
+    await until('the release bakes', async () => (await answered(record))?.baking === true)
     await task.orchestrator.command(record, 'advance', { by: 'ann', reason: 'seen enough' })
     expect((await task.reaches(record.id, isEnded)).phase).toBe('done')
     await ground.store.ledger.verify('production', task.task)

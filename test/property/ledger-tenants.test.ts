@@ -48,6 +48,15 @@ describe('the ledger of a tenant', () => {
     expect(await tenants().verify('stranger')).toEqual({ entries: 0 })
   })
 
+  it('dates an entry after the one before, even where the clock of the store was set back', async () => {
+    await tenants().put(tenant, { ring: 'pilot' }, author)
+    const ahead = (await ground.store.database.now()) + 3_600_000
+    await ground.store.database
+      .collection<{ _id: string }>('tenants')
+      .updateOne({ _id: tenant }, { $set: { at: ahead } })
+    expect((await tenants().put(tenant, { ring: 'early' }, author)).at).toBe(ahead + 1)
+  })
+
   it('appends nothing where nothing changes', async () => {
     const first = await tenants().put(tenant, { ring: 'pilot' }, author)
     expect(await tenants().put(tenant, { ring: 'pilot' }, author)).toEqual(first)

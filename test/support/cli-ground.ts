@@ -83,7 +83,7 @@ export async function cliGround(): Promise<CliGround> {
   }
 }
 
-async function runIn(
+export async function runIn(
   directory: string,
   environment: Readonly<Record<string, string>>,
   args: readonly string[],

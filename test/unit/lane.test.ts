@@ -138,6 +138,7 @@ describe('the previous composite', () => {
 
   it('is never the incumbent itself, although it settled before', () => {
     expect(previousSettled(laneOf(settle(v0), settle(v1), settle(v0)))).toBe(v1)
+    expect(previousSettled(vetoing(laneOf(settle(v0), settle(v1), settle(v0)), v1))).toBeUndefined()
     expect(previousSettled(laneOf(settle(v0), settle(v1), settle(v0), rollback(v1)))).toBe(v0)
   })
 

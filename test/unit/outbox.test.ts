@@ -284,6 +284,18 @@ describe('the activities', () => {
     expect(hooked.received).toHaveLength(2)
   })
 
+  it('wait for no receiver that is down or asks for hours: the dispatcher goes on with it', async () => {
+    await hook((response) => {
+      response.writeHead(503, { 'retry-after': '3600' }).end()
+    })
+    await enqueue({ channel: 'hook' })
+    const deliverAt = (now: number) => createCommunicateActivities(at(now)).deliverNotes({ releaseId: 'r1' })
+    expect(await deliverAt(start)).toEqual({ delivered: 0, failed: 0, pending: 1 })
+    expect(await deliverAt(start + 30_000)).toEqual({ delivered: 0, failed: 0, pending: 1 })
+    expect(await deliverAt(start + 90_000)).toEqual({ delivered: 0, failed: 1, pending: 0 })
+    expect(await stateOf('r1/release/acme/hook')).toBe('pending')
+  })
+
   it('send through every channel that reaches the tenant', async () => {
     await hook(always(200))
     const url = receiver?.url

@@ -1,3 +1,4 @@
+import { ActivityCancellationDetails } from '@temporalio/common'
 import { MockActivityEnvironment } from '@temporalio/testing'
 import { advanceRelease, settleEarlierLanes } from '../../activities/advance'
 import { type WatchDeps, watchRelease } from '../../activities/watch'
@@ -155,7 +156,7 @@ describe('the effects of a release', () => {
           'it looked',
           async () => ((await ground.store.releases.lastTick(release.id))?.tick ?? 0) >= before + count,
         )
-        environment.cancel('WORKER_SHUTDOWN')
+        environment.cancel('WORKER_SHUTDOWN', new ActivityCancellationDetails({ workerShutdown: true }))
         expect(await watching).toContain('the next one goes on')
       }
       await release.lane.flag(true)
@@ -168,6 +169,15 @@ describe('the effects of a release', () => {
       await looks(2)
       expect(asked).toEqual(['disabled', 'disabled'])
     })
+  })
+
+  test('a record that was closed before a worker took it up is taken up by no run', async () => {
+    const { releases } = ground.store
+    const request = { task: 'any', change: {}, why: 'for a test' }
+    const draft = { id: 'never-taken-up', task: 'any', request, author: 'ann', workflowId: 'release/any' }
+    await releases.create(draft)
+    await releases.update(draft.id, { phase: 'rolled_back' })
+    await expect(releases.adopt({ ...draft, runId: 'late' })).rejects.toMatchObject({ code: 'release_closed' })
   })
 
   test('an earlier lane that was disabled meanwhile does not take back what settled where it counts', async () => {

@@ -26,8 +26,9 @@ const ending = { kind: 'rollback', by: 'ann', reason: 'errors' } as const
 /** Every situation that a command can meet: each phase, and what makes a difference within it. */
 const situations = {
   planning: { ...base, stage: 'plan' },
-  baking: { ...base, stage: 'rollout', step },
-  'paused while baking': withPhase({ ...base, stage: 'rollout', step, paused }),
+  baking: { ...base, stage: 'rollout', step, baking: true },
+  'between bakes': { ...base, stage: 'rollout', step, waitingFor: ['the evidence of rollout-1'] },
+  'paused while baking': withPhase({ ...base, stage: 'rollout', step, baking: true, paused }),
   'awaiting approval': withPhase({ ...base, approvalsWanted: 1 }),
   'awaiting approval, paused': withPhase({ ...base, approvalsWanted: 1, paused }),
   'rejected, about to close': { ...withPhase({ ...base, approvalsWanted: 1 }), ending: { ...ending, kind: 'reject' } },
@@ -55,6 +56,7 @@ const refused = all('command_refused')
 const table: Readonly<Record<string, Row>> = {
   planning: { ...refused, pause: 'paused', rollback: 'rolling_back' },
   baking: { ...refused, pause: 'paused', advance: 'running', rollback: 'rolling_back' },
+  'between bakes': { ...refused, pause: 'paused', rollback: 'rolling_back' },
   'paused while baking': { ...refused, resume: 'running', rollback: 'rolling_back' },
   'awaiting approval': {
     pause: 'paused',

@@ -163,6 +163,37 @@ describe('a release on the real servers', () => {
     expect(await ground.store.releases.get(other?.id as string)).toEqual(other)
   })
 
+  test('a start by hand that is no release fails at once, instead of waiting for ever', async () => {
+    const { client, queue, task } = ground
+    const handle = await client.workflow.start('release', {
+      args: [{ request: { task: { $gt: '' } }, author: 'eve' }],
+      taskQueue: queue,
+      workflowId: `release/${task}-typo`,
+    })
+    await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'invalid_request' } })
+  })
+
+  test('a step that the gate refuses goes back, and nothing is held or vetoed: nobody saw harm', async () => {
+    const { incumbent } = await lane()
+    const short = { basisPoints: 5_000, bakeMs: 0, minimumSample: 0 }
+    const refusing = await ground.policy('refusing', {
+      pilot: { ring: 'pilot', by: 'conversation', ...short, bakeMs: 2_000 },
+      steps: [short],
+    })
+    const { id } = await ground.start(ground.request('1.3.0', refusing))
+    const { candidate } = await ground.reaches(id, (record) => record.step === 'pilot')
+    const place = { environment: 'production', task: ground.task }
+    const lanes = ground.store.database.collection<{ _id: string; vetoes: object[] }>('lanes')
+    const veto = { composite: candidate, by: 'bob', at: 1, reason: 'by hand' }
+    await lanes.updateOne({ _id: `production/${ground.task}` }, { $set: { vetoes: [veto] } })
+    const record = await ground.ended(id)
+    expect([record.phase, record.reason]).toEqual(['rolled_back', expect.stringContaining('vetoed')])
+    const after = await lane()
+    expect([after.incumbent, after.hold]).toEqual([incumbent, undefined])
+    await ground.store.ledger.liftHold(place, candidate)
+    await lift(record)
+  })
+
   test('cancelling the workflow rolls back', async () => {
     const { incumbent } = await lane()
     const { id, workflowId } = await ground.start(ground.request('1.3.0', longPolicy))

@@ -19,6 +19,7 @@ import { Say } from './say'
 import {
   deployFirst,
   goodRelease,
+  heldEnvironments,
   type Stage,
   type Story,
   settleTenants,
@@ -31,6 +32,7 @@ import { tellLinks, tellTimes } from './summary'
 import { tenantsOfTraffic } from './tenants'
 import { Traffic, type TrafficPlan } from './traffic'
 import { readTranscripts } from './transcripts'
+import { short } from './wording'
 
 const applicationNames = ['app-1', 'app-2', 'app-3'] as const
 const seed = 20_240_515
@@ -52,8 +54,9 @@ async function main(): Promise<number> {
     starting = begun
     const ground = await Promise.race([begun, told])
     const failures = [told, ground.product.failure]
-    holds = await Promise.race([play(ground, say, ends), ...failures])
-    if (values.keep) await Promise.race([keep(ground, say, ends), ...failures])
+    const played = await Promise.race([play(ground, say, ends), ...failures])
+    holds = played.holds
+    if (values.keep) await Promise.race([keep({ ground, say, ends, played }), ...failures])
     return holds ? 0 : 1
   } catch (error) {
     if (!(error instanceof Stopped)) throw error
@@ -80,8 +83,14 @@ class Stopped extends Error {
   }
 }
 
-/** The whole demo; true where every claim holds. */
-async function play(ground: DemoGround, say: Say, ends: Ends): Promise<boolean> {
+interface Played {
+  /** Every claim holds. */
+  readonly holds: boolean
+  readonly story: Story
+}
+
+/** The whole demo, checks included. */
+async function play(ground: DemoGround, say: Say, ends: Ends): Promise<Played> {
   const manager = new Manager(ground, say)
   tellLinks(ground, say)
   say.heading('Timeline (minutes:seconds)')
@@ -106,7 +115,7 @@ async function play(ground: DemoGround, say: Say, ends: Ends): Promise<boolean> 
   say.end()
   const facts = await gather({ ground, manager, story: { first, ...story }, applications, ends: ended })
   tellTimes(facts, manager, say)
-  return checkClaims(facts, say)
+  return { holds: await checkClaims(facts, say), story }
 }
 
 async function startApplications(ground: DemoGround, ends: Ends, logs: boolean): Promise<readonly Application[]> {
@@ -151,8 +160,15 @@ function tellTraffic(say: Say, { requests, begun }: Traffic): void {
   say.event('traffic', `${begun} conversations, ${requests} requests so far`)
 }
 
+interface Kept {
+  readonly ground: DemoGround
+  readonly say: Say
+  readonly ends: Ends
+  readonly played: Played
+}
+
 /** New applications go on with the traffic, so that a person can try releases on it. Ends only by a signal. */
-async function keep(ground: DemoGround, say: Say, ends: Ends): Promise<never> {
+async function keep({ ground, say, ends, played }: Kept): Promise<never> {
   const applications = await startApplications(ground, ends, false)
   const traffic = new Traffic(trafficPlan(applications, 'kept'))
   ends.push(() => traffic.abandon())
@@ -162,7 +178,11 @@ async function keep(ground: DemoGround, say: Say, ends: Ends): Promise<never> {
     say.line(`export SLUICE_URL=${ground.product.apiUrl} SLUICE_API_KEY=$(cat ${ground.product.adminKeyFile})`)
   }
   say.line('npx sluice active')
-  say.line('npx sluice hold ls')
+  say.line('To release once more what ann took back, lift its veto first:')
+  const veto = short(played.story.signalled.candidate ?? '')
+  for (const environment of heldEnvironments) {
+    say.line(`npx sluice hold lift ${task} --env ${environment} --veto ${veto}`)
+  }
   say.line('npx sluice release start examples/airline/releases/short-summaries.yaml --watch')
   return Promise.race([traffic.failure, ...applications.map((application) => application.failure)])
 }

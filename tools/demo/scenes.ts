@@ -58,7 +58,8 @@ export async function settleTenants({ manager, say }: Stage): Promise<void> {
   await manager.do(...override)
 }
 
-const heldEnvironments = ['production', 'staging'] as const
+/** Where a rollback holds the task. */
+export const heldEnvironments = ['production', 'staging'] as const
 
 /** A person has looked, and lets the next release of the task start. The composite stays vetoed. */
 async function lift({ manager }: Stage): Promise<void> {

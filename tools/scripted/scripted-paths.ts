@@ -22,8 +22,7 @@ async function until(handle: WorkflowHandle, fact: (state: ReleaseState) => bool
   throw new Error('the release never got there')
 }
 
-const inStep = (name: string) => (state: ReleaseState) =>
-  state.step?.name === name && state.waitingFor.some((text) => text.includes('bake'))
+const inStep = (name: string) => (state: ReleaseState) => state.step?.name === name && state.baking
 const isPhase = (phase: ReleasePhase) => (state: ReleaseState) => state.phase === phase
 
 /** Every interesting way through the workflow `release`; each has a recorded history that must replay. */

@@ -1,9 +1,9 @@
-import { ulid } from 'ulid'
 import { z } from 'zod'
 import type { Digest } from '../../domain/version'
 import { SluiceError } from '../../errors'
 import type { ApiDeps, App } from '../app'
 import { defined } from '../defined'
+import { writeKey } from '../idempotency'
 import { rollbackLane } from '../release-commands'
 
 const reason = z.string().trim().min(1).max(2_000)
@@ -55,8 +55,9 @@ function switchRoutes(app: App, deps: ApiDeps): void {
     { schema: { params: lane, body, response: { 200: anything } } },
     async (request) => {
       const { env, task } = request.params
-      const { to } = request.body
-      const order = { environment: env, task, by: request.principal.name, reason: request.body.reason }
+      const { reason: why, to } = request.body
+      const key = writeKey(request, 'rollback')
+      const order = { environment: env, task, by: request.principal.name, reason: why, key }
       return { ...(await rollbackLane(deps, to === undefined ? order : { ...order, to: to as Digest })) }
     },
   )
@@ -72,7 +73,7 @@ function switchRoutes(app: App, deps: ApiDeps): void {
         const order = {
           environment: env,
           task,
-          key: `${ulid()}/${verb}`,
+          key: writeKey(request, verb),
           disabled,
           by: request.principal.name,
           reason: request.body.reason,

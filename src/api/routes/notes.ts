@@ -79,7 +79,8 @@ function channelRoutes(app: App, { store }: ApiDeps): void {
     body: channelPut,
     response: { 200: channel.extend({ made: z.record(z.string(), z.unknown()).optional() }) },
   }
-  app.put('/v1/channels/:name', { schema: put }, async ({ params, body, principal }) => {
+  // The answer may show a secret that was just made, once: it is kept nowhere.
+  app.put('/v1/channels/:name', { config: { neverKept: true }, schema: put }, async ({ params, body, principal }) => {
     const { type, options } = body
     const request = { name: params.name, type, options, ...given({ tenant: body.tenant, enabled: body.enabled }) }
     const { channel: set, made } = await store.outbox.channels.put(request, principal.name)

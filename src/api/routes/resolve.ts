@@ -39,7 +39,7 @@ export function resolveRoutes(app: App, deps: ApiDeps): void {
   app.post(
     '/v1/resolve',
     {
-      config: { access: 'app' },
+      config: { access: 'app', neverKept: true },
       schema: { body: questionSchema, response: { 200: z.union([servedSchema, skippedSchema]) } },
     },
     async (request, reply) => {

@@ -12,7 +12,7 @@ export function telemetryRoutes(app: App, deps: ApiDeps): void {
   const live = liveOf(app, deps)
   app.post(
     '/v1/telemetry',
-    { config: { access: 'app' }, schema: { body: batchSchema, response: { 200: answerSchema } } },
+    { config: { access: 'app', neverKept: true }, schema: { body: batchSchema, response: { 200: answerSchema } } },
     async (request, reply): Promise<TelemetryAnswer> => {
       await live.assertEnvironment(request.body.environment)
       const { batch, refused, places } = sift(request.body)

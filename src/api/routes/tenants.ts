@@ -45,8 +45,8 @@ export function tenantRoutes(app: App, deps: ApiDeps): void {
     return { items: items.map((entry) => ({ ...entry })), ...(next === undefined ? {} : { next }) }
   })
   app.get('/v1/tenants/:tenant', { schema: { params: tenantParams, response: { 200: anything } } }, async (request) => {
+    const current = await tenants.current(request.params.tenant)
     const history = await tenants.history(request.params.tenant)
-    const current = history.at(-1)
     if (!current)
       throw new SluiceError(
         'not_found',

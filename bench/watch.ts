@@ -1,0 +1,161 @@
+import { bucketOf } from '../src/domain/bucket'
+import type { Plan } from '../src/domain/plan'
+import type { Policy } from '../src/domain/policy'
+import { judge, type ReleaseFile } from '../src/store/assessor'
+import { createTelemetry } from '../src/store/telemetry'
+import type { SeriesDocument } from '../src/store/telemetry-documents'
+import { simulatedPolicy } from '../tools/simulated-release'
+import {
+  batchOf,
+  candidate,
+  environment,
+  incumbent,
+  type LiveArm,
+  type LiveGround,
+  type LiveLane,
+  liveGround,
+  openLane,
+  stratumOf,
+  unitName,
+  unitOf,
+} from './live-lane'
+import { type Finding, inTurns, median, type Row, ratioText, rounded, type Side } from './measure'
+
+/** A release as a tick finds it. */
+interface Scene {
+  readonly by: 'conversation' | 'tenant'
+  readonly tenants: number
+  /** Seconds with traffic that lie behind it, beside the few in which the conversations were reported. */
+  readonly seconds: number
+}
+
+const hourSeconds = 3_600
+const scenes: readonly Scene[] = [
+  ...[1, 100, 10_000].map((tenants): Scene => ({ by: 'conversation', tenants, seconds: hourSeconds })),
+  { by: 'conversation', tenants: 10_000, seconds: 0 },
+  ...[1, 100, 10_000].map((tenants): Scene => ({ by: 'tenant', tenants, seconds: hourSeconds })),
+]
+const conversations = 10_000
+const batchSize = 500
+const rounds = 30
+const warmUp = 5
+
+/** Milliseconds of one judgement of a release, as every tick makes it, against one round trip to the database. */
+export async function benchWatch(mongodbUri: string): Promise<Finding[]> {
+  const ground = await liveGround(mongodbUri)
+  try {
+    const sides = new Map<string, Side>()
+    sides.set('round trip', () => timed(() => ground.store.database.now()))
+    for (const scene of scenes) sides.set(nameOf(scene), await tickSide(ground, scene))
+    const samples = await inTurns({ rounds, warmUp, sides: Object.fromEntries(sides) })
+    const of = (name: string): readonly number[] => samples[name] ?? []
+    const rows = scenes.map((scene): Row => {
+      const ticks = of(nameOf(scene))
+      return {
+        'exposed by': scene.by,
+        tenants: scene.tenants,
+        'seconds of traffic': scene.seconds,
+        'tick ms': rounded(median(ticks)),
+        'tick ÷ round trip': ratioText(ticks, of('round trip')),
+        'tick ÷ tick at 1 tenant': ratioText(ticks, of(nameOf({ ...scene, tenants: 1, seconds: hourSeconds }))),
+      }
+    })
+    const about = `one judgement of a release with ${conversations} conversations ÷ one round trip to the database`
+    return [{ benchmark: 'watch', about, rows }]
+  } finally {
+    await ground.end()
+  }
+}
+
+const nameOf = ({ by, tenants, seconds }: Scene): string => `watch-${by}-${tenants}-${seconds}`
+
+async function tickSide(ground: LiveGround, scene: Scene): Promise<Side> {
+  const { store, ledger } = ground
+  const { by, tenants, seconds } = scene
+  const lane = await openLane(ledger, nameOf(scene), by)
+  await sendTraffic(ground, lane, tenants)
+  if (seconds > 0) await store.database.collection<SeriesDocument>('series').insertMany(secondsOf(lane, seconds))
+  const file = fileOf(lane)
+  const deps = { ...store, ledger }
+  const { input } = await judge(deps, file, false)
+  const units = input.strata.reduce((sum, row) => sum + row.candidate.units + row.incumbent.units, 0)
+  const expected = by === 'tenant' ? tenants : conversations
+  if (units !== expected) throw new Error(`the tick saw ${units} units of ${expected}`)
+  return () => timed(() => judge(deps, file, false))
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const from = performance.now()
+  await work()
+  return performance.now() - from
+}
+
+/** Every conversation is reported and sealed, as after its end. */
+async function sendTraffic({ store }: LiveGround, lane: LiveLane, tenants: number): Promise<void> {
+  const telemetry = createTelemetry(store.database, { sealGraceMs: 0, idleMs: 0 })
+  for (let from = 0; from < conversations; from += batchSize) {
+    const units = Array.from({ length: batchSize }, (_, index) =>
+      unitOf(from + index, `tenant-${(from + index) % tenants}`),
+    )
+    const strata = (['candidate', 'incumbent'] as const).map((arm) => ({
+      ...stratumOf(lane, arm),
+      units: units.filter(({ tenant, unit }) => armOf(lane, tenant, unit) === arm),
+    }))
+    const answer = await telemetry.ingest(batchOf({ strata }), 'app')
+    if (answer.refused.length > 0) throw new Error(JSON.stringify(answer.refused[0]))
+  }
+  while ((await telemetry.seal(batchSize)) > 0);
+}
+
+const armOf = ({ by, releaseId }: LiveLane, tenant: string, unit: string): LiveArm =>
+  bucketOf(releaseId, tenant, by === 'tenant' ? undefined : unit) < 5_000 ? 'candidate' : 'incumbent'
+
+/** What the budget breaker looks back on: one second after another, as a writer would have left them. */
+const secondsOf = ({ task }: LiveLane, seconds: number): SeriesDocument[] =>
+  Array.from({ length: seconds }, (_, second) => ({
+    _id: `${task}/${unitName(second)}`,
+    environment,
+    task,
+    composite: candidate,
+    at: new Date(Date.now() - second * 1_000),
+    shard: 0,
+    requests: 3,
+    errors: 0,
+    schemaFailures: 0,
+    costNano: 30_000_000,
+  }))
+
+function fileOf({ task, releaseId, step, by }: LiveLane): ReleaseFile {
+  const simulated = simulatedPolicy(0.25)
+  const policy: Policy = { ...simulated, breakers: [...simulated.breakers, { kind: 'budget', usdPerHour: 1_000 }] }
+  const request = { task, change: { prompt: 'bench@2.0.0' }, why: 'a benchmark' }
+  const nobody = { affected: [], pilots: [], overridden: [], optedOut: [], notSubscribed: [], lostPilots: [] }
+  const plan: Plan = {
+    request,
+    task,
+    candidate,
+    policy: incumbent,
+    suite: incumbent,
+    lanes: [{ environment, baseSeq: 1, incumbent }],
+    changes: [],
+    changeClass: 'safe',
+    risk: 'configuration',
+    steps: [
+      {
+        name: step,
+        stage: 'rollout',
+        environment,
+        exposure: [{ to: 'rest', basisPoints: 5_000, by }],
+        bakeMs: 60_000,
+        minimumSample: 100,
+      },
+    ],
+    blastRadius: { ...nobody, counts: { affected: 0, pilots: 0, overridden: 0, optedOut: 0, notSubscribed: 0 } },
+    warnings: [],
+    forecast: [],
+    rollback: 'to the incumbent',
+  }
+  const life = { createdAt: Date.now(), workflowId: `release/${task}`, stage: 'rollout', phase: 'running' } as const
+  const record = { id: releaseId, task, request, author: 'ann', ...life, decisionSeq: 0, decisionHash: '' }
+  return { record, plan, policy }
+}
