@@ -56,66 +56,6 @@ export function ratioText(ours: readonly number[], theirs: readonly number[]): s
   return `${median(ratios).toFixed(2)} (${Math.min(...medians).toFixed(2)}–${Math.max(...medians).toFixed(2)})`
 }
 
-setFlagsFromString } from 'node:v8'
-
-import { runInNewContext } from 'node:vm'
-
-/** What a benchmark found, as a table. */
-export interface Finding {
-  readonly benchmark: string
-  readonly about: string
-  readonly rows: readonly Row[]
-}
-
-export type Row = Readonly<Record<string, string | number>>
-
-/** Takes one sample, in the unit of its benchmark. */
-export type Side = () => number | Promise<number>
-
-export interface Turns<Name extends string> {
-  readonly sides: { readonly [name in Name]: Side }
-  readonly rounds: number
-  /** Rounds before those, which are not counted. */
-  readonly warmUp: number
-}
-
-/** The samples of each side, round by round. */
-export type Samples<Name extends string> = { readonly [name in Name]: readonly number[] }
-
-/**
- * Every side once a round, in one process, beginning with another side each time: whatever else the machine does falls
- * on all of them.
- */
-export async function inTurns<Name extends string>({ sides, rounds, warmUp }: Turns<Name>): Promise<Samples<Name>> {
-  const names = Object.keys(sides) as Name[]
-  const samples = Object.fromEntries(names.map((name): [Name, number[]] => [name, []])) as Record<Name, number[]>
-  for (let round = 0; round < warmUp + rounds; round++) {
-    for (let turn = 0; turn < names.length; turn++) {
-      const name = names[(round + turn) % names.length] as Name
-      const sample = await sides[name]()
-      if (round >= warmUp) samples[name].push(sample)
-    }
-  }
-  return samples
-}
-
-export function median(values: readonly number[]): number {
-  return [...values].sort((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN
-}
-
-const parts = 5
-
-/** `1.23 (1.19–1.31)`: the ratio of the medians, and its least and greatest value over the fifths of the run. */
-export function ratioText(ours: readonly number[], theirs: readonly number[]): string {
-  const size = Math.ceil(ours.length / parts)
-  const ratios = Array.from({ length: Math.min(parts, ours.length) }, (_, part) => {
-    const of = (values: readonly number[]) => median(values.slice(part * size, (part + 1) * size))
-    return of(ours) / of(theirs)
-  }).filter((ratio) => Number.isFinite(ratio))
-  const [least, most] = [Math.min(...ratios), Math.max(...ratios)]
-  return `${(median(ours) / median(theirs)).toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`
-}
-
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 

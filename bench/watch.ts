@@ -1,3 +1,4 @@
+import { assess } from '../src/domain/analysis'
 import { bucketOf } from '../src/domain/bucket'
 import type { Plan } from '../src/domain/plan'
 import type { Policy } from '../src/domain/policy'
@@ -46,7 +47,11 @@ export async function benchWatch(mongodbUri: string): Promise<Finding[]> {
   try {
     const sides = new Map<string, Side>()
     sides.set('round trip', () => timed(() => ground.store.database.now()))
-    for (const scene of scenes) sides.set(nameOf(scene), await tickSide(ground, scene))
+    for (const scene of scenes) {
+      const { tick, decision } = await ticksOf(ground, scene)
+      sides.set(nameOf(scene), tick)
+      sides.set(`decision ${nameOf(scene)}`, decision)
+    }
     const samples = await inTurns({ rounds, warmUp, sides: Object.fromEntries(sides) })
     const of = (name: string): readonly number[] => samples[name] ?? []
     const rows = scenes.map((scene): Row => {
@@ -56,6 +61,7 @@ export async function benchWatch(mongodbUri: string): Promise<Finding[]> {
         tenants: scene.tenants,
         'seconds of traffic': scene.seconds,
         'tick ms': rounded(median(ticks)),
+        'of it the decision ms': rounded(median(of(`decision ${nameOf(scene)}`))),
         'tick ÷ round trip': ratioText(ticks, of('round trip')),
         'tick ÷ tick at 1 tenant': ratioText(ticks, of(nameOf({ ...scene, tenants: 1, seconds: hourSeconds }))),
       }
@@ -69,7 +75,13 @@ export async function benchWatch(mongodbUri: string): Promise<Finding[]> {
 
 const nameOf = ({ by, tenants, seconds }: Scene): string => `watch-${by}-${tenants}-${seconds}`
 
-async function tickSide(ground: LiveGround, scene: Scene): Promise<Side> {
+/** The whole tick, and the part of it that is no reading: the decision on what was read. */
+interface Ticks {
+  readonly tick: Side
+  readonly decision: Side
+}
+
+async function ticksOf(ground: LiveGround, scene: Scene): Promise<Ticks> {
   const { store, ledger } = ground
   const { by, tenants, seconds } = scene
   const lane = await openLane(ledger, nameOf(scene), by)
@@ -81,7 +93,10 @@ async function tickSide(ground: LiveGround, scene: Scene): Promise<Side> {
   const units = input.strata.reduce((sum, row) => sum + row.candidate.units + row.incumbent.units, 0)
   const expected = by === 'tenant' ? tenants : conversations
   if (units !== expected) throw new Error(`the tick saw ${units} units of ${expected}`)
-  return () => timed(() => judge(deps, file, false))
+  return {
+    tick: () => timed(() => judge(deps, file, false)),
+    decision: () => timed(async () => assess(input)),
+  }
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
