@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { Slice } from '../src/domain/allocation'
 import type { RequestRecord, StratumKey, TelemetryBatch, UnitReport } from '../src/domain/telemetry'
 import type { Digest } from '../src/domain/version'
@@ -6,9 +6,9 @@ import { createLedger, type Ledger } from '../src/store/ledger'
 import { openStore, type Store } from '../src/store/store'
 
 export const environment = 'production'
-export const incumbent: Digest = `sha256:${'1'.repeat(64)}`
-export const candidate: Digest = `sha256:${'2'.repeat(64)}`
-const policy: Digest = `sha256:${'0'.repeat(64)}`
+
+const digestOf = (text: string): Digest => `sha256:${createHash('sha256').update(text).digest('hex')}`
+const policy = digestOf('policy')
 
 /** A store on a database of its own; its ledger has no gate, which is not what is measured here. */
 export interface LiveGround {
@@ -40,10 +40,13 @@ export interface LiveLane {
   readonly step: string
   readonly seq: number
   readonly by: Slice['by']
+  readonly incumbent: Digest
+  readonly candidate: Digest
 }
 
 export async function openLane(ledger: Ledger, task: string, by: Slice['by']): Promise<LiveLane> {
   const [releaseId, step] = [`release-${task}`, 'rollout-1']
+  const [incumbent, candidate] = [digestOf(`incumbent of ${task}`), digestOf(`candidate of ${task}`)]
   const place = { environment, task, policy, leadMs: 0 }
   const settle = { cause: 'settle', by: 'bench', incumbent, exposure: [], salt: 'first' } as const
   const settled = await ledger.forward({ ...place, key: 'first/settle/append', draft: settle, expectedBase: 0 })
@@ -62,17 +65,17 @@ export async function openLane(ledger: Ledger, task: string, by: Slice['by']): P
     },
     expectedBase: settled.entry.seq,
   })
-  return { task, releaseId, step, seq: entry.seq, by }
+  return { task, releaseId, step, seq: entry.seq, by, incumbent, candidate }
 }
 
 export type LiveArm = 'candidate' | 'incumbent'
 
-export const stratumOf = ({ task, seq }: LiveLane, arm: LiveArm): Omit<StratumKey, 'environment'> => ({
-  task,
-  seq,
+export const stratumOf = (lane: LiveLane, arm: LiveArm): Omit<StratumKey, 'environment'> => ({
+  task: lane.task,
+  seq: lane.seq,
   slice: 0,
   arm,
-  composite: arm === 'candidate' ? candidate : incumbent,
+  composite: lane[arm],
 })
 
 export const unitName = (number: number): string => number.toString(16).padStart(16, '0')

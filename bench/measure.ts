@@ -59,7 +59,7 @@ export function ratioText(ours: readonly number[], theirs: readonly number[]): s
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-const heapRounds = 25
+const heapRounds = 9
 
 /** Bytes that one of `calls` calls takes from the heap: the median, as now and then a collection comes in between. */
 export function bytesPerCall(calls: number, prepare: () => () => void): number {

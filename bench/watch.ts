@@ -8,9 +8,7 @@ import type { SeriesDocument } from '../src/store/telemetry-documents'
 import { simulatedPolicy } from '../tools/simulated-release'
 import {
   batchOf,
-  candidate,
   environment,
-  incumbent,
   type LiveArm,
   type LiveGround,
   type LiveLane,
@@ -126,7 +124,7 @@ const armOf = ({ by, releaseId }: LiveLane, tenant: string, unit: string): LiveA
   bucketOf(releaseId, tenant, by === 'tenant' ? undefined : unit) < 5_000 ? 'candidate' : 'incumbent'
 
 /** What the budget breaker looks back on: one second after another, as a writer would have left them. */
-const secondsOf = ({ task }: LiveLane, seconds: number): SeriesDocument[] =>
+const secondsOf = ({ task, candidate }: LiveLane, seconds: number): SeriesDocument[] =>
   Array.from({ length: seconds }, (_, second) => ({
     _id: `${task}/${unitName(second)}`,
     environment,
@@ -140,7 +138,7 @@ const secondsOf = ({ task }: LiveLane, seconds: number): SeriesDocument[] =>
     costNano: 30_000_000,
   }))
 
-function fileOf({ task, releaseId, step, by }: LiveLane): ReleaseFile {
+function fileOf({ task, releaseId, step, by, incumbent, candidate }: LiveLane): ReleaseFile {
   const simulated = simulatedPolicy(0.25)
   const policy: Policy = { ...simulated, breakers: [...simulated.breakers, { kind: 'budget', usdPerHour: 1_000 }] }
   const request = { task, change: { prompt: 'bench@2.0.0' }, why: 'a benchmark' }

@@ -18,6 +18,7 @@ import {
   type ReleaseOutcome,
   readReleaseInput,
   type WatchOutcome,
+  type WithdrawRequest,
 } from './messages'
 import { ledger, long, quick, watching } from './proxies'
 import { openBoard, type ReleaseBoard } from './release-board'
@@ -38,6 +39,13 @@ class Stop extends Error {
 }
 
 type Planned = Extract<PlanOutcome, { kind: 'planned' }>
+
+/** Limits of a wait: whether a pause ends it, and what happens at the deadline. */
+interface Bound {
+  readonly stopOnPause: boolean
+  readonly deadlineMs: number
+  readonly overdue: () => void
+}
 
 /**
  * One release, `plan → test → stage → pilot → rollout → communicate`. The workflow only decides; effects are activities
@@ -81,14 +89,14 @@ class ReleaseRun {
   async forward(): Promise<ClosedPhase> {
     const plan = await this.plan()
     await this.until(() => this.state.approvalsWanted === 0)
-    await this.test()
+    await this.test(plan)
     this.exposed = true
     this.watch()
     let from: PlannedStep | undefined
     for (const [index, step] of plan.steps.entries()) {
       this.enter(step.stage, { name: step.name, index: index + 1, of: plan.steps.length })
       await this.advance(plan, step, from)
-      if (step.stage === 'stage') await this.smoke(step)
+      if (step.stage === 'stage') await this.smoke(step, plan)
       await this.bake(step.bakeMs + plan.leadMs, step)
       from = step
     }
@@ -122,10 +130,13 @@ class ReleaseRun {
     return plan
   }
 
-  private async test(): Promise<void> {
+  private async test(plan: Planned): Promise<void> {
     this.enter('test')
-    const outcome = await this.interruptible(() =>
-      long.testRelease.executeWithOptions({ summary: 'run the suite on candidate and incumbent' }, [this.release()]),
+    const summary = 'run the suite on candidate and incumbent'
+    const outcome = await this.inTime(
+      () => long.testRelease.executeWithOptions({ summary }, [this.release()]),
+      plan.deadlineMs,
+      new Stop('blocked', `the suite was not finished within ${duration(plan.deadlineMs)}`),
     )
     this.board.set((state) => ({ ...state, verdicts: [...outcome.figures] }))
     if (outcome.verdict !== 'pass') throw new Stop('blocked', outcome.reasons.join('; '))
@@ -164,7 +175,8 @@ class ReleaseRun {
       this.board.set((state) => ({ ...state, waitingFor: from ? [`the evidence of ${from.name}`] : [] }))
       const outcome = await this.interruptible(() => ledger.advanceRelease.executeWithOptions({ summary }, [order]), {
         stopOnPause: true,
-        deadline: plan,
+        deadlineMs: plan.deadlineMs,
+        overdue: () => this.overdue(plan),
       })
       if (outcome === undefined) continue
       if (outcome.kind !== 'disabled') return this.advanced(outcome, summary)
@@ -189,10 +201,13 @@ class ReleaseRun {
     }))
   }
 
-  private async smoke(step: PlannedStep): Promise<void> {
+  private async smoke(step: PlannedStep, plan: Planned): Promise<void> {
     const order = { ...this.release(), environment: step.environment }
-    const outcome = await this.interruptible(() =>
-      long.smokeRelease.executeWithOptions({ summary: `smoke cases in ${step.environment}` }, [order]),
+    const summary = `smoke cases in ${step.environment}`
+    const outcome = await this.inTime(
+      () => long.smokeRelease.executeWithOptions({ summary }, [order]),
+      plan.deadlineMs,
+      new Stop('withdraw', `the smoke cases were not answered within ${duration(plan.deadlineMs)}`, false),
     )
     if (!outcome.passed) throw new Stop('withdraw', `the smoke cases failed: ${outcome.reasons.join('; ')}`)
   }
@@ -233,11 +248,21 @@ class ReleaseRun {
       this.board.set((state) => ({ ...state, phase: 'rolling_back' }))
       await quick.withdrawRelease.executeWithOptions({ summary: 'restore every lane' }, [order])
       this.watchScope.cancel()
-      await long.retractRelease.executeWithOptions({ summary: 'take back what was communicated' }, [order])
+      await this.retract(order)
     }
     const outcome = await this.close(this.exposed && phase !== 'superseded' ? 'rolled_back' : phase, reason)
     if (isCancellation(error)) throw error
     return outcome
+  }
+
+  /** The lanes are restored by now; notes that cannot be taken back must not keep the release open. */
+  private async retract(order: WithdrawRequest): Promise<void> {
+    try {
+      await long.retractRelease.executeWithOptions({ summary: 'take back what was communicated' }, [order])
+    } catch (error) {
+      if (!(error instanceof ActivityFailure)) throw error
+      this.board.note(`what was communicated could not be taken back: ${messageOf(error)}`)
+    }
   }
 
   private endingOf(error: unknown): { by: string; reason: string; phase: ClosedPhase } {
@@ -290,16 +315,18 @@ class ReleaseRun {
     this.assertGoing()
   }
 
+  /** Runs an activity to its end, or throws `late` at the deadline: what never answers must not hold the task for ever. */
+  private async inTime<T>(work: () => Promise<T>, deadlineMs: number, late: Stop): Promise<T> {
+    const overdue = () => {
+      throw late
+    }
+    return (await this.interruptible(work, { stopOnPause: false, deadlineMs, overdue })) as T
+  }
+
   private interruptible<T>(work: () => Promise<T>): Promise<T>
-  private interruptible<T>(
-    work: () => Promise<T>,
-    options: { stopOnPause: true; deadline: Planned },
-  ): Promise<T | undefined>
+  private interruptible<T>(work: () => Promise<T>, bound: Bound): Promise<T | undefined>
   /** Runs an activity, but leaves it as soon as the release ends (or, if asked, pauses or is overdue): then undefined. */
-  private async interruptible<T>(
-    work: () => Promise<T>,
-    options?: { stopOnPause: true; deadline: Planned },
-  ): Promise<T | undefined> {
+  private async interruptible<T>(work: () => Promise<T>, bound?: Bound): Promise<T | undefined> {
     const scope = new CancellationScope()
     const result: { value?: T; error?: unknown; settled: boolean } = { settled: false }
     scope.run(work).then(
@@ -307,11 +334,13 @@ class ReleaseRun {
       (error: unknown) => Object.assign(result, { error, settled: true }),
     )
     const leave = () =>
-      result.settled || this.state.ending !== undefined || (options !== undefined && this.state.paused !== undefined)
-    const inTime = await this.left(leave, options?.deadline.deadlineMs)
+      result.settled ||
+      this.state.ending !== undefined ||
+      (bound?.stopOnPause === true && this.state.paused !== undefined)
+    const inTime = await this.left(leave, bound?.deadlineMs)
     if (!result.settled) scope.cancel()
     this.assertGoing()
-    if (!inTime && options) this.overdue(options.deadline)
+    if (!inTime) bound?.overdue()
     if (result.error !== undefined) throw result.error
     return result.settled ? result.value : undefined
   }

@@ -110,6 +110,8 @@ async function isUndriven({ store }: ApiDeps, record: ReleaseRecord, error: unkn
 }
 
 export interface LaneRollback {
+  /** The base seq that the caller saw: of two people in one incident, the second changes nothing. */
+  readonly base?: number
   readonly environment: string
   readonly task: string
   readonly to?: Digest
@@ -140,7 +142,8 @@ export async function rollbackLane(
   }
   const penalties = { hold: true, veto: true }
   const target = order.to === undefined ? {} : { target: order.to }
-  const appended = await store.ledger.restore({ environment, task, key, by, reason, penalties, ...target })
+  const base = order.base === undefined ? {} : { expectedBase: order.base }
+  const appended = await store.ledger.restore({ environment, task, key, by, reason, penalties, ...target, ...base })
   return appended === undefined ? { seq: lane.headSeq } : restored(appended.entry)
 }
 

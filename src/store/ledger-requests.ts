@@ -47,6 +47,8 @@ export interface RestoreRequest extends Place {
   readonly releaseId?: string
   /** Go back to this settled composite; absent: the previous one. Not with `releaseId`. */
   readonly target?: Digest
+  /** The base seq that the caller saw; where the lane moved since, `lane_moved` instead of a second step back. */
+  readonly expectedBase?: number
 }
 
 export interface DisableRequest extends Place {

@@ -39,7 +39,7 @@ export interface Ledger {
   entries(environment: string, task: string, range?: EntryRange): Promise<Allocation[]>
   /** Codes: lane_moved, lane_held, lane_disabled, vetoed, release_running, undeployable, invalid_entry. */
   forward(request: ForwardRequest, session?: ClientSession): Promise<Appended>
-  /** Codes: not_settled, vetoed, no_previous. Undefined: the release holds the lane no more, nothing to do. */
+  /** Codes: not_settled, vetoed, no_previous, lane_moved. Undefined: the release holds the lane no more, nothing to do. */
   restore(request: RestoreRequest, session?: ClientSession): Promise<Appended | undefined>
   setDisabled(request: DisableRequest): Promise<Appended>
   liftHold(lane: Omit<Place, 'key'>, veto?: Digest): Promise<LaneState>
@@ -209,6 +209,9 @@ class MongoLedger implements Ledger {
     const before = await this.lane(request.environment, request.task, session)
     const { releaseId } = request
     if (releaseId !== undefined && !heldByRelease(before, releaseId)) return undefined
+    if (request.expectedBase !== undefined && request.expectedBase !== before.baseSeq) {
+      throw movedError(before, request.expectedBase)
+    }
     const target =
       releaseId === undefined ? await this.chosenTarget(before, request.target, session) : restoreTarget(before)
     const revokes = servedByHead(before).filter((composite) => composite !== target)
@@ -305,7 +308,7 @@ class MongoLedger implements Ledger {
 type Draft = EntryDraft & { readonly key: string; readonly leadMs: number; readonly disabled?: boolean }
 
 function assertForward(before: LaneState, request: ForwardRequest, promoted: Digest): void {
-  if (before.baseSeq !== request.expectedBase) throw movedError(before, request)
+  if (before.baseSeq !== request.expectedBase) throw movedError(before, request.expectedBase)
   if (before.disabled) throw new SluiceError('lane_disabled', `${laneName(before)} is disabled; enable it first.`)
   if (before.hold) {
     const { by, reason } = before.hold
@@ -327,11 +330,11 @@ function penalised(after: LaneState, entry: Allocation, request: RestoreRequest)
   return { ...after, ...(request.penalties.hold ? { hold: mark } : {}), vetoes: [...kept, ...vetoes] }
 }
 
-function movedError(before: LaneState, request: ForwardRequest): SluiceError {
+function movedError(before: LaneState, expectedBase: number): SluiceError {
   const cause = before.baseCause ?? 'nothing'
   return new SluiceError(
     'lane_moved',
-    `${laneName(before)} moved from entry ${request.expectedBase} to ${before.baseSeq} by a ${cause}; this step stops.`,
+    `${laneName(before)} moved from entry ${expectedBase} to ${before.baseSeq} by a ${cause}; this step stops.`,
     { baseSeq: before.baseSeq, cause, releaseId: before.releaseId },
   )
 }

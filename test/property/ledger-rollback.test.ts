@@ -59,6 +59,15 @@ describe('rolling back', () => {
     expect((await lane.state()).hold).toBeUndefined()
   })
 
+  it('by two people who saw the same lane goes one step back, and the second is told', async () => {
+    for (const settled of [v0, v1, v2]) await lane.settle(settled)
+    const { baseSeq: expectedBase } = await lane.state()
+    const both = await Promise.allSettled([lane.rollback({ expectedBase }), lane.rollback({ expectedBase })])
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(both.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'lane_moved' } })
+    expect((await lane.state()).incumbent).toBe(v1)
+  })
+
   it('two in a row walk back and never ping-pong', async () => {
     for (const version of [v0, v1, v2]) await lane.settle(version)
     await lane.rollback()

@@ -30,6 +30,7 @@ export interface RollbackOptions {
   readonly target?: Digest
   readonly hold?: boolean
   readonly veto?: boolean
+  readonly expectedBase?: number
 }
 
 /** One task with its lanes, driven as releases drive them: through the real ledger with its real gate. */
@@ -183,10 +184,19 @@ function testLane(store: Store, task: string, policy: Digest): TestLane {
       const { releaseId = `of-${incumbent.slice(-8)}` } = options
       return forward({ cause: 'settle', by: 'sluice', releaseId, salt: releaseId, exposure: [], incumbent }, options)
     },
-    rollback({ environment = production, hold = false, veto = false, releaseId, target, ...options } = {}) {
+    rollback({
+      environment = production,
+      hold = false,
+      veto = false,
+      releaseId,
+      target,
+      expectedBase,
+      ...options
+    } = {}) {
       const key = options.key ?? `${releaseId ?? randomUUID()}/rollback`
       const order = { environment, task, key, ...author, penalties: { hold, veto } }
-      return ledger.restore({ ...order, ...(releaseId ? { releaseId } : {}), ...(target ? { target } : {}) })
+      const base = expectedBase === undefined ? {} : { expectedBase }
+      return ledger.restore({ ...order, ...base, ...(releaseId ? { releaseId } : {}), ...(target ? { target } : {}) })
     },
     flag: (disabled, environment = production) =>
       ledger.setDisabled({ environment, task, key: `${randomUUID()}/flag`, disabled, ...author }),

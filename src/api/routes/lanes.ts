@@ -49,15 +49,16 @@ export function laneRoutes(app: App, deps: ApiDeps): void {
 }
 
 function switchRoutes(app: App, deps: ApiDeps): void {
-  const body = z.strictObject({ reason, to: digest.optional() })
+  const body = z.strictObject({ reason, to: digest.optional(), base: z.number().int().min(0).optional() })
   app.post(
     '/v1/environments/:env/tasks/:task/rollback',
     { schema: { params: lane, body, response: { 200: anything } } },
     async (request) => {
       const { env, task } = request.params
-      const { reason: why, to } = request.body
+      const { reason: why, to, base } = request.body
       const key = writeKey(request, 'rollback')
-      const order = { environment: env, task, by: request.principal.name, reason: why, key }
+      const seen = base === undefined ? {} : { base }
+      const order = { environment: env, task, by: request.principal.name, reason: why, key, ...seen }
       return { ...(await rollbackLane(deps, to === undefined ? order : { ...order, to: to as Digest })) }
     },
   )

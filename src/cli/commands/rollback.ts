@@ -41,7 +41,7 @@ async function rollback(cli: Cli, task: string, { env, to, reason }: Options): P
   if (before.headSeq === 0)
     throw new SluiceError('not_found', `Nothing was ever deployed in ${env}/${task}; \`sluice active\` lists lanes.`)
   const target = to === undefined ? undefined : await settledDigest(cli, before, to)
-  const body = { reason, ...(target === undefined ? {} : { to: target }) }
+  const body = { reason, base: before.baseSeq, ...(target === undefined ? {} : { to: target }) }
   const answer = await cli.api.post<RolledBack>(`${lanePath(env, task)}/rollback`, body)
   const after = await untilWithdrawn(cli, before, answer)
   cli.print.data({ ...answer, seq: after.headSeq, ...(after.incumbent ? { incumbent: after.incumbent } : {}) })
