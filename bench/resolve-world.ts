@@ -16,9 +16,9 @@ export interface World {
 }
 
 export const worlds: readonly World[] = [
-  { name: '1 task', tasks: 1, tenants: 40, entries: 8, overrideEvery: 0 },
-  { name: '200 tasks × 1,000 overriding tenants', tasks: 200, tenants: 1_000, entries: 8, overrideEvery: 2 },
-  { name: '1,000 tasks × 100,000 tenants', tasks: 1_000, tenants: 100_000, entries: 8, overrideEvery: 1_000 },
+  { name: '1 task', tasks: 1, tenants: 40, entries: 24, overrideEvery: 0 },
+  { name: '200 tasks × 1,000 overriding tenants', tasks: 200, tenants: 1_000, entries: 24, overrideEvery: 2 },
+  { name: '1,000 tasks × 100,000 tenants', tasks: 1_000, tenants: 100_000, entries: 24, overrideEvery: 1_000 },
   { name: '1 task, 10,000 entries', tasks: 1, tenants: 40, entries: 10_000, overrideEvery: 0 },
 ]
 

@@ -7,6 +7,7 @@ import { type Floor, type FloorDecision, floorOf, floorResolve } from './resolve
 import { type Asking, decode, snapshotOf, type Wire, type World, wireOf, worlds } from './resolve-world'
 
 const callsPerRound = 1_000
+const wires = 32
 const rounds = 500
 const warmUp = 100
 const compared = 20_000
@@ -36,18 +37,18 @@ interface SidesOfWorld {
 
 async function resolveRow(world: World, asking: Asking, { compiled, floor }: SidesOfWorld): Promise<Row> {
   assertEqualDecisions(wireOf(world, asking, compared, seed), compiled, floor)
-  const wire = wireOf(world, asking, callsPerRound, seed + 1)
+  const [forOurs, forFloors] = [requestsIn(world, asking), requestsIn(world, asking)]
   const { ours, floors } = await inTurns({
     rounds,
     warmUp,
-    sides: { ours: () => timeResolve(compiled, decode(wire)), floors: () => timeFloor(floor, decode(wire)) },
+    sides: { ours: () => timeResolve(compiled, forOurs()), floors: () => timeFloor(floor, forFloors()) },
   })
   const bytes = bytesPerCall(callsPerRound, () => {
-    const requests = decode(wire)
+    const requests = forOurs()
     return () => void timeResolve(compiled, requests)
   })
   const floorBytes = bytesPerCall(callsPerRound, () => {
-    const requests = decode(wire)
+    const requests = forFloors()
     return () => void timeFloor(floor, requests)
   })
   return {
@@ -59,6 +60,13 @@ async function resolveRow(world: World, asking: Asking, { compiled, floor }: Sid
     'resolve bytes': bytes,
     'floor bytes': floorBytes,
   }
+}
+
+/** Other requests each time, for as long as a processor could remember them; both sides get the same ones. */
+function requestsIn(world: World, asking: Asking): () => readonly ResolveRequest[] {
+  const kept = Array.from({ length: wires }, (_, index) => wireOf(world, asking, callsPerRound, seed + 1 + index))
+  let turn = 0
+  return () => decode(kept[turn++ % wires] as Wire)
 }
 
 /** Ns per call. Each side has a loop of its own, so that its call site sees one function only. */
@@ -91,11 +99,14 @@ const floorEssence = (decision: FloorDecision): unknown => ({
 })
 
 function assertEqualDecisions(wire: Wire, compiled: CompiledSnapshot, floor: Floor): void {
+  const seen = new Set<string>()
   for (const request of decode(wire)) {
     const served = resolve(compiled, request)
     const decision = floorResolve(floor, request)
     deepStrictEqual(decision && floorEssence(decision), isServed(served) ? essence(served) : undefined)
+    if (isServed(served)) seen.add(served.reason).add(served.arm)
   }
+  for (const kind of [...arms, 'slice', 'settled', 'revoked']) if (!seen.has(kind)) throw new Error(`never ${kind}`)
 }
 
 const isServed = (answer: Served | Skipped): answer is Served => !('skip' in answer)
@@ -109,7 +120,7 @@ async function servingRow(): Promise<Row> {
       const served = resolve(compiled, request)
       const { task, tenant, conversation, startedAt } = request
       return isServed(served)
-        ? [[served, { task, tenant, conversation, startedAt, ageMs: 12, headSeq: 8, stale: false }]]
+        ? [[served, { task, tenant, conversation, startedAt, ageMs: 12, headSeq: 24, stale: false }]]
         : []
     },
   )

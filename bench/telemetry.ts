@@ -1,7 +1,6 @@
 import type { Collection, Document } from 'mongodb'
 import type { TelemetryBatch } from '../src/domain/telemetry'
-import { requestLogCollections } from '../src/store/request-log'
-import { telemetryCollections } from '../src/store/telemetry-documents'
+import { type Ingested, telemetryCollections } from '../src/store/telemetry'
 import {
   batchOf,
   type LiveGround,
@@ -78,8 +77,8 @@ async function ingestRow({ store }: LiveGround, load: Load): Promise<Row> {
   const samples = await database.collection<Document>(load.collection).find().limit(batchSize).toArray()
   const bare = database.collection<Document>(`bare ${load.name}`)
   const indexed = database.collection<Document>(`indexed ${load.name}`)
-  const specs = [...telemetryCollections, ...requestLogCollections].find(({ name }) => name === load.collection)
-  for (const { key } of specs?.indexes ?? []) await indexed.createIndex(key)
+  const specs = telemetryCollections.filter(({ name }) => name === load.collection)
+  for (const { key } of specs.flatMap(({ indexes = [] }) => indexes)) await indexed.createIndex(key)
   let inserted = 0
   const insertInto = (collection: Collection<Document>) => () => {
     const copies = Array.from({ length: batchesPerRound }, () =>
@@ -91,7 +90,7 @@ async function ingestRow({ store }: LiveGround, load: Load): Promise<Row> {
     rounds,
     warmUp,
     sides: {
-      ours: () => perSecond(nextBatches(), (batch) => telemetry.ingest(batch, 'app')),
+      ours: () => perSecond(nextBatches(), async (batch) => assertTaken(await telemetry.ingest(batch, 'app'))),
       floors: insertInto(bare),
       indexedFloors: insertInto(indexed),
     },
@@ -103,6 +102,10 @@ async function ingestRow({ store }: LiveGround, load: Load): Promise<Row> {
     'ingest ÷ insertMany': ratioText(ours, floors),
     'ingest ÷ insertMany into the same indexes': ratioText(ours, indexedFloors),
   }
+}
+
+function assertTaken({ units, requests, refused }: Ingested): void {
+  if (units + requests !== batchSize || refused.length > 0) throw new Error(`refused: ${JSON.stringify(refused[0])}`)
 }
 
 async function perSecond<T>(batches: readonly T[], send: (batch: T) => Promise<unknown>): Promise<number> {

@@ -53,11 +53,12 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
   const { read } = deps.telemetry
   const composite = plan.candidate
   const budget = policy.breakers.some((breaker) => breaker.kind === 'budget')
-  const [strata, totals, lastHourUsd, step] = await Promise.all([
+  const [strata, totals, lastHourUsd, step, silent] = await Promise.all([
     read.strataOf(release),
     budget ? read.compositeTotals({ ...release, composite }) : undefined,
     budget ? read.spend({ composite, environment, task: plan.task, sinceMs: hourMs }) : 0,
     stepInForce(deps, file, lane, bakeComplete),
+    deps.telemetry.reporters.silent(environment),
   ])
   const windows = await Promise.all(
     policy.breakers.flatMap((breaker) =>
@@ -71,6 +72,7 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
     strata,
     windows,
     spend: { releaseUsd: totals?.costUsd ?? 0, lastHourUsd },
+    reporting: { silent, full: false },
     hasIncumbent: plan.lanes.at(-1)?.incumbent !== undefined,
     ...(step === undefined ? {} : { step }),
   }

@@ -33,6 +33,7 @@ export interface Reporter {
 
 const retentionSeconds = 24 * 3_600
 const activeMs = 60_000
+const recentMs = 3_600_000
 const maxLate = 50
 const maxReporters = 10_000
 const maxOwners = 10_000
@@ -98,6 +99,14 @@ export class Reporters {
         return applied < headSeq ? [{ task, applied, head: headSeq }] : []
       }),
     }))
+  }
+
+  /** Applications reported within the last hour, and none does any more. They report every ten seconds, busy or not. */
+  async silent(environment: string): Promise<boolean> {
+    const now = await this.database.now()
+    const since = (ms: number) => ({ environment, seenAt: { $gt: new Date(now - ms) } })
+    if ((await this.reporters().findOne(since(activeMs), { projection: { _id: 1 } })) !== null) return false
+    return (await this.reporters().findOne(since(recentMs), { projection: { _id: 1 } })) !== null
   }
 
   private reporters() {

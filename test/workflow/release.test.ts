@@ -1,3 +1,4 @@
+import { judge, openRelease } from '../../src/store/assessor'
 import type { ReleaseRecord } from '../../src/store/releases'
 import { type ReleaseGround, releaseGround } from '../support/release-ground'
 import { sendTraffic } from '../support/release-traffic'
@@ -191,6 +192,22 @@ describe('a release on the real servers', () => {
     const after = await lane()
     expect([after.incumbent, after.hold]).toEqual([incumbent, undefined])
     await ground.store.ledger.liftHold(place, candidate)
+    await lift(record)
+  })
+
+  test('goes no step further while the applications that reported are silent', async () => {
+    const { id, workflowId } = await ground.start(ground.request('1.3.0', longPolicy))
+    const record = await inRollout(id)
+    await sendTraffic(ground.store, { task: ground.task, conversations: 100, fails: () => false })
+    const reporters = ground.store.database.collection('reporters')
+    const seenAt = (await reporters.findOne({}))?.seenAt as Date
+    await reporters.updateMany({}, { $set: { seenAt: new Date(seenAt.getTime() - 120_000) } })
+    const judged = await judge(ground.store, await openRelease(ground.store, id), true)
+    expect(judged.assessment).toMatchObject({ mayAdvance: false, waitingFor: ['reporters_silent'] })
+    await sendTraffic(ground.store, { task: ground.task, conversations: 1, fails: () => false })
+    expect((await judge(ground.store, await openRelease(ground.store, id), true)).assessment.mayAdvance).toBe(true)
+    await ground.orchestrator.command({ workflowId }, 'rollback', { by: 'ann', reason: 'seen enough' })
+    await ground.ended(id)
     await lift(record)
   })
 
