@@ -60,16 +60,18 @@ setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
 const heapRounds = 9
+const heapWarmUp = 9
 
 /** Bytes that one of `calls` calls takes from the heap: the median, as now and then a collection comes in between. */
 export function bytesPerCall(calls: number, prepare: () => () => void): number {
   const samples: number[] = []
-  for (let round = 0; round < heapRounds; round++) {
+  for (let round = 0; round < heapWarmUp + heapRounds; round++) {
     const work = prepare()
     collectGarbage()
     const before = process.memoryUsage().heapUsed
     work()
-    samples.push((process.memoryUsage().heapUsed - before) / calls)
+    const bytes = (process.memoryUsage().heapUsed - before) / calls
+    if (round >= heapWarmUp) samples.push(bytes)
   }
   return Math.round(median(samples))
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { dispatchOutbox } from '../activities/communicate'
+import { createCommunicateActivities, dispatchOutbox } from '../activities/communicate'
+import { createNoteSource } from '../activities/note-source'
 import { createReleaseEffects } from '../activities/release'
 import { buildServer } from './api/server'
 import { readConfig, requireServers } from './config'
@@ -18,9 +19,11 @@ async function main(): Promise<void> {
   const log = openLog('server', config.logLevel)
   const store = await openStore(config.mongodbUri, config.database)
   const orchestrator = await connectTemporal(config.temporalAddress, config.namespace)
-  const app = buildServer({ store, orchestrator, endpoints: config.endpoints }, log)
-  const url = await app.listen({ host: config.host, port: config.port ?? 0 })
   const notesFolder = notesFolderOf(config)
+  const notes = createCommunicateActivities({ store, notesFolder, source: createNoteSource(store) })
+  const retract = (releaseId: string) => notes.enqueueNotes({ releaseId, kind: 'retraction' })
+  const app = buildServer({ store, orchestrator, endpoints: config.endpoints, retract }, log)
+  const url = await app.listen({ host: config.host, port: config.port ?? 0 })
   const finish = createReleaseEffects({ store, endpoints: config.endpoints, notesFolder })
   const reconciler = new Reconciler({ store, orchestrator, finish })
   const loops = [

@@ -94,8 +94,8 @@ class ReleaseRun {
     this.watch()
     let from: PlannedStep | undefined
     for (const [index, step] of plan.steps.entries()) {
-      this.enter(step.stage, { name: step.name, index: index + 1, of: plan.steps.length })
       await this.advance(plan, step, from)
+      this.enter(step.stage, { name: step.name, index: index + 1, of: plan.steps.length })
       if (step.stage === 'stage') await this.smoke(step, plan)
       await this.bake(step.bakeMs + plan.leadMs, step)
       from = step

@@ -25,6 +25,8 @@ export interface ApiDeps {
   readonly orchestrator: Orchestrator
   /** Where the engines of evaluations are. */
   readonly endpoints: Endpoints
+  /** Queues the retraction of a settled release that is rolled back; absent: nobody is told. */
+  readonly retract?: (releaseId: string) => Promise<unknown>
 }
 
 /** The authenticated caller; set on every request but health. */

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { ulid } from 'ulid'
 import type { CommandPayload } from '../../workflows/messages'
-import type { Allocation } from '../domain/allocation'
+import { type Allocation, laneId } from '../domain/allocation'
 import type { ReleaseRequest } from '../domain/plan'
 import { type CommandName, isClosed, type ReleaseState } from '../domain/release'
 import type { Digest } from '../domain/version'
@@ -132,7 +132,7 @@ export async function rollbackLane(
   const { environment, task, by, reason, key = `${ulid()}/rollback` } = order
   const { store } = deps
   const written = await store.ledger.find({ environment, task, key })
-  if (written) return restored(written)
+  if (written) return afterRestore(deps, order, written)
   const lane = await store.ledger.lane(environment, task)
   const release = order.to === undefined && lane.candidate !== undefined ? lane.releaseId : undefined
   if (release !== undefined && (await isOpen(store, release))) {
@@ -144,7 +144,21 @@ export async function rollbackLane(
   const target = order.to === undefined ? {} : { target: order.to }
   const base = order.base === undefined ? {} : { expectedBase: order.base }
   const appended = await store.ledger.restore({ environment, task, key, by, reason, penalties, ...target, ...base })
-  return appended === undefined ? { seq: lane.headSeq } : restored(appended.entry)
+  return appended === undefined ? { seq: lane.headSeq } : afterRestore(deps, order, appended.entry)
+}
+
+/** Who was told of a settled release is told again; repeated with the same key it finds everything done. */
+async function afterRestore(deps: ApiDeps, order: LaneRollback, entry: Allocation) {
+  const { environment, task, by, reason } = order
+  const [before] = await deps.store.ledger.entries(environment, task, { from: entry.seq - 1, limit: 1 })
+  const settled =
+    before?.candidate === undefined && before?.incumbent !== entry.incumbent ? before?.releaseId : undefined
+  if (settled !== undefined && (await deps.store.releases.find(settled)) !== undefined) {
+    const evidence = { lanes: [laneId(environment, task)], seq: entry.seq }
+    await deps.store.releases.decideOnce({ releaseId: settled, kind: 'rollback', by, reason, evidence })
+    await deps.retract?.(settled)
+  }
+  return restored(entry)
 }
 
 /** A lane may be left with the candidate of a release that has ended: then nobody is asked. */

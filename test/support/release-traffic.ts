@@ -19,12 +19,14 @@ let begun = 0
 export async function sendTraffic(store: Store, order: TrafficOrder): Promise<ReadonlyMap<string, number>> {
   const now = await store.database.now()
   const compiled = compileSnapshot(await new SnapshotBuilder(store).build('production', now))
+  // A step counts from its lead on; these conversations begin under it, however soon they are sent.
+  const startedAt = Math.max(now, compiled.lanes.get(order.task)?.head?.at ?? 0)
   const strata = new Map<string, TelemetryBatch['strata'][number]>()
   const served = new Map<string, number>()
   for (let index = 0; index < order.conversations; index++) {
     const unit = unitName(++begun)
     const tenant = `tenant-${index % 20}`
-    const place = resolve(compiled, { task: order.task, tenant, conversation: unit, startedAt: now })
+    const place = resolve(compiled, { task: order.task, tenant, conversation: unit, startedAt })
     if ('skip' in place) continue
     const { composite, seq, slice, arm } = place
     served.set(composite.id, (served.get(composite.id) ?? 0) + 1)

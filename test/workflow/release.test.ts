@@ -1,3 +1,4 @@
+import { rollbackLane } from '../../src/api/release-commands'
 import { judge, openRelease } from '../../src/store/assessor'
 import type { ReleaseRecord } from '../../src/store/releases'
 import { type ReleaseGround, releaseGround } from '../support/release-ground'
@@ -43,6 +44,23 @@ describe('a release on the real servers', () => {
     await ground.store.ledger.verify('production', ground.task)
     await ground.store.ledger.verify('staging', ground.task)
     expect((await ground.store.releases.verifyDecisions(id)).decisions).toBeGreaterThan(6)
+  })
+
+  test('a settled release that is rolled back later is taken back where it was told, once', async () => {
+    await ground.store.tenants.put('acme', { ring: 'early' }, { by: 'ann', reason: 'a test' })
+    const { id } = await ground.start(ground.request('1.3.0'))
+    const record = await ground.ended(id)
+    const told: string[] = []
+    const { store, orchestrator, endpoints, task } = ground
+    const retract = async (releaseId: string) => told.push(releaseId)
+    const order = { environment: 'production', task, by: 'ann', reason: 'scores drift', key: 'k1/rollback' }
+    const first = await rollbackLane({ store, orchestrator, endpoints, retract }, order)
+    expect(first.incumbent).not.toBe(record.candidate)
+    expect(await rollbackLane({ store, orchestrator, endpoints, retract }, order)).toEqual(first)
+    expect(new Set(told)).toEqual(new Set([id]))
+    const decisions = (await store.releases.decisions(id)).filter(({ kind }) => kind === 'rollback')
+    expect(decisions).toMatchObject([{ by: 'ann', reason: 'scores drift' }])
+    await lift(record)
   })
 
   test('a spike of errors on live traffic is taken back by the safety clock itself, with hold and veto', async () => {
