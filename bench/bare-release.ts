@@ -22,13 +22,18 @@ export interface BareInput extends Shape {
 const { work } = proxyActivities<BareActivities>({ startToCloseTimeout: '10s' })
 const deadlineMs = 60_000
 
-/** As many activities and timers one after another, without a decision, a state or anything that people could see. */
+/**
+ * As many activities and timers one after another, without a decision, a state or anything that people could see. One
+ * activity runs beside the others, as the safety clock does.
+ */
 export async function bareRelease({ activities, deadlines, bakes, bakeMs }: BareInput): Promise<void> {
-  for (let index = 0; index < activities; index++) {
-    if (index < deadlines) await workInTime()
+  const beside = work()
+  for (let index = 1; index < activities; index++) {
+    if (index <= deadlines) await workInTime()
     else await work()
   }
   for (let index = 0; index < bakes; index++) await sleep(bakeMs)
+  await beside
 }
 
 async function workInTime(): Promise<void> {

@@ -69,15 +69,17 @@ export class Reconciler {
     return done
   }
 
+  /** Ticks are read first: what stands still is withdrawn without waiting for a Temporal that may be down. */
   private async reconcile(record: ReleaseRecord, pass: Pass): Promise<Reconciled | undefined> {
+    const withdrawn = (await this.stalled(record)) ? await this.withdrawStalled(record) : undefined
+    if (withdrawn !== undefined) return withdrawn
     const health = await this.healthOf(record, pass)
-    const gone = health?.kind === 'closed' || (health?.kind === 'unknown' && (await this.ageMs(record)) > startGraceMs)
-    if (gone) {
-      const why =
-        health.kind === 'closed' ? `its workflow is ${health.status.toLowerCase()}` : 'its workflow is unknown'
-      return this.finish(record, why)
-    }
-    if (!(await this.stalled(record))) return undefined
+    if (health?.kind === 'closed') return this.finish(record, `its workflow is ${health.status.toLowerCase()}`)
+    const unknown = health?.kind === 'unknown' && (await this.ageMs(record)) > startGraceMs
+    return unknown ? this.finish(record, 'its workflow is unknown') : undefined
+  }
+
+  private async withdrawStalled(record: ReleaseRecord): Promise<Reconciled | undefined> {
     const file = await openRelease(this.deps.store, record.id)
     const why = `its safety clock stood still for ${staleWatchMs / 1_000} s`
     const order = { by: 'reconciler', reason: why, penalise: true, unlessSettled: true, unlessUnexposed: true }

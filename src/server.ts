@@ -10,7 +10,9 @@ import { Reconciler } from './reconciler'
 import { openStore, type Store } from './store/store'
 import { connectTemporal } from './temporal'
 
-const reconcileEveryMs = 15_000
+/** With a look before and after the 60 s that a safety clock may stand still, harm ends within 80 s with everything dead. */
+const reconcileEveryMs = 5_000
+const reconcileLeaseMs = 15_000
 const dispatchEveryMs = 2_000
 const dispatchLimit = 200
 
@@ -45,7 +47,7 @@ async function main(): Promise<void> {
 const holder = randomUUID()
 
 async function reconcileOnce(store: Store, reconciler: Reconciler, log: Log): Promise<void> {
-  if (!(await store.leases.take('reconcile', holder, 2 * reconcileEveryMs))) return
+  if (!(await store.leases.take('reconcile', holder, reconcileLeaseMs))) return
   for (const done of await reconciler.once())
     log.warn(done, `release ${done.release} of ${done.task} ${done.did}: ${done.why}`)
 }

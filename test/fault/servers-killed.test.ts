@@ -52,7 +52,12 @@ describe('servers are killed while a release runs', () => {
   beforeEach(async () => {
     task = await ground.task()
   })
-  afterEach(() => task.end())
+  afterEach(async () => {
+    await task.end()
+    // A test that failed half-way must not leave the next one without servers.
+    if (!servers.temporal?.process.running()) await servers.temporal?.restart()
+    if (!servers.mongo?.process.running()) await servers.mongo?.restart()
+  })
 
   const lane = () => ground.store.ledger.lane('production', task.task)
   const ticks = async (id: string): Promise<number> => (await ground.store.releases.lastTick(id))?.tick ?? 0
