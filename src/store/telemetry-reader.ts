@@ -38,7 +38,8 @@ export interface SpendQuestion {
 
 const maxEntries = 1_000
 const maxStrata = 100_000
-const maxSeries = 200_000
+const seriesFields = ['requests', 'errors', 'schemaFailures', 'costNano'] as const
+type SeriesSum = { readonly [field in (typeof seriesFields)[number]]: number }
 const thresholdSample = 1_000
 const thresholdMinimum = 20
 
@@ -96,22 +97,16 @@ export class TelemetryReader {
   /** What the composite did within the last `windowMs` of the store's clock, in whole seconds. */
   async window(question: WindowQuestion): Promise<BreakerWindow> {
     const { environment, task, composite, windowMs, events = ['error', 'schema_failure'] } = question
-    const rows = await this.series({ environment, task, composite }, windowMs)
-    const sum = { requests: 0, errors: 0, costUsd: 0 }
-    for (const row of rows) {
-      sum.requests += row.requests
-      sum.costUsd += row.costNano / 1e9
-      if (events.includes('error')) sum.errors += row.errors
-      if (events.includes('schema_failure')) sum.errors += row.schemaFailures
-    }
-    return { windowMs, ...sum }
+    const sum = await this.sumSince({ environment, task, composite }, windowMs)
+    const errors =
+      (events.includes('error') ? sum.errors : 0) + (events.includes('schema_failure') ? sum.schemaFailures : 0)
+    return { windowMs, requests: sum.requests, errors, costUsd: sum.costNano / 1e9 }
   }
 
   /** USD as billed that the composite cost in the last `sinceMs`, in one lane or everywhere. */
   async spend({ composite, environment, task, sinceMs }: SpendQuestion): Promise<number> {
     const lane = { ...(environment === undefined ? {} : { environment }), ...(task === undefined ? {} : { task }) }
-    const rows = await this.series({ composite, ...lane }, sinceMs)
-    return rows.reduce((sum, row) => sum + row.costNano, 0) / 1e9
+    return (await this.sumSince({ composite, ...lane }, sinceMs)).costNano / 1e9
   }
 
   /**
@@ -185,11 +180,14 @@ export class TelemetryReader {
     return sums
   }
 
-  private async series(filter: Record<string, string>, backMs: number): Promise<SeriesDocument[]> {
+  /** What a composite did since `backMs` ago, summed by the database: a tick costs the same whatever the window. */
+  private async sumSince(filter: Record<string, string>, backMs: number): Promise<SeriesSum> {
     const now = await this.database.now()
     const from = new Date(now - Math.min(backMs, seriesRetentionSeconds * 1_000))
-    const rows = this.database.collection<SeriesDocument>('series').find({ ...filter, at: { $gte: from } })
-    return rows.limit(maxSeries).toArray()
+    const sums = Object.fromEntries(seriesFields.map((field) => [field, { $sum: `$${field}` }]))
+    const pipeline = [{ $match: { ...filter, at: { $gte: from } } }, { $group: { _id: null, ...sums } }]
+    const [sum] = await this.database.collection<SeriesDocument>('series').aggregate<SeriesSum>(pipeline).toArray()
+    return sum ?? { requests: 0, errors: 0, schemaFailures: 0, costNano: 0 }
   }
 
   private strata() {
