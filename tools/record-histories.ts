@@ -5,7 +5,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils'
 import { NativeConnection } from '@temporalio/worker'
 import { version } from '../package.json'
 import { scriptedPaths } from './scripted/scripted-paths'
-import { runScripted } from './scripted/scripted-worker'
+import { identity, runScripted } from './scripted/scripted-worker'
 
 const folder = join(process.cwd(), 'test/replay/histories')
 
@@ -13,7 +13,7 @@ const folder = join(process.cwd(), 'test/replay/histories')
 async function main(): Promise<void> {
   const address = process.env.TEMPORAL_ADDRESS
   if (!address) throw new Error('TEMPORAL_ADDRESS is not set: name a running Temporal, such as that of `npm start`.')
-  const client = new Client({ connection: await Connection.connect({ address }) })
+  const client = new Client({ connection: await Connection.connect({ address }), identity })
   const connection = await NativeConnection.connect({ address })
   await mkdir(folder, { recursive: true })
   for (const path of scriptedPaths) {

@@ -11,6 +11,9 @@ export const workflowSource = (): { workflowBundle: { codePath: string } } | { w
   return bundle ? { workflowBundle: { codePath: bundle } } : { workflowsPath: require.resolve('../../workflows') }
 }
 
+/** Recorded histories name no machine. */
+export const identity = 'scripted'
+
 export interface ScriptedRun {
   readonly workflowId: string
   readonly outcome: ReleaseOutcome['phase'] | 'cancelled'
@@ -27,9 +30,10 @@ export async function runScripted(
   const activities = scriptedActivities(path.script)
   const { calls: _calls, ...registered } = activities
   const workers = await Promise.all([
-    Worker.create({ connection, taskQueue: queue, ...workflowSource(), activities: { ...registered } }),
+    Worker.create({ connection, identity, taskQueue: queue, ...workflowSource(), activities: { ...registered } }),
     Worker.create({
       connection,
+      identity,
       taskQueue: watchQueueOf(queue),
       activities: { watchRelease: activities.watchRelease },
     }),
