@@ -39,7 +39,8 @@ export interface Ledger {
   entries(environment: string, task: string, range?: EntryRange): Promise<Allocation[]>
   /** Codes: lane_moved, lane_held, lane_disabled, vetoed, release_running, undeployable, invalid_entry. */
   forward(request: ForwardRequest, session?: ClientSession): Promise<Appended>
-  /** Codes: not_settled, vetoed, no_previous, lane_moved. Undefined: the release holds the lane no more, nothing to do. */
+  /** Codes: not_settled, vetoed, no_previous, lane_moved. Undefined: nothing to do, the release holds the
+   * lane no more or the target serves already. */
   restore(request: RestoreRequest, session?: ClientSession): Promise<Appended | undefined>
   setDisabled(request: DisableRequest): Promise<Appended>
   liftHold(lane: Omit<Place, 'key'>, veto?: Digest): Promise<LaneState>
@@ -215,6 +216,7 @@ class MongoLedger implements Ledger {
     const target =
       releaseId === undefined ? await this.chosenTarget(before, request.target, session) : restoreTarget(before)
     const revokes = servedByHead(before).filter((composite) => composite !== target)
+    if (releaseId === undefined && revokes.length === 0) return undefined
     const draft: Draft = {
       cause: 'rollback',
       by: request.by,

@@ -68,6 +68,13 @@ describe('rolling back', () => {
     expect((await lane.state()).incumbent).toBe(v1)
   })
 
+  it('to what serves already changes nothing', async () => {
+    await lane.settle(v0)
+    const before = await lane.state()
+    expect(await lane.rollback({ target: v0, hold: true, veto: true })).toBeUndefined()
+    expect(await lane.state()).toEqual(before)
+  })
+
   it('two in a row walk back and never ping-pong', async () => {
     for (const version of [v0, v1, v2]) await lane.settle(version)
     await lane.rollback()

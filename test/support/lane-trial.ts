@@ -83,7 +83,9 @@ export class LaneTrial {
         return this.previous() === undefined ? 'no_previous' : 'done'
       case 'rollback to': {
         const target = this.version(act.version)
-        return !model.settledOnce.has(target) ? 'not_settled' : model.vetoed.has(target) ? 'vetoed' : 'done'
+        if (!model.settledOnce.has(target)) return 'not_settled'
+        if (model.vetoed.has(target)) return 'vetoed'
+        return model.candidate === undefined && model.incumbent === target ? 'nothing' : 'done'
       }
       case 'disable':
       case 'enable':
