@@ -27,9 +27,18 @@ export interface Reconciled {
 
 /** A watch that shows the same tick for so long is taken for dead. */
 export const staleWatchMs = 60_000
-/** A record without a run is a start that died half-way; until then it may still be starting. */
-const startGraceMs = 30_000
+/** Looks further apart than this are no watching. A pass comes every five seconds. */
+const longestGapMs = 20_000
+/** A release that Temporal does not know may still be starting. */
+const unknownGraceMs = 30_000
 const maxOpenReleases = 1_000
+
+interface Sighting {
+  readonly tick: number
+  /** When this tick was first seen, in an unbroken row of looks; and the last look. */
+  readonly since: number
+  readonly readAt: number
+}
 
 interface Pass {
   temporalAnswers: boolean
@@ -42,7 +51,7 @@ interface Pass {
 export class Reconciler {
   private readonly deps: ReconcilerDeps
   private readonly now: () => number
-  private readonly seen = new Map<string, { readonly tick: number; readonly since: number }>()
+  private readonly seen = new Map<string, Sighting>()
 
   /** `now`: a monotonic clock, in ms. */
   constructor(deps: ReconcilerDeps, now: () => number = () => performance.now()) {
@@ -71,12 +80,15 @@ export class Reconciler {
 
   /** Ticks are read first: what stands still is withdrawn without waiting for a Temporal that may be down. */
   private async reconcile(record: ReleaseRecord, pass: Pass): Promise<Reconciled | undefined> {
-    const withdrawn = (await this.stalled(record)) ? await this.withdrawStalled(record) : undefined
+    const stillMs = await this.stillMs(record)
+    const withdrawn = (stillMs ?? 0) >= staleWatchMs ? await this.withdrawStalled(record) : undefined
     if (withdrawn !== undefined) return withdrawn
     const health = await this.healthOf(record, pass)
     if (health?.kind === 'closed') return this.finish(record, `its workflow is ${health.status.toLowerCase()}`)
-    const unknown = health?.kind === 'unknown' && (await this.ageMs(record)) > startGraceMs
-    return unknown ? this.finish(record, 'its workflow is unknown') : undefined
+    if (health?.kind !== 'unknown') return undefined
+    // A clock that ticks has a workflow, whatever the Temporal says that this server was pointed to.
+    const quietMs = stillMs ?? (await this.ageMs(record))
+    return quietMs > unknownGraceMs ? this.finish(record, 'its workflow is unknown') : undefined
   }
 
   private async withdrawStalled(record: ReleaseRecord): Promise<Reconciled | undefined> {
@@ -104,14 +116,20 @@ export class Reconciler {
     return (await this.deps.store.database.now()) - record.createdAt
   }
 
-  /** Only what this process itself saw counts, so no clock is compared with another. */
-  private async stalled(record: ReleaseRecord): Promise<boolean> {
+  /**
+   * How long the safety clock has stood still; undefined before its first tick. Only what this process itself saw counts,
+   * so no clock is compared with another, and only while it kept looking: after a time in which the store could not be
+   * read, the safety clock could not tick either, and the count starts anew.
+   */
+  private async stillMs(record: ReleaseRecord): Promise<number | undefined> {
     const last = await this.deps.store.releases.lastTick(record.id)
-    if (last === undefined) return false
+    if (last === undefined) return undefined
+    const readAt = this.now()
     const before = this.seen.get(record.id)
-    if (before?.tick === last.tick) return this.now() - before.since >= staleWatchMs
-    this.seen.set(record.id, { tick: last.tick, since: this.now() })
-    return false
+    const same = before?.tick === last.tick && readAt - before.readAt <= longestGapMs
+    const since = same ? before.since : readAt
+    this.seen.set(record.id, { tick: last.tick, since, readAt })
+    return readAt - since
   }
 
   private async finish(record: ReleaseRecord, why: string): Promise<Reconciled | undefined> {
