@@ -1,5 +1,6 @@
 import type { ClientSession } from 'mongodb'
 import type { Allocation, EntryDraft } from '../domain/allocation'
+import type { Hold } from '../domain/lane'
 import type { Digest } from '../domain/version'
 
 /** Whether a composite may go forward; the ledger asks inside its transaction, so no path leads around it. */
@@ -66,4 +67,18 @@ export interface Appended {
   readonly entry: Allocation
   /** False: an entry with this key was there before. */
   readonly created: boolean
+}
+
+export interface LiftRequest extends Omit<Place, 'key'> {
+  /** This veto; absent: the hold. */
+  readonly veto?: Digest
+  readonly by: string
+  readonly reason: string
+}
+
+/** A hold or a veto that a person took away; kept for ever. */
+export interface Lift extends LiftRequest {
+  readonly at: number
+  /** What was lifted: who had set it, when and why. */
+  readonly lifted: Hold
 }

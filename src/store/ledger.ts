@@ -23,6 +23,8 @@ import type {
   DisableRequest,
   EntryRange,
   ForwardRequest,
+  Lift,
+  LiftRequest,
   Place,
   RestoreRequest,
 } from './ledger-requests'
@@ -43,7 +45,10 @@ export interface Ledger {
    * lane no more or the target serves already. */
   restore(request: RestoreRequest, session?: ClientSession): Promise<Appended | undefined>
   setDisabled(request: DisableRequest): Promise<Appended>
-  liftHold(lane: Omit<Place, 'key'>, veto?: Digest): Promise<LaneState>
+  /** Codes: not_found where nothing is held. Who lifted what, and why, is kept. */
+  liftHold(request: LiftRequest): Promise<LaneState>
+  /** What was lifted, the newest first. */
+  lifts(limit?: number): Promise<Lift[]>
   /** Recomputes chain and fold of a lane as of one moment; `chain_broken` where they do not fit its entries. */
   verify(environment: string, task: string): Promise<{ entries: number }>
 }
@@ -77,6 +82,7 @@ export const ledgerCollections: readonly CollectionSpec[] = [
     ],
   },
   { name: 'lanes', indexes: [{ key: { releaseId: 1 } }, { key: { environment: 1 } }, { key: { task: 1 } }] },
+  { name: 'lifts', indexes: [{ key: { at: -1 } }] },
 ]
 
 const maxLanes = 10_000
@@ -91,12 +97,14 @@ class MongoLedger implements Ledger {
   private readonly gate: DeployGate
   private readonly allocations: Collection<EntryDocument>
   private readonly heads: Collection<LaneDocument>
+  private readonly liftings: Collection<Lift>
 
   constructor(database: Database, gate: DeployGate) {
     this.database = database
     this.gate = gate
     this.allocations = database.collection('allocations')
     this.heads = database.collection('lanes')
+    this.liftings = database.collection('lifts')
   }
 
   async lane(environment: string, task: string, session?: ClientSession): Promise<LaneState> {
@@ -147,16 +155,29 @@ class MongoLedger implements Ledger {
     return this.database.transact((session) => this.setDisabledIn(request, session))
   }
 
-  liftHold(place: Omit<Place, 'key'>, veto?: Digest): Promise<LaneState> {
+  liftHold(request: LiftRequest): Promise<LaneState> {
     return this.database.transact(async (session) => {
-      const before = await this.lane(place.environment, place.task, session)
-      if (before.headSeq === 0) throw new SluiceError('not_found', `Nothing was ever deployed in ${laneName(before)}.`)
-      const { hold: _hold, ...rest } = before
+      const { environment, task, veto } = request
+      const before = await this.lane(environment, task, session)
+      const { hold, ...rest } = before
+      const lifted = veto === undefined ? hold : before.vetoes.find((row) => row.composite === veto)
+      if (lifted === undefined) {
+        throw new SluiceError(
+          'not_found',
+          `Nothing to lift in ${laneName(before)}; \`sluice hold ls\` lists holds and vetoes.`,
+        )
+      }
       const vetoes = before.vetoes.filter((row) => row.composite !== veto)
       const after = veto === undefined ? rest : { ...before, vetoes }
       await this.saveLane(after, session)
+      await this.liftings.insertOne({ ...request, lifted, at: await this.database.now(session) }, { session })
       return after
     })
+  }
+
+  lifts(limit = defaultPage): Promise<Lift[]> {
+    const newest = this.liftings.find({}, { projection: { _id: 0 } }).sort({ at: -1 })
+    return newest.limit(Math.min(limit, maxLanes)).toArray()
   }
 
   verify(environment: string, task: string): Promise<{ entries: number }> {

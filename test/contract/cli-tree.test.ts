@@ -33,6 +33,7 @@ it('what changes a lane, a release or a tenant asks for the reason', () => {
   expect(asking.map(({ path }) => path).sort()).toEqual([
     'disable',
     'enable',
+    'hold lift',
     'overrides reset',
     'release advance',
     'release approve',

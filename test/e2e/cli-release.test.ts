@@ -115,12 +115,16 @@ describe('a release by command line', () => {
     expect(holds.out).toContain('customers complain')
     const veto = record.candidate?.slice(7, 15) ?? ''
     for (const env of ['staging', 'production']) {
-      const lifted = await ground.sluice('hold', 'lift', ground.task, '--env', env)
+      const lifted = await ground.sluice('hold', 'lift', ground.task, '--env', env, '--reason', 'known')
       expect([lifted.code, lifted.out]).toEqual([0, expect.stringContaining('Still vetoed')])
-      expect((await ground.sluice('hold', 'lift', ground.task, '--env', env, '--veto', veto)).code).toBe(0)
+      expect(
+        (await ground.sluice('hold', 'lift', ground.task, '--env', env, '--veto', veto, '--reason', 'known')).code,
+      ).toBe(0)
     }
+    const [newest] = await ground.store.ledger.lifts(1)
+    expect(newest).toMatchObject({ by: 'ann', reason: 'known', lifted: { reason: 'customers complain' } })
     expect((await ground.sluice('hold', 'ls')).out).toBe('Nothing is held and nothing is vetoed.\n')
-    const nothing = await ground.sluice('hold', 'lift', ground.task, '--env', 'production')
+    const nothing = await ground.sluice('hold', 'lift', ground.task, '--env', 'production', '--reason', 'known')
     expect([nothing.code, nothing.err]).toEqual([1, expect.stringContaining('Nothing to lift')])
   })
 
@@ -144,11 +148,12 @@ describe('a release by command line', () => {
     }
     expect((await ground.lane()).headSeq).toBe(head)
 
-    await ground.store.ledger.liftHold({ environment: 'production', task: ground.task })
+    await ground.store.ledger.liftHold({ environment: 'production', task: ground.task, by: 'ann', reason: 'known' })
     expect((await rollback('--to', target(first))).code).toBe(0)
     const { hold, vetoes } = await ground.lane()
-    expect([hold?.reason, vetoes.map(({ composite }) => composite)]).toEqual(['drift', [second]])
-    await ground.lift({ candidate: second } as ReleaseRecord)
+    // It serves already, so nothing is written and the lane that a person opened stays open.
+    expect([hold, vetoes.map(({ composite }) => composite)]).toEqual([undefined, [second]])
+    await ground.lift()
     expect((await ground.lane('staging')).incumbent).toBe(second)
     const again = await ground.sluice('release', 'start', ground.releaseFile('1.1.0'), '--watch')
     expect([again.code, again.err]).toEqual([0, ''])
@@ -170,7 +175,7 @@ describe('a release by command line', () => {
   it('a workflow terminated by hand does not keep a rollback waiting', async () => {
     const { incumbent } = await ground.lane()
     const { id, workflowId } = await started(ground.releaseFile('1.2.0', slow))
-    const record = await inRollout(id)
+    await inRollout(id)
     await ground.stopWorker()
     await ground.client.workflow.getHandle(workflowId).terminate('by hand')
     const run = await ground.sluice('rollback', ground.task, '--env', 'production', '--reason', 'terminated')
@@ -180,14 +185,14 @@ describe('a release by command line', () => {
     expect([reconciled.code, reconciled.out]).toEqual([0, expect.stringContaining(`${id} of ${ground.task}`)])
     expect((await ground.store.releases.get(id)).phase).toBe('rolled_back')
     expect((await ground.sluice('reconcile')).out).toContain('nothing to do')
-    await ground.lift(record)
+    await ground.lift()
     await ground.startWorker()
   })
 
   it('without a worker a pause says so, and a rollback is written all the same', async () => {
     const { incumbent } = await ground.lane()
     const { id } = await started(ground.releaseFile('1.2.0', slow))
-    const record = await inRollout(id)
+    await inRollout(id)
     await ground.stopWorker()
     const pause = await ground.sluice('release', 'pause', id, '--reason', 'odd')
     expect([pause.code, pause.err]).toEqual([1, expect.stringContaining('or no worker runs')])
@@ -198,7 +203,7 @@ describe('a release by command line', () => {
     expect((await ground.lane()).incumbent).toBe(incumbent)
     await ground.startWorker()
     expect((await ground.ended(id)).phase).toBe('rolled_back')
-    await ground.lift(record)
+    await ground.lift()
   })
 
   it.each([

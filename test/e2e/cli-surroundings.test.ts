@@ -68,7 +68,7 @@ describe('what surrounds releases, by command line', () => {
         steps: [{ basisPoints: 10_000, bakeMs: 3_600_000, minimumSample: 10 }],
       })
       const { id } = await ground.start(ground.request('1.1.0', policy))
-      const record = await ground.reaches(id, ({ step }) => step === 'rollout-1')
+      await ground.reaches(id, ({ step }) => step === 'rollout-1')
       const sluice = await connect({ url: ground.url, apiKey: ground.key, environment: 'production' })
       const { headSeq, headAt } = await ground.lane()
       await until('the application has the step', async () => sluice.heads[ground.task] === headSeq)
@@ -95,7 +95,7 @@ describe('what surrounds releases, by command line', () => {
       const altered = await ground.sluice('explain', 'r-1')
       expect(altered.code).toBe(1)
       expect(altered.out).toContain('DISAGREES     arm: the log says incumbent, the ledgers say candidate')
-      await ground.lift(record)
+      await ground.lift()
     })
 
     it('that is in no log is not found', async () => {

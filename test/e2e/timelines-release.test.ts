@@ -1,5 +1,6 @@
 import { rollbackLane } from '../../src/api/release-commands'
 import type { Allocation } from '../../src/domain/allocation'
+import { liftAll } from '../support/lift'
 import { type ReleaseGround, releaseGround } from '../support/release-ground'
 
 const long = 3_600_000
@@ -20,10 +21,9 @@ const brief = ({ key, cause, by }: Allocation) => ({ key, cause, by })
 async function reopen(): Promise<void> {
   const { ledger } = ground.store
   for (const environment of ['staging', 'production']) {
-    const { vetoes, disabled } = await lane(environment)
+    const { disabled } = await lane(environment)
     const place = { environment, task: ground.task }
-    await ledger.liftHold(place)
-    for (const { composite } of vetoes) await ledger.liftHold(place, composite)
+    await liftAll(ledger, environment, ground.task)
     const order = { ...place, key: `reopen-${environment}/enable`, disabled: false, by: 'ann', reason: 'fixed' }
     if (disabled) await ledger.setDisabled(order)
   }

@@ -4,6 +4,7 @@ import { horizonMs, type Snapshot } from '../../src/domain/snapshot'
 import type { Digest } from '../../src/domain/version'
 import { SnapshotBuilder } from '../../src/store/snapshots'
 import { author, type LaneGround, laneGround, production, refusal, type TestLane } from '../support/lane-ground'
+import { liftAll } from '../support/lift'
 
 let ground: LaneGround
 let lane: TestLane
@@ -174,7 +175,7 @@ describe('rule 4: the first release of a task', () => {
     expect((await refusal(lane.step(v1, { releaseId: 'r2' }))).code).toBe('lane_disabled')
     await lane.flag(false)
     expect(await answer({ binding: pilot.binding })).toEqual({ skip: 'not_deployed' })
-    await ground.store.ledger.liftHold({ environment: production, task: lane.task })
+    await liftAll(ground.store.ledger, production, lane.task)
     await lane.settle(v1, { releaseId: 'r2' })
     expect(await answer({ binding: pilot.binding })).toEqual({ skip: 'not_deployed' })
     expect(brief(await begin())).toEqual({ id: v1, arm: 'none', reason: 'settled' })

@@ -105,12 +105,12 @@ describe('the gates inside append', () => {
     expect(await code(lane.step(v2))).toBe('lane_disabled')
     await lane.flag(false)
     expect(await code(lane.step(v2))).toBe('lane_held')
-    const place = { environment: production, task: lane.task }
+    const place = { environment: production, task: lane.task, by: 'ann', reason: 'known' }
     expect((await ground.store.ledger.liftHold(place)).hold).toBeUndefined()
     expect(await code(lane.step(v1))).toBe('vetoed')
     expect(await code(lane.settle(v1))).toBe('vetoed')
     expect((await lane.settle(v2, { releaseId: 'r2' })).created).toBe(true)
-    expect((await ground.store.ledger.liftHold(place, v1)).vetoes).toEqual([])
+    expect((await ground.store.ledger.liftHold({ ...place, veto: v1 })).vetoes).toEqual([])
     expect((await lane.step(v1, { releaseId: 'r3' })).created).toBe(true)
     await lane.verify()
   })

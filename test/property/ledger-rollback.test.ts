@@ -181,6 +181,7 @@ describe('disable and enable', () => {
 
   it('have nothing to switch in a lane that was never deployed', async () => {
     expect(await code(lane.flag(true))).toBe('not_found')
-    expect(await code(ground.store.ledger.liftHold({ environment: production, task: lane.task }))).toBe('not_found')
+    const place = { environment: production, task: lane.task, by: 'ann', reason: 'known' }
+    expect(await code(ground.store.ledger.liftHold(place))).toBe('not_found')
   })
 })

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { buildServer } from '../../src/api/server'
 import { runCli } from '../../src/cli/main'
 import type { LaneState } from '../../src/domain/lane'
-import type { ReleaseRecord } from '../../src/store/releases'
 import type { CliRun } from './api'
 import { groundAddress } from './ground'
+import { liftAll } from './lift'
 import { type ReleaseGround, releaseGround } from './release-ground'
 
 /** A release ground with the API before it and people at terminals of their own. */
@@ -27,8 +27,8 @@ export interface CliGround extends ReleaseGround {
   /** A file with any text; answers its path. */
   file(name: string, text: string): string
   lane(environment?: string): Promise<LaneState>
-  /** Lifts holds and the veto of a release in both lanes. */
-  lift(release: ReleaseRecord): Promise<void>
+  /** Lifts holds and vetoes in both lanes. */
+  lift(): Promise<void>
 }
 
 export async function cliGround(): Promise<CliGround> {
@@ -68,12 +68,8 @@ export async function cliGround(): Promise<CliGround> {
     releaseFile: (prompt, policy = 'quick@1.0.0') =>
       file(`${prompt}.yaml`, `task: ${task}\nchange: { prompt: csat@${prompt} }\nwhy: try it\npolicy: ${policy}\n`),
     lane: (environment = 'production') => store.ledger.lane(environment, task),
-    async lift({ candidate }) {
-      for (const environment of ['staging', 'production']) {
-        const place = { environment, task }
-        await store.ledger.liftHold(place)
-        if (candidate !== undefined) await store.ledger.liftHold(place, candidate)
-      }
+    async lift() {
+      for (const environment of ['staging', 'production']) await liftAll(store.ledger, environment, task)
     },
     async end() {
       await app.close()

@@ -4,6 +4,7 @@ import type { Digest } from '../../src/domain/version'
 import { SluiceError } from '../../src/errors'
 import { author, type LaneGround, type TestLane } from './lane-ground'
 import { LaneModel } from './lane-model'
+import { liftAll } from './lift'
 
 /** What is done to one lane and its tenants. */
 export type Act =
@@ -89,8 +90,9 @@ export class LaneTrial {
       }
       case 'disable':
       case 'enable':
-      case 'lift':
         return model.timeline.length === 0 ? 'not_found' : 'done'
+      case 'lift':
+        return 'done'
       case 'opt out':
         return model.incumbent === undefined ? 'not_found' : 'done'
       case 'override':
@@ -129,9 +131,7 @@ export class LaneTrial {
         return
       }
       case 'lift': {
-        const place = { environment: 'production', task: this.lane.task }
-        await this.ground.store.ledger.liftHold(place)
-        for (const veto of this.model.vetoed) await this.ground.store.ledger.liftHold(place, veto)
+        await liftAll(this.ground.store.ledger, 'production', this.lane.task)
         this.model.vetoed.clear()
         this.model.held = false
         return

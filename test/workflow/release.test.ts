@@ -1,6 +1,7 @@
 import { rollbackLane } from '../../src/api/release-commands'
 import { judge, openRelease } from '../../src/store/assessor'
 import type { ReleaseRecord } from '../../src/store/releases'
+import { liftAll } from '../support/lift'
 import { type ReleaseGround, releaseGround } from '../support/release-ground'
 import { sendTraffic } from '../support/release-traffic'
 import { until } from '../support/until'
@@ -24,12 +25,8 @@ describe('a release on the real servers', () => {
   const inRollout = (id: string) => ground.reaches(id, (record) => record.step === 'rollout-1')
   const lane = () => ground.store.ledger.lane('production', ground.task)
   /** The next release may start: holds and vetoes of the test before are lifted. */
-  async function lift(record: ReleaseRecord): Promise<void> {
-    for (const environment of ['staging', 'production']) {
-      const place = { environment, task: ground.task }
-      await ground.store.ledger.liftHold(place)
-      if (record.candidate) await ground.store.ledger.liftHold(place, record.candidate)
-    }
+  async function lift(): Promise<void> {
+    for (const environment of ['staging', 'production']) await liftAll(ground.store.ledger, environment, ground.task)
   }
 
   test('goes through every stage and leaves chains that verify', async () => {
@@ -60,7 +57,7 @@ describe('a release on the real servers', () => {
     expect(new Set(told)).toEqual(new Set([id]))
     const decisions = (await store.releases.decisions(id)).filter(({ kind }) => kind === 'rollback')
     expect(decisions).toMatchObject([{ by: 'ann', reason: 'scores drift' }])
-    await lift(record)
+    await lift()
   })
 
   test('a spike of errors on live traffic is taken back by the safety clock itself, with hold and veto', async () => {
@@ -84,7 +81,7 @@ describe('a release on the real servers', () => {
     const decision = (await ground.store.releases.decisions(id)).find((row) => row.kind === 'rollback')
     expect(decision?.by).toBe('guardrail')
     await expect(ground.start(ground.request('1.3.0', longPolicy))).rejects.toMatchObject({ code: 'lane_held' })
-    await lift(record)
+    await lift()
   })
 
   test('signals alone pause, resume and roll it back; rubbish is shown and changes nothing', async () => {
@@ -106,7 +103,7 @@ describe('a release on the real servers', () => {
     const record = await ground.ended(id)
     expect([record.phase, record.reason]).toEqual(['rolled_back', 'customers complain'])
     expect((await lane()).incumbent).toBe(incumbent)
-    await lift(record)
+    await lift()
   })
 
   const untilPhase = (workflowId: string, phase: string): Promise<void> =>
@@ -201,7 +198,6 @@ describe('a release on the real servers', () => {
     })
     const { id } = await ground.start(ground.request('1.3.0', refusing))
     const { candidate } = await ground.reaches(id, (record) => record.step === 'pilot')
-    const place = { environment: 'production', task: ground.task }
     const lanes = ground.store.database.collection<{ _id: string; vetoes: object[] }>('lanes')
     const veto = { composite: candidate, by: 'bob', at: 1, reason: 'by hand' }
     await lanes.updateOne({ _id: `production/${ground.task}` }, { $set: { vetoes: [veto] } })
@@ -209,13 +205,12 @@ describe('a release on the real servers', () => {
     expect([record.phase, record.reason]).toEqual(['rolled_back', expect.stringContaining('vetoed')])
     const after = await lane()
     expect([after.incumbent, after.hold]).toEqual([incumbent, undefined])
-    await ground.store.ledger.liftHold(place, candidate)
-    await lift(record)
+    await lift()
   })
 
   test('goes no step further while the applications that reported are silent', async () => {
     const { id, workflowId } = await ground.start(ground.request('1.3.0', longPolicy))
-    const record = await inRollout(id)
+    await inRollout(id)
     await sendTraffic(ground.store, { task: ground.task, conversations: 100, fails: () => false })
     const reporters = ground.store.database.collection('reporters')
     const seenAt = (await reporters.findOne({}))?.seenAt as Date
@@ -226,7 +221,7 @@ describe('a release on the real servers', () => {
     expect((await judge(ground.store, await openRelease(ground.store, id), true)).assessment.mayAdvance).toBe(true)
     await ground.orchestrator.command({ workflowId }, 'rollback', { by: 'ann', reason: 'seen enough' })
     await ground.ended(id)
-    await lift(record)
+    await lift()
   })
 
   test('cancelling the workflow rolls back', async () => {
@@ -237,7 +232,7 @@ describe('a release on the real servers', () => {
     const record = await ground.ended(id)
     expect([record.phase, record.reason]).toEqual(['rolled_back', 'the workflow was cancelled'])
     expect((await lane()).incumbent).toBe(incumbent)
-    await lift(record)
+    await lift()
   })
 
   test('terminating the workflow withdraws the candidate by the watch alone', async () => {
@@ -245,9 +240,9 @@ describe('a release on the real servers', () => {
     const { id, workflowId } = await ground.start(ground.request('1.3.0', longPolicy))
     await inRollout(id)
     await ground.client.workflow.getHandle(workflowId).terminate('by hand')
-    const record = await ground.reaches(id, (row) => row.phase === 'rolling_back')
+    await ground.reaches(id, (row) => row.phase === 'rolling_back')
     expect((await lane()).incumbent).toBe(incumbent)
     expect((await ground.store.releases.decisions(id)).at(-1)).toMatchObject({ kind: 'rollback', by: 'watch' })
-    await lift(record)
+    await lift()
   })
 })

@@ -181,7 +181,7 @@ async function keep({ ground, say, ends, played }: Kept): Promise<never> {
   say.line('To release once more what ann took back, lift its veto first:')
   const veto = short(played.story.signalled.candidate ?? '')
   for (const environment of heldEnvironments) {
-    say.line(`npx sluice hold lift ${task} --env ${environment} --veto ${veto}`)
+    say.line(`npx sluice hold lift ${task} --env ${environment} --veto ${veto} --reason 'it is wanted again'`)
   }
   say.line('npx sluice release start examples/airline/releases/short-summaries.yaml --watch')
   return Promise.race([traffic.failure, ...applications.map((application) => application.failure)])

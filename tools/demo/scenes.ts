@@ -63,7 +63,9 @@ export const heldEnvironments = ['production', 'staging'] as const
 
 /** A person has looked, and lets the next release of the task start. The composite stays vetoed. */
 async function lift({ manager }: Stage): Promise<void> {
-  for (const environment of heldEnvironments) await manager.do('hold', 'lift', task, '--env', environment)
+  for (const environment of heldEnvironments) {
+    await manager.do('hold', 'lift', task, '--env', environment, '--reason', 'the cause is known')
+  }
 }
 
 /** A release that its guardrails must take back by themselves. */

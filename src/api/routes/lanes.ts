@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import type { Digest } from '../../domain/version'
-import { SluiceError } from '../../errors'
 import type { ApiDeps, App } from '../app'
 import { defined } from '../defined'
 import { writeKey } from '../idempotency'
@@ -10,6 +9,7 @@ const reason = z.string().trim().min(1).max(2_000)
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'is not a digest')
 const lane = z.strictObject({ env: z.string().min(1).max(63), task: z.string().min(1).max(200) })
 const anything = z.record(z.string(), z.unknown())
+const maxLifted = 100
 const page = z.object({ items: z.array(anything) })
 
 /** What runs where, the ledgers, and the switches of a lane: rollback, disable, enable, holds and vetoes. */
@@ -87,29 +87,21 @@ function switchRoutes(app: App, deps: ApiDeps): void {
 }
 
 function holdRoutes(app: App, { store }: ApiDeps): void {
-  app.get('/v1/holds', { schema: { response: { 200: page } } }, async () => {
+  const response = { 200: page.extend({ lifted: z.array(anything) }) }
+  app.get('/v1/holds', { schema: { response } }, async () => {
     const lanes = await store.ledger.lanes()
     const held = lanes.filter(({ hold, vetoes }) => hold !== undefined || vetoes.length > 0)
-    return {
-      items: held.map(({ environment, task, hold, vetoes }) => ({
-        environment,
-        task,
-        vetoes,
-        ...(hold ? { hold } : {}),
-      })),
-    }
+    const items = held.map(({ environment, task, hold, vetoes }) => ({
+      ...{ environment, task, vetoes },
+      ...(hold ? { hold } : {}),
+    }))
+    return { items, lifted: (await store.ledger.lifts(maxLifted)).map((lift) => ({ ...lift })) }
   })
-  const which = z.strictObject({ environment: lane.shape.env, task: lane.shape.task, veto: digest.optional() })
+  const { env: environment, task } = lane.shape
+  const which = z.strictObject({ environment, task, reason, veto: digest.optional() })
   app.delete('/v1/holds', { schema: { querystring: which, response: { 200: anything } } }, async (request) => {
-    const { environment, task, veto } = request.query
-    const before = await store.ledger.lane(environment, task)
-    const lifted =
-      veto === undefined ? before.hold !== undefined : before.vetoes.some(({ composite }) => composite === veto)
-    if (!lifted)
-      throw new SluiceError(
-        'not_found',
-        `Nothing to lift in ${environment}/${task}; \`sluice hold ls\` lists holds and vetoes.`,
-      )
-    return { ...(await store.ledger.liftHold({ environment, task }, veto as Digest | undefined)) }
+    const { veto, ...place } = request.query
+    const order = { ...place, by: request.principal.name, ...(veto === undefined ? {} : { veto: veto as Digest }) }
+    return { ...(await store.ledger.liftHold(order)) }
   })
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { LaneState } from '../../domain/lane'
 import { SluiceError } from '../../errors'
-import { digestStartArgument, withEnvironment } from '../arguments'
+import { digestStartArgument, withEnvironment, withReason } from '../arguments'
 import { type Cli, withExample } from '../cli'
 import { agoText, cutText, shortDigest } from '../wording'
 
@@ -10,6 +10,7 @@ type HeldLane = Pick<LaneState, 'environment' | 'task' | 'hold' | 'vetoes'>
 interface LiftOptions {
   readonly env: string
   readonly veto?: string
+  readonly reason: string
 }
 
 /** `sluice hold ls|lift`: what stops releases after a rollback until a person has looked. */
@@ -30,11 +31,11 @@ export function holdCommand(program: Command, cli: Cli): void {
       digestStartArgument,
     )
     .action((task: string, options: LiftOptions) => liftHold(cli, task, options))
-  withEnvironment(lift)
+  withReason(withEnvironment(lift))
   withExample(
     lift,
-    'hold lift csat-scoring --env production',
-    'hold lift csat-scoring --env production --veto 4f0c9a2b1c3d',
+    'hold lift csat-scoring --env production --reason "the provider is mended"',
+    'hold lift csat-scoring --env production --veto 4f0c9a2b1c3d --reason "it was the traffic"',
   )
 }
 
@@ -66,9 +67,14 @@ async function listHolds(cli: Cli): Promise<void> {
   )
 }
 
-async function liftHold(cli: Cli, task: string, { env, veto }: LiftOptions): Promise<void> {
+async function liftHold(cli: Cli, task: string, { env, veto, reason }: LiftOptions): Promise<void> {
   const composite = veto === undefined ? undefined : await vetoedDigest(cli, { environment: env, task }, veto)
-  const query = new URLSearchParams({ environment: env, task, ...(composite === undefined ? {} : { veto: composite }) })
+  const query = new URLSearchParams({
+    environment: env,
+    task,
+    reason,
+    ...(composite === undefined ? {} : { veto: composite }),
+  })
   const lane = await cli.api.delete<LaneState>(`/v1/holds?${query}`)
   cli.print.data(lane)
   cli.print.line(
