@@ -65,7 +65,8 @@ export async function viewRelease(deps: ApiDeps, id: string): Promise<ReleaseVie
   if (isClosed(record.phase) || record.runId === undefined) return { record }
   try {
     const live = await deps.orchestrator.status({ workflowId: record.workflowId, runId: record.runId })
-    return live === undefined ? { record } : { record, live }
+    // Read again: what the workflow says now may rest on a plan that was made since the record was read.
+    return live === undefined ? { record } : { record: await deps.store.releases.get(id), live }
   } catch (error) {
     if (error instanceof SluiceError && (error.code === 'temporal_unavailable' || error.code === 'release_closed'))
       return { record }

@@ -85,14 +85,19 @@ const enoughServed = 40
 const pausedMs = 2_000
 const pollMs = 100
 
+const servedWithinMs = 60_000
+
 /** Approved, paused and rolled back by signals of the `temporal` program alone. */
 export async function signalledRelease(stage: Stage): Promise<ReleaseRecord> {
   const { manager, traffic } = stage
   const { id, ended } = await manager.release('short-summaries')
   const waiting = await manager.until(id, 'it waits for approval', ({ live }) => live?.phase === 'awaiting_approval')
-  const { plan = '', candidate = '' } = waiting.record
+  const { planDigest: plan = '', candidate = '' } = waiting.live ?? {}
   await manager.signal(task, 'approve', { by: 'ann', reason: 'read plan and diff', plan })
-  while ((traffic.served.get(candidate) ?? 0) < enoughServed) await Promise.race([pause(pollMs), stopAt(ended)])
+  for (const from = performance.now(); (traffic.served.get(candidate) ?? 0) < enoughServed; ) {
+    if (performance.now() - from > servedWithinMs) throw new Error('the approved release was never served')
+    await Promise.race([pause(pollMs), stopAt(ended)])
+  }
   await manager.signal(task, 'pause', { by: 'ann', reason: 'two customers ask where the second sentence went' })
   await manager.until(id, 'it is paused', ({ live }) => live?.phase === 'paused')
   await pause(pausedMs)
