@@ -18,7 +18,6 @@ const officialDownload: Source = {
   },
 }
 
-const goProxy = 'https://proxy.golang.org'
 const goModule = `github.com/temporalio/cli/cmd/temporal@${version}`
 
 /** v1.5.1 is the newest that `go install` takes: later ones carry a `replace`, which it refuses. */
@@ -27,7 +26,8 @@ const goInstall: Source = {
   async fetch(folder, progress) {
     await runCommand('go', ['version'], { timeoutMs: checkMs })
     const proxy = (await runCommand('go', ['env', 'GOPROXY'], { timeoutMs: checkMs })).trim().split(/[,|]/)[0] ?? ''
-    if (proxy === '' || proxy.startsWith(goProxy)) await probe(goProxy)
+    // Where Go would wait for minutes on a module proxy that is away, this says so in seconds.
+    if (/^https?:/.test(proxy)) await probe(new URL(proxy).origin)
     progress('building it from source; about four minutes the first time')
     const bin = join(folder, 'bin')
     await runCommand('go', ['install', goModule], { timeoutMs: buildMs, environment: { GOBIN: bin } })
