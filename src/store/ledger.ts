@@ -237,7 +237,7 @@ class MongoLedger implements Ledger {
     const target =
       releaseId === undefined ? await this.chosenTarget(before, request.target, session) : restoreTarget(before)
     const revokes = servedByHead(before).filter((composite) => composite !== target)
-    if (releaseId === undefined && revokes.length === 0) return undefined
+    if (releaseId === undefined && before.candidate === undefined && before.incumbent === target) return undefined
     const draft: Draft = {
       cause: 'rollback',
       by: request.by,

@@ -75,6 +75,16 @@ describe('rolling back', () => {
     expect(await lane.state()).toEqual(before)
   })
 
+  it('brings back a version to a lane whose only release was withdrawn', async () => {
+    await lane.settle(v0, { releaseId: 'r0' })
+    await lane.rollback({ releaseId: 'r0' })
+    expect(await lane.state()).toMatchObject({ disabled: true, settled: [] })
+    const back = await lane.rollback({ target: v0 })
+    expect(back?.entry).toMatchObject({ incumbent: v0, disabled: true })
+    await lane.flag(false)
+    expect(await lane.state()).toMatchObject({ incumbent: v0, disabled: false, settled: [v0] })
+  })
+
   it('two in a row walk back and never ping-pong', async () => {
     for (const version of [v0, v1, v2]) await lane.settle(version)
     await lane.rollback()
