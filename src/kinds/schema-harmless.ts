@@ -1,6 +1,6 @@
 import type { SchemaContent } from '../domain/contents'
 import { isRecord } from '../domain/diff'
-import { patternFault } from '../domain/pattern-fault'
+import { patternFault } from './schema-pattern'
 import { dialectOf, draft07 } from './schema-dialect'
 import { inlineReferences, SchemaFault } from './schema-inline'
 import { annotations, identities } from './schema-shape'

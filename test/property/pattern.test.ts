@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { compilePattern } from '../../src/domain/pattern'
-import { patternFault } from '../../src/domain/pattern-fault'
+import { patternFault } from '../../src/kinds/schema-pattern'
 
 const atoms = [
   'a',

@@ -1,5 +1,5 @@
-import { compilePattern } from './pattern'
-import { PatternFault, type PatternNode, parsePattern } from './pattern-parse'
+import { compilePattern } from '../domain/pattern'
+import { PatternFault, type PatternNode, parsePattern } from '../domain/pattern-parse'
 
 /** Repeats of undecided length; each multiplies the time of an engine that backtracks by the length of the text. */
 const maxOpenRepeats = 4
