@@ -97,6 +97,7 @@ const policySchema = z
       .array(z.enum(['shifting', 'breaking']))
       .max(2)
       .default([]),
+    onProviderChange: z.enum(['pause', 'notify']).exactOptional(),
     afterRollback: z.strictObject({ hold: z.boolean().default(true), veto: z.boolean().default(true) }).prefault({}),
   })
   .superRefine(({ environments }, context) => {

@@ -4,9 +4,16 @@ import { endpointOf } from '../engines/endpoints'
 import type { Endpoints } from '../engines/engine'
 import type { PromptValue } from '../kinds/prompt-render'
 import { compileSchema, type SchemaMismatch } from '../kinds/schema-compile'
+import type { ServedContent } from './capture-queue'
 import type { Report } from './report'
 import type { RunOptions, RunResult } from './run-result'
 import type { Serving } from './serving'
+
+export interface RunParts {
+  readonly endpoints: Endpoints
+  /** `content`: what was served, which is checked already. */
+  report(serving: Serving, report: Report, content?: ServedContent): void
+}
 
 const nothingUsed = { latencyMs: 0, inputTokens: 0, cachedTokens: 0, outputTokens: 0, costUsd: 0 }
 
@@ -17,7 +24,7 @@ const nothingUsed = { latencyMs: 0, inputTokens: 0, cachedTokens: 0, outputToken
 export async function runServing(
   serving: Serving,
   values: Readonly<Record<string, PromptValue>>,
-  parts: { readonly endpoints: Endpoints; report(serving: Serving, report: Report): void },
+  parts: RunParts,
   options: RunOptions = {},
 ): Promise<RunResult> {
   const requestId = options.requestId ?? randomUUID()
@@ -33,7 +40,11 @@ export async function runServing(
   const { signal } = options
   const answer = await callEngine({ engine, endpoint, messages, ...(signal ? { signal } : {}) }).catch((error) => {
     if (!signal?.aborted)
-      parts.report(serving, { requestId, outcome: 'error', latencyMs: performance.now() - startedAt })
+      parts.report(
+        serving,
+        { requestId, outcome: 'error', latencyMs: performance.now() - startedAt },
+        { input: values },
+      )
     throw error
   })
   const { text, latencyMs, inputTokens, cachedTokens, outputTokens, costUsd, uncachedCostUsd, model, fingerprint } =
@@ -42,15 +53,17 @@ export async function runServing(
   const mismatches = 'fault' in parsed ? [parsed.fault] : (check?.(parsed.output) ?? [])
   const outcome = mismatches.length > 0 ? 'schema_failure' : 'ok'
   const used = { latencyMs, inputTokens, cachedTokens, outputTokens, costUsd }
-  parts.report(serving, {
+  const output = 'fault' in parsed ? text : parsed.output
+  const report = {
     requestId,
     outcome,
     ...used,
     uncachedCostUsd,
     ...(model === undefined ? {} : { model }),
     ...(fingerprint === undefined ? {} : { fingerprint }),
-  })
-  return { requestId, outcome, text, output: 'fault' in parsed ? text : parsed.output, mismatches, ...used }
+  } as const
+  parts.report(serving, report, { input: values, output })
+  return { requestId, outcome, text, output, mismatches, ...used }
 }
 
 /** The whole text must be JSON: what an application would have to clean up first does not fit. */

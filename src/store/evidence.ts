@@ -1,14 +1,24 @@
 import { type ClientSession, MongoServerError } from 'mongodb'
 import { ulid } from 'ulid'
 import type { FrozenThresholds } from '../domain/allocation'
-import type { EvidenceKey, Verdict } from '../domain/evaluation'
+import type { ArmReport, EvidenceKey, Verdict } from '../domain/evaluation'
 import type { Digest } from '../domain/version'
 import { quantileOf } from '../stats/grouped'
 import { digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
 import { createResultStore, type ResultStore, resultCollections } from './evidence-results'
+import type { Providers } from './providers'
 
-export type VerdictDraft = Omit<Verdict, 'id' | 'at'>
+/** How many provider changes candidate and incumbent had had when their results were read. */
+export interface EvidenceEpochs {
+  readonly candidate: number
+  readonly incumbent?: number
+}
+
+export type VerdictDraft = Omit<Verdict, 'id' | 'at'> & {
+  /** Absent: as of the moment of recording. */
+  readonly epochs?: EvidenceEpochs
+}
 
 export interface VerdictFilter {
   readonly candidate?: Digest
@@ -21,8 +31,17 @@ export interface VerdictFilter {
 /** What the test stage found: raw results by case, and verdicts by what they are bound to. Nothing is ever overwritten. */
 export interface Evidence {
   readonly results: ResultStore
-  /** Is there a passing verdict in force for exactly this? Also within the ledger's transaction. */
+  /**
+   * Is there a passing verdict in force for exactly this, measured since the last provider change of both composites?
+   * Also within the ledger's transaction.
+   */
   passing(key: EvidenceKey, session?: ClientSession): Promise<boolean>
+  /** Whether there is a verdict whose results are of before a provider change. */
+  isVoid(key: EvidenceKey, session?: ClientSession): Promise<boolean>
+  /** Of a composite's current epoch; a draft that is recorded with it stays void should a change come in between. */
+  epochs(key: EvidenceKey): Promise<EvidenceEpochs>
+  /** Whether the composite was judged since its last provider change. */
+  isRenewed(composite: Digest): Promise<boolean>
   /** The verdict in force: the newest of its key. */
   verdict(key: EvidenceKey): Promise<Verdict | undefined>
   verdictOf(evaluationId: string): Promise<Verdict | undefined>
@@ -40,6 +59,7 @@ export interface Evidence {
 interface VerdictDocument extends Omit<Verdict, 'id'> {
   readonly _id: string
   readonly key: string
+  readonly epochs?: EvidenceEpochs
 }
 
 /** Points at the verdict in force of one key. */
@@ -47,6 +67,7 @@ interface HeadDocument {
   readonly _id: string
   readonly verdictId: string
   readonly verdict: Verdict['verdict']
+  readonly epochs?: EvidenceEpochs
 }
 
 export const evidenceCollections: readonly CollectionSpec[] = [
@@ -70,39 +91,75 @@ export const minThresholdResults = 20
 const keyId = ({ candidate, incumbent, suite, policy }: EvidenceKey): string =>
   digestOf({ candidate, incumbent: incumbent ?? 'none', suite, policy })
 
-const verdictFrom = ({ _id, key: _key, ...rest }: VerdictDocument): Verdict => ({ id: _id, ...rest })
+const verdictFrom = ({ _id, key: _key, epochs: _epochs, ...rest }: VerdictDocument): Verdict => ({ id: _id, ...rest })
 
 const duplicateKey = 11_000
 
 /** Another process recorded the same evaluation at the same moment. */
 const isDuplicate = (error: unknown): boolean => error instanceof MongoServerError && error.code === duplicateKey
 
-export function createEvidence(database: Database): Evidence {
+export function createEvidence(database: Database, providers: Providers): Evidence {
   const verdicts = database.collection<VerdictDocument>('verdicts')
   const heads = database.collection<HeadDocument>('verdict_heads')
-  const results = createResultStore(database)
+  const results = createResultStore(database, providers)
 
   const verdictOf = async (evaluationId: string, session?: ClientSession): Promise<Verdict | undefined> => {
     const found = await verdicts.findOne({ evaluationId }, session ? { session } : {})
     return found ? verdictFrom(found) : undefined
   }
 
+  const epochsOf = async (key: EvidenceKey, session?: ClientSession): Promise<EvidenceEpochs> => {
+    const { candidate, incumbent } = key
+    const found = await providers.epochs(incumbent === undefined ? [candidate] : [candidate, incumbent], session)
+    const own = found.get(candidate) ?? 0
+    return incumbent === undefined ? { candidate: own } : { candidate: own, incumbent: found.get(incumbent) ?? 0 }
+  }
+
+  const headOf = (key: EvidenceKey, session?: ClientSession): Promise<HeadDocument | null> =>
+    heads.findOne({ _id: keyId(key) }, session ? { session } : {})
+
+  /** A provider that changed while the suite ran, or since stored results were paid for, leaves nothing that passes. */
+  const afterProviders = async (draft: VerdictDraft, session: ClientSession): Promise<Partial<VerdictDraft>> => {
+    const { evaluationId } = draft
+    const of = { basis: 'evaluation' as const, by: 'sluice', reason: `seen by the evaluation ${evaluationId}` }
+    const changed: Digest[] = []
+    for (const arm of armsOf(draft)) {
+      if (await providers.measured(arm.composite, arm.engines.map(toldBy), of, session)) changed.push(arm.composite)
+    }
+    if (changed.length === 0 || draft.verdict === 'fail') return {}
+    const reason = `the provider of ${changed.join(', ')} changed while it was measured: run the suite again`
+    return { verdict: 'no_evidence', reasons: [reason, ...draft.reasons] }
+  }
+
   const append = async (draft: VerdictDraft, session: ClientSession): Promise<Verdict> => {
     const known = await verdictOf(draft.evaluationId, session)
     if (known) return known
     const at = await database.now(session)
-    const document: VerdictDocument = { ...draft, _id: ulid(at), key: keyId(draft), at }
+    const epochs = draft.epochs ?? (await epochsOf(draft, session))
+    const judged = { ...draft, ...(await afterProviders(draft, session)) }
+    const document: VerdictDocument = { ...judged, epochs, _id: ulid(at), key: keyId(draft), at }
     await verdicts.insertOne(document, { session })
-    const head = { $set: { verdictId: document._id, verdict: document.verdict } }
+    const head = { $set: { verdictId: document._id, verdict: document.verdict, epochs } }
     await heads.updateOne({ _id: document.key }, head, { upsert: true, session })
     return verdictFrom(document)
   }
 
   return {
     results,
-    async passing(key, session) {
-      const head = await heads.findOne({ _id: keyId(key) }, session ? { session } : {})
-      return head?.verdict === 'pass'
+    passing: async (key, session) => {
+      const head = await headOf(key, session)
+      return head?.verdict === 'pass' && isCurrent(head, await epochsOf(key, session))
+    },
+    isVoid: async (key, session) => {
+      const head = await headOf(key, session)
+      return head !== null && !isCurrent(head, await epochsOf(key, session))
+    },
+    epochs: (key) => epochsOf(key),
+    async isRenewed(composite) {
+      const epoch = (await providers.epochs([composite])).get(composite) ?? 0
+      if (epoch === 0) return true
+      const found = await verdicts.findOne({ candidate: composite, 'epochs.candidate': epoch, verdict: 'pass' })
+      return found !== null
     },
     async verdict(key) {
       const head = await heads.findOne({ _id: keyId(key) })
@@ -145,3 +202,16 @@ export function createEvidence(database: Database): Evidence {
     },
   }
 }
+
+const armsOf = ({ report }: VerdictDraft): readonly ArmReport[] =>
+  [report.candidate, report.incumbent].filter((arm) => arm !== undefined)
+
+function isCurrent({ epochs }: HeadDocument, now: EvidenceEpochs): boolean {
+  return (epochs?.candidate ?? 0) === now.candidate && (epochs?.incumbent ?? 0) === (now.incumbent ?? 0)
+}
+
+/** What a provider did not tell stands as `unknown` in a report. */
+const toldBy = ({ model, fingerprint }: ArmReport['engines'][number]) => ({
+  ...(model === 'unknown' ? {} : { model }),
+  ...(fingerprint === 'unknown' ? {} : { fingerprint }),
+})

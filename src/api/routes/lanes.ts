@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Digest } from '../../domain/version'
+import { providerStanding } from '../../store/provider-standing'
 import type { ApiDeps, App } from '../app'
 import { defined } from '../defined'
 import { writeKey } from '../idempotency'
@@ -29,7 +30,8 @@ export function laneRoutes(app: App, deps: ApiDeps): void {
       const composite =
         state.incumbent === undefined ? {} : { composite: await store.catalog.composite(state.incumbent) }
       const reporters = await store.telemetry.reporters.list(env)
-      return { ...state, ...composite, reporters: reporters.map((reporter) => ({ ...reporter })) }
+      const providers = await providerStanding(store, state)
+      return { ...state, ...composite, ...providers, reporters: reporters.map((reporter) => ({ ...reporter })) }
     },
   )
   const range = z.strictObject({
