@@ -1,5 +1,4 @@
 import type { LaneState } from '../domain/lane'
-import { providerStanding } from '../store/provider-standing'
 import type { Reporter } from '../store/reporters'
 import type { Store } from '../store/store'
 import { type Finding, look, ok, wrong } from './finding'
@@ -26,7 +25,8 @@ export async function laneFindings(store: Store, lanes: readonly LaneState[]): P
 
 /** Evidence that a provider made void, and reports that nobody has confirmed. */
 async function providerFindings(store: Store, lane: LaneState): Promise<readonly Finding[]> {
-  const { providerChanges, suspectedChanges } = await providerStanding(store, lane)
+  const served = [lane.incumbent, lane.candidate].filter((composite) => composite !== undefined)
+  const { providerChanges, suspectedChanges } = await store.evidence.standing(served)
   const about = `${lane.environment}/${lane.task}`
   return [
     ...providerChanges.map((change) => {

@@ -1,19 +1,14 @@
 import { type ClientSession, MongoServerError } from 'mongodb'
 import { ulid } from 'ulid'
 import type { FrozenThresholds } from '../domain/allocation'
-import type { ArmReport, EvidenceKey, Verdict } from '../domain/evaluation'
+import type { EvidenceKey, Verdict } from '../domain/evaluation'
 import type { Digest } from '../domain/version'
 import { quantileOf } from '../stats/grouped'
 import { digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
+import { type EvidenceEpochs, EvidenceLife, type ProviderStanding } from './evidence-epochs'
 import { createResultStore, type ResultStore, resultCollections } from './evidence-results'
 import type { Providers } from './providers'
-
-/** How many provider changes candidate and incumbent had had when their results were read. */
-export interface EvidenceEpochs {
-  readonly candidate: number
-  readonly incumbent?: number
-}
 
 export type VerdictDraft = Omit<Verdict, 'id' | 'at'> & {
   /** Absent: as of the moment of recording. */
@@ -38,10 +33,10 @@ export interface Evidence {
   passing(key: EvidenceKey, session?: ClientSession): Promise<boolean>
   /** Whether there is a verdict whose results are of before a provider change. */
   isVoid(key: EvidenceKey, session?: ClientSession): Promise<boolean>
-  /** Of a composite's current epoch; a draft that is recorded with it stays void should a change come in between. */
+  /** As of now; a draft that is recorded with them is void should a provider change meanwhile. */
   epochs(key: EvidenceKey): Promise<EvidenceEpochs>
-  /** Whether the composite was judged since its last provider change. */
-  isRenewed(composite: Digest): Promise<boolean>
+  /** What providers changed under these composites, as far as it matters now. */
+  standing(composites: readonly Digest[]): Promise<ProviderStanding>
   /** The verdict in force: the newest of its key. */
   verdict(key: EvidenceKey): Promise<Verdict | undefined>
   verdictOf(evaluationId: string): Promise<Verdict | undefined>
@@ -91,7 +86,10 @@ export const minThresholdResults = 20
 const keyId = ({ candidate, incumbent, suite, policy }: EvidenceKey): string =>
   digestOf({ candidate, incumbent: incumbent ?? 'none', suite, policy })
 
-const verdictFrom = ({ _id, key: _key, epochs: _epochs, ...rest }: VerdictDocument): Verdict => ({ id: _id, ...rest })
+const verdictFrom = ({ _id, key: _key, epochs: _epochs, ...rest }: VerdictDocument): Verdict => ({
+  id: _id,
+  ...rest,
+})
 
 const duplicateKey = 11_000
 
@@ -102,41 +100,19 @@ export function createEvidence(database: Database, providers: Providers): Eviden
   const verdicts = database.collection<VerdictDocument>('verdicts')
   const heads = database.collection<HeadDocument>('verdict_heads')
   const results = createResultStore(database, providers)
+  const life = new EvidenceLife(providers, database.collection('verdicts'))
 
   const verdictOf = async (evaluationId: string, session?: ClientSession): Promise<Verdict | undefined> => {
     const found = await verdicts.findOne({ evaluationId }, session ? { session } : {})
     return found ? verdictFrom(found) : undefined
   }
 
-  const epochsOf = async (key: EvidenceKey, session?: ClientSession): Promise<EvidenceEpochs> => {
-    const { candidate, incumbent } = key
-    const found = await providers.epochs(incumbent === undefined ? [candidate] : [candidate, incumbent], session)
-    const own = found.get(candidate) ?? 0
-    return incumbent === undefined ? { candidate: own } : { candidate: own, incumbent: found.get(incumbent) ?? 0 }
-  }
-
-  const headOf = (key: EvidenceKey, session?: ClientSession): Promise<HeadDocument | null> =>
-    heads.findOne({ _id: keyId(key) }, session ? { session } : {})
-
-  /** A provider that changed while the suite ran, or since stored results were paid for, leaves nothing that passes. */
-  const afterProviders = async (draft: VerdictDraft, session: ClientSession): Promise<Partial<VerdictDraft>> => {
-    const { evaluationId } = draft
-    const of = { basis: 'evaluation' as const, by: 'sluice', reason: `seen by the evaluation ${evaluationId}` }
-    const changed: Digest[] = []
-    for (const arm of armsOf(draft)) {
-      if (await providers.measured(arm.composite, arm.engines.map(toldBy), of, session)) changed.push(arm.composite)
-    }
-    if (changed.length === 0 || draft.verdict === 'fail') return {}
-    const reason = `the provider of ${changed.join(', ')} changed while it was measured: run the suite again`
-    return { verdict: 'no_evidence', reasons: [reason, ...draft.reasons] }
-  }
-
   const append = async (draft: VerdictDraft, session: ClientSession): Promise<Verdict> => {
     const known = await verdictOf(draft.evaluationId, session)
     if (known) return known
     const at = await database.now(session)
-    const epochs = draft.epochs ?? (await epochsOf(draft, session))
-    const judged = { ...draft, ...(await afterProviders(draft, session)) }
+    const epochs = draft.epochs ?? (await life.epochsOf(draft, session))
+    const judged = await life.measured(draft, session)
     const document: VerdictDocument = { ...judged, epochs, _id: ulid(at), key: keyId(draft), at }
     await verdicts.insertOne(document, { session })
     const head = { $set: { verdictId: document._id, verdict: document.verdict, epochs } }
@@ -146,21 +122,16 @@ export function createEvidence(database: Database, providers: Providers): Eviden
 
   return {
     results,
-    passing: async (key, session) => {
-      const head = await headOf(key, session)
-      return head?.verdict === 'pass' && isCurrent(head, await epochsOf(key, session))
+    async passing(key, session) {
+      const head = await heads.findOne({ _id: keyId(key) }, session ? { session } : {})
+      return head?.verdict === 'pass' && life.isCurrent(head.epochs, key, session)
     },
-    isVoid: async (key, session) => {
-      const head = await headOf(key, session)
-      return head !== null && !isCurrent(head, await epochsOf(key, session))
+    async isVoid(key, session) {
+      const head = await heads.findOne({ _id: keyId(key) }, session ? { session } : {})
+      return head !== null && !(await life.isCurrent(head.epochs, key, session))
     },
-    epochs: (key) => epochsOf(key),
-    async isRenewed(composite) {
-      const epoch = (await providers.epochs([composite])).get(composite) ?? 0
-      if (epoch === 0) return true
-      const found = await verdicts.findOne({ candidate: composite, 'epochs.candidate': epoch, verdict: 'pass' })
-      return found !== null
-    },
+    epochs: (key) => life.epochsOf(key),
+    standing: (composites) => life.standing(composites),
     async verdict(key) {
       const head = await heads.findOne({ _id: keyId(key) })
       const found = head && (await verdicts.findOne({ _id: head.verdictId }))
@@ -186,32 +157,16 @@ export function createEvidence(database: Database, providers: Providers): Eviden
       }
     },
     async incumbentThresholds({ composite, suite }) {
-      const stored = await results.all({ composite, suite })
-      if (stored.length < minThresholdResults) return undefined
-      const costUsd =
-        quantileOf(
-          stored.map((row) => row.result.costUsd),
-          0.95,
-        ) ?? 0
-      const latencyMs =
-        quantileOf(
-          stored.map((row) => row.result.latencyMs),
-          0.95,
-        ) ?? 0
-      return { costUsd, latencyMs }
+      const stored = (await results.all({ composite, suite })).map(({ result }) => result)
+      return stored.length < minThresholdResults ? undefined : percentiles(stored)
     },
   }
 }
 
-const armsOf = ({ report }: VerdictDraft): readonly ArmReport[] =>
-  [report.candidate, report.incumbent].filter((arm) => arm !== undefined)
-
-function isCurrent({ epochs }: HeadDocument, now: EvidenceEpochs): boolean {
-  return (epochs?.candidate ?? 0) === now.candidate && (epochs?.incumbent ?? 0) === (now.incumbent ?? 0)
+function percentiles(results: readonly { readonly costUsd: number; readonly latencyMs: number }[]): FrozenThresholds {
+  const at95 = (values: readonly number[]): number => quantileOf(values, 0.95) ?? 0
+  return {
+    costUsd: at95(results.map(({ costUsd }) => costUsd)),
+    latencyMs: at95(results.map(({ latencyMs }) => latencyMs)),
+  }
 }
-
-/** What a provider did not tell stands as `unknown` in a report. */
-const toldBy = ({ model, fingerprint }: ArmReport['engines'][number]) => ({
-  ...(model === 'unknown' ? {} : { model }),
-  ...(fingerprint === 'unknown' ? {} : { fingerprint }),
-})

@@ -14,12 +14,10 @@ export function providerRoutes(app: App, { store }: ApiDeps): void {
     const { composite } = request.query
     const composites = composite === undefined ? undefined : [composite]
     const changes = await store.providers.changes(composites === undefined ? {} : { composites })
-    const renewed = new Map<string, boolean>()
-    for (const one of new Set(changes.map((change) => change.composite))) {
-      renewed.set(one, await store.evidence.isRenewed(one))
-    }
+    const { providerChanges } = await store.evidence.standing(changes.map((change) => change.composite))
+    const isVoid = (one: string) => providerChanges.some((change) => change.composite === one)
     return {
-      changes: changes.map((change) => ({ ...change, renewed: renewed.get(change.composite) ?? false })),
+      changes: changes.map((change) => ({ ...change, renewed: !isVoid(change.composite) })),
       suspected: await store.providers.suspected(composites),
     }
   })
