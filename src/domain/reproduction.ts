@@ -1,3 +1,4 @@
+import { assertNever } from '../errors'
 import { clopperPearsonLower } from '../stats/binomial-interval'
 import { fieldKind } from './output-shift'
 
@@ -67,13 +68,15 @@ export interface ReproductionQuestion {
 }
 
 const maxFields = 100
+/** Named so that no key of an output is likely to meet it. */
+const validity = '(valid)'
 const wantedPower = 0.8
 
 /**
  * Whether a logged output is one that the engine still gives, by conformal prediction (Vovk, Gammerman, Shafer 2005): under
  * exchangeability of the logged output with its repeats the p-value is valid at any number of repeats, without a model
- * of the outputs. Fields are combined by their smallest rank, which is itself a score of one output among all, so no
- * correction is needed. Beside it the spread of the repeats against those of evaluated cases, which takes the request for
+ * of the outputs. The fields' scores are added up, and the sum is itself a score of one output among all: it needs no
+ * correction for several fields, which with so few repeats would leave no power. Beside it the spread of the repeats against those of evaluated cases, which takes the request for
  * one like them; alpha is divided between the two by what their sizes can show, never by what they found.
  */
 export function judgeReproduction(question: ReproductionQuestion): ReproductionFinding {
@@ -113,7 +116,7 @@ function verdictOf(of: {
   const { rejected, belonging, reasons, alpha } = of
   if (rejected) return { verdict: 'does_not_fit', reasons }
   if (belonging === undefined) return { verdict: 'cannot_tell', reasons }
-  if (belonging.fields.every(({ kind }) => kind === 'not_judged')) {
+  if (belonging.fields.every(({ field, kind }) => field === validity || kind === 'not_judged')) {
     return { verdict: 'cannot_tell', reasons: ['no two outputs agree in anything that can be compared'] }
   }
   const { asUnusual, repeats, typicalAtLeast, leastPValue } = belonging
@@ -153,11 +156,10 @@ function belongingOf(logged: ReproducedOutput, repeats: readonly ReproducedOutpu
   const rows = [logged, ...repeats].map(fieldsOf)
   const names = [...new Set(rows.flatMap((row) => [...row.keys()]))].sort().slice(0, maxFields)
   const columns = names.map((field) => columnOf(field, rows))
-  const combined = rows.map((_, place) =>
-    Math.min(1, ...columns.filter(({ kind }) => kind !== 'not_judged').map(({ pValues }) => pValues[place] ?? 1)),
-  )
-  const own = combined[0] ?? 1
-  const asUnusual = combined.slice(1).filter((value) => value <= own).length
+  const judged = columns.filter(({ kind }) => kind !== 'not_judged')
+  const combined = rows.map((_, place) => rounded(judged.reduce((sum, { scores }) => sum + (scores[place] ?? 0), 0)))
+  const own = combined[0] ?? 0
+  const asUnusual = combined.slice(1).filter((score) => score >= own).length
   const keys = rows.map((row) => JSON.stringify([...row].sort()))
   const n = repeats.length
   return {
@@ -175,7 +177,7 @@ function belongingOf(logged: ReproducedOutput, repeats: readonly ReproducedOutpu
 function fieldsOf({ output, valid }: ReproducedOutput): ReadonlyMap<string, unknown> {
   const isObject = typeof output === 'object' && output !== null && !Array.isArray(output)
   return new Map<string, unknown>([
-    ['(valid)', valid],
+    [validity, valid],
     ...(isObject ? Object.entries(output) : [['(output)', output] as const]),
   ])
 }
@@ -184,7 +186,9 @@ interface Column {
   readonly field: string
   readonly kind: FieldAgreement['kind']
   readonly matches: number
-  /** Of each output, by how many of all are at least as far from the others. */
+  /** How strange each output is among all, in the unit of what is usual here: 1 is as far off as the mean. */
+  readonly scores: readonly number[]
+  /** Of each output, the share of all that are at least as strange. */
   readonly pValues: readonly number[]
 }
 
@@ -194,20 +198,36 @@ function columnOf(field: string, rows: readonly ReadonlyMap<string, unknown>[]):
   const matches = texts.slice(1).filter((text) => text === texts[0]).length / Math.max(1, texts.length - 1)
   const measured = fieldKind(values)
   // A number that some outputs leave out has no distance from them.
-  const kind = measured === 'number' && values.includes(undefined) ? 'category' : measured
-  const scores =
-    kind === 'number' ? fromMedian(values as readonly number[]) : kind === 'text' ? fromWords(values) : rarity(texts)
-  const silent = new Set(scores).size === 1 && new Set(texts).size > 1 && new Set(texts).size === texts.length
+  const kind = measured === 'boolean' || (measured === 'number' && values.includes(undefined)) ? 'category' : measured
+  const scores = scoresOf(kind, values, texts)
+  const silent = new Set(scores).size === 1 && texts.length > 1 && new Set(texts).size === texts.length
   const pValues = scores.map((score) => scores.filter((other) => other >= score).length / scores.length)
-  if (silent) return { field, kind: 'not_judged', matches, pValues }
-  return { field, kind: kind === 'boolean' ? 'category' : kind, matches, pValues }
+  return { field, kind: silent ? 'not_judged' : kind, matches, scores, pValues }
 }
 
-/** The fewer say the same, the stranger. */
-function rarity(texts: readonly string[]): readonly number[] {
+/** Every score is a symmetric function of all outputs, which is what makes the p-value valid. */
+function scoresOf(
+  kind: 'number' | 'category' | 'text',
+  values: readonly unknown[],
+  texts: readonly string[],
+): readonly number[] {
+  switch (kind) {
+    case 'number':
+      return inMeans(fromMedian(values as readonly number[]))
+    case 'text':
+      return inDeviations(fromWords(values))
+    case 'category':
+      return surprise(texts)
+    default:
+      return assertNever(kind)
+  }
+}
+
+/** −log of the share that says the same. */
+function surprise(texts: readonly string[]): readonly number[] {
   const counts = new Map<string, number>()
   for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)
-  return texts.map((text) => -(counts.get(text) ?? 0))
+  return texts.map((text) => rounded(Math.log(texts.length / (counts.get(text) ?? 1))))
 }
 
 function fromMedian(values: readonly number[]): readonly number[] {
@@ -226,10 +246,24 @@ function fromWords(values: readonly unknown[]): readonly number[] {
           .match(/[\p{L}\p{N}]+/gu) ?? [],
       ),
   )
-  return sets.map((own) => rounded(sets.reduce((sum, other) => sum + jaccardDistance(own, other), 0)))
+  return sets.map((own) => sets.reduce((sum, other) => sum + jaccardDistance(own, other), 0) / sets.length)
 }
 
-/** Sums of the same distances in another order are the same score. */
+function inMeans(distances: readonly number[]): readonly number[] {
+  const mean = meanOf(distances)
+  return distances.map((distance) => (mean > 0 ? rounded(distance / mean) : 0))
+}
+
+/** Texts are all some way apart, so what counts is how much further than that. */
+function inDeviations(distances: readonly number[]): readonly number[] {
+  const mean = meanOf(distances)
+  const deviation = Math.sqrt(meanOf(distances.map((distance) => (distance - mean) ** 2)))
+  return distances.map((distance) => (rounded(deviation) > 0 ? rounded(Math.max(0, distance - mean) / deviation) : 0))
+}
+
+const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** The same numbers added in another order are the same score. */
 const rounded = (value: number): number => Math.round(value * 1e9) / 1e9
 
 function jaccardDistance(left: ReadonlySet<string>, right: ReadonlySet<string>): number {
