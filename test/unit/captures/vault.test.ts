@@ -1,9 +1,10 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { readCaptureKeys } from '../../../src/config'
+import { ensureCaptureKey } from '../../../src/embedded/capture-key'
 import { Vault } from '../../../src/store/vault'
 
 const masterKey = () => createSecretKey(randomBytes(32))
@@ -107,5 +108,18 @@ describe('SLUICE_CAPTURE_KEY', () => {
       const told = JSON.stringify(error) + (error as Error).message
       for (const secret of [value, one, 'secret-word']) expect(told).not.toContain(secret)
     }
+  })
+})
+
+describe('the key of a local instance', () => {
+  it('is made once, readable by its owner alone, and never written over', () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'capture-')), 'capture.key')
+    expect(ensureCaptureKey(path)).toBe(path)
+    const made = readFileSync(path, 'utf8')
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    chmodSync(path, 0o644)
+    ensureCaptureKey(path)
+    expect([readFileSync(path, 'utf8'), statSync(path).mode & 0o777]).toEqual([made, 0o600])
+    expect(readCaptureKeys({ SLUICE_CAPTURE_KEY: path })).toHaveLength(1)
   })
 })
