@@ -1,4 +1,5 @@
 import { bindingText } from './binding'
+import { type HashState, hashedSalt } from './bucket'
 import type { ServedComposite } from './composite'
 import { Revocations } from './revocation'
 import type { LaneEntry, LaneView, Snapshot, TenantView } from './snapshot'
@@ -24,7 +25,7 @@ export interface CompiledEntry {
   readonly seq: number
   readonly at: number
   readonly entry: LaneEntry
-  readonly salt: string
+  readonly salt: HashState
   readonly slices: readonly CompiledSlice[]
   /** Absent: the entry names no candidate. */
   readonly candidate: CompiledStanding | undefined
@@ -111,7 +112,7 @@ function compileLane(snapshot: Snapshot, view: LaneView, revoked: Revocations): 
       seq: entry.seq,
       at: entry.at,
       entry,
-      salt: entry.salt,
+      salt: hashedSalt(entry.salt),
       slices: compileSlices(entry),
       candidate: standingOf(entry.seq, entry.candidate),
       incumbent: standingOf(entry.seq, entry.incumbent),

@@ -1,6 +1,6 @@
 import { SluiceError } from '../errors'
 import { parseBinding } from './binding'
-import { assertId, bucketOf } from './bucket'
+import { assertId, bucketAfter } from './bucket'
 import {
   bindingTo,
   type CompiledEntry,
@@ -150,7 +150,7 @@ function serve(
   const chosen =
     slice === undefined
       ? undefined
-      : bucketOf(entry.salt, request.tenant, slice.byTenant ? undefined : request.conversation)
+      : bucketAfter(entry.salt, request.tenant, slice.byTenant ? undefined : request.conversation)
   const toCandidate = slice !== undefined && chosen !== undefined && chosen < slice.basisPoints
   const standing = toCandidate ? entry.candidate : entry.incumbent
   if (standing?.composite === undefined) return skipped.not_deployed
