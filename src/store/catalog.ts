@@ -1,3 +1,4 @@
+import type { ClientSession } from 'mongodb'
 import type { Composite, CompositeVerification, ServedComposite } from '../domain/composite'
 import type { CompositeDiff, VersionDiff } from '../domain/diff'
 import type { CheckedItem, Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
@@ -45,7 +46,7 @@ export interface Catalog {
 
   putTask(task: TaskDraft, author: string): Promise<TaskDefinition>
   /** Throws unknown_task. */
-  task(name: string): Promise<TaskDefinition>
+  task(name: string, session?: ClientSession): Promise<TaskDefinition>
   tasks(): Promise<readonly TaskDefinition[]>
 }
 
