@@ -50,17 +50,32 @@ interface Sketched {
   readonly wanted: number
 }
 
+/** Takes cases one by one, so that a long suite does not hold up whatever else the process does. */
+export class CaseIndexBuilder {
+  private readonly reader = new ShingleReader()
+  private readonly inputs: unknown[] = []
+  private readonly texts: Omit<Sketched, 'wanted'>[] = []
+
+  add(input: unknown): void {
+    assert(this.inputs.length < maxIndexedCases, `at most ${maxIndexedCases} cases are indexed`)
+    const { words, shingles } = this.reader.read(input)
+    this.inputs.push(input)
+    this.texts.push({ words, shingles: Uint32Array.from(new Set(shingles)) })
+  }
+
+  build(): CaseIndex {
+    const common = commonShingles(this.texts.map(({ shingles }) => shingles))
+    const sketches = this.texts.map(({ shingles }) => sketchOf(shingles, common))
+    const cases = this.texts.map((text, place) => ({ ...text, wanted: wantedOf(sketches[place]?.length ?? 0) }))
+    return new StandingIndex(this.inputs, cases, new Postings(sketches))
+  }
+}
+
+/** The index of a few cases at once. */
 export function indexCases(inputs: readonly unknown[]): CaseIndex {
-  assert(inputs.length <= maxIndexedCases, `at most ${maxIndexedCases} cases are indexed`)
-  const reader = new ShingleReader()
-  const texts = inputs.map((input) => {
-    const { words, shingles } = reader.read(input)
-    return { words, shingles: Uint32Array.from(new Set(shingles)) }
-  })
-  const common = commonShingles(texts.map(({ shingles }) => shingles))
-  const sketches = texts.map(({ shingles }) => sketchOf(shingles, common))
-  const cases = texts.map((text, place): Sketched => ({ ...text, wanted: wantedOf(sketches[place]?.length ?? 0) }))
-  return new StandingIndex(inputs, cases, new Postings(sketches))
+  const builder = new CaseIndexBuilder()
+  for (const input of inputs) builder.add(input)
+  return builder.build()
 }
 
 const wantedOf = (sketch: number): number => Math.max(1, Math.ceil(leakageMethod.candidateShare * sketch))
