@@ -40,7 +40,7 @@ export interface LeakageHooks {
  * the answer depends on digests and on the method alone; a run that is cut off goes on with the next version.
  */
 export interface Leakage {
-  /** What was compared so far. Throws not_found, unknown_ref. */
+  /** What was compared so far. Throws not_found, unknown_ref, digest_mismatch. */
   known(question: LeakageQuestion): Promise<LeakageReport>
   /** Compares what was not compared yet. Throws the signal's reason, digest_mismatch where a row was altered. */
   prove(question: LeakageQuestion, hooks?: LeakageHooks): Promise<LeakageReport>

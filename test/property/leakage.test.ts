@@ -146,6 +146,10 @@ describe('planted near-duplicates', () => {
         const shared = Math.max(0, sketched - lost)
         expect(missProbability({ size: sketched, shared, sketch: drawn }, wanted)).toBeLessThan(1e-9)
       }
+      // At the threshold it holds at least half; here of a case without common text.
+      const drawn = Math.min(sketch, size)
+      const shared = Math.ceil(leakageMethod.threshold * size)
+      expect(missProbability({ size, shared, sketch: drawn }, Math.ceil(candidateShare * drawn))).toBeLessThan(1e-4)
     }
   })
 })
