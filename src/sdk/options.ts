@@ -1,6 +1,6 @@
 import type { Endpoints } from '../engines/engine'
 import type { SluiceError } from '../errors'
-import type { Postprocessors } from '../kinds/postprocess-apply'
+import type { Postprocessors } from '../pipeline/postprocess'
 
 /** What an application tells `connect`. Only the first three are needed. */
 export interface ConnectOptions {

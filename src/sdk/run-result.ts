@@ -12,7 +12,7 @@ export interface RunOptions {
   /** Goes on with a request whose answer called tools: what it called, and what came of it. */
   readonly turns?: readonly ToolTurn[]
   /** Stays with the candidate of an earlier round, as its result told. */
-  readonly branch?: Branch
+  readonly branch?: Branch | undefined
 }
 
 /** What a served request gave. It is reported already. */

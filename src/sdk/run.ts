@@ -4,6 +4,7 @@ import { callEngine } from '../engines'
 import { endpointOf } from '../engines/endpoints'
 import type { Endpoints, EngineAnswer } from '../engines/engine'
 import { SluiceError } from '../errors'
+import type { PromptValue } from '../kinds/prompt-render'
 import {
   answerRequest,
   enginesOf,
@@ -11,10 +12,9 @@ import {
   type PipelineOutcome,
   readAnswer,
   renderRequest,
-} from '../kinds/pipeline'
-import { type Postprocessors, requirePostprocessors } from '../kinds/postprocess-apply'
-import type { PromptValue } from '../kinds/prompt-render'
-import { checkToolCalls } from '../kinds/tool-check'
+} from '../pipeline/pipeline'
+import { type Postprocessors, requirePostprocessors } from '../pipeline/postprocess'
+import { checkToolCalls } from '../pipeline/tool-check'
 import type { Report } from './report'
 import type { RunOptions, RunResult } from './run-result'
 import type { Serving } from './serving'

@@ -5,8 +5,8 @@ import type { Arm } from '../domain/telemetry'
 import type { Digest, KindName } from '../domain/version'
 import { SluiceError } from '../errors'
 import { type Attributes, accepts } from '../kinds/filter-accepts'
-import { type Pipeline, pipelineOf } from '../kinds/pipeline'
 import { type PromptValue, renderPrompt } from '../kinds/prompt-render'
+import { type Pipeline, pipelineOf } from '../pipeline/pipeline'
 import type { RunOptions, RunResult } from './run-result'
 
 /** The conversation is not served, and why. */

@@ -206,7 +206,7 @@ describe('tools', () => {
     replies = { ...replies, large: { status: 200, content: '{"rating": 2}' } }
     asked = []
     const turns = [{ calls: first.toolCalls, results: { c1: 'a booking' } }]
-    const second = await run({ turns, ...(first.branch ? { branch: first.branch } : {}) })
+    const second = await run({ turns, branch: first.branch })
     expect(asked).toMatchObject([
       { model: 'large', messages: [{ role: 'user' }, { role: 'assistant' }, { role: 'tool', content: 'a booking' }] },
     ])

@@ -3,7 +3,7 @@ import { classOf } from '../../../src/domain/diff'
 import type { PostprocessContent, PostprocessStep } from '../../../src/domain/pipeline-contents'
 import type { Digest } from '../../../src/domain/version'
 import { postprocessKind } from '../../../src/kinds/postprocess'
-import { postprocess, requirePostprocessors } from '../../../src/kinds/postprocess-apply'
+import { postprocess, requirePostprocessors } from '../../../src/pipeline/postprocess'
 import { draftOf } from '../../support/kind-drafts'
 
 const itself = (digest: Digest) => digest
@@ -105,8 +105,8 @@ describe('post-processing', () => {
     { steps: [{ step: 'clamp', key: 'a', min: 2, max: 1 }] },
     { steps: [{ step: 'rename', keys: { a: 'c', b: 'c' } }] },
     { steps: [{ step: 'shout', key: 'a' }] },
-    { code: { digest, uri: 'file:///home/ann/code.js' } },
-    { code: { digest, uri: '/home/ann/code.js' } },
+    { code: { digest, uri: 'file:///data/code.js' } },
+    { code: { digest, uri: '/data/code.js' } },
     { code: { digest, uri: 's3://a' }, steps: [] },
   ])('refuses %j', (content) => {
     expect(postprocessKind.schema.safeParse(content).success).toBe(false)

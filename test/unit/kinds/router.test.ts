@@ -5,7 +5,7 @@ import type { RouterContent } from '../../../src/domain/pipeline-contents'
 import type { Digest } from '../../../src/domain/version'
 import { SluiceError } from '../../../src/errors'
 import { routerKind } from '../../../src/kinds/router'
-import { answerAgain, answerRouted, type LoadedRouter, nothingUsed } from '../../../src/kinds/router-run'
+import { answerAgain, answerRouted, type LoadedRouter, nothingUsed } from '../../../src/pipeline/route'
 import { engineContent } from '../../support/contents'
 
 const digest = (digit: string): Digest => `sha256:${digit.repeat(64)}`

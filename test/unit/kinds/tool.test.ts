@@ -1,7 +1,7 @@
 import { classOf } from '../../../src/domain/diff'
 import type { Digest } from '../../../src/domain/version'
 import { toolKind } from '../../../src/kinds/tool'
-import { checkToolCalls } from '../../../src/kinds/tool-check'
+import { checkToolCalls } from '../../../src/pipeline/tool-check'
 
 const itself = (digest: Digest) => digest
 const tool = (properties: object, rest: object = {}) => ({

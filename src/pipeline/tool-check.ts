@@ -1,6 +1,6 @@
 import type { ToolContent } from '../domain/pipeline-contents'
 import type { ToolCall } from '../domain/tool-call'
-import { compileSchema, type SchemaMismatch } from './schema-compile'
+import { compileSchema, type SchemaMismatch } from '../kinds/schema-compile'
 
 /** Where calls do not fit the tools that were offered; empty: the application can carry them out. */
 export function checkToolCalls(tools: readonly ToolContent[], calls: readonly ToolCall[]): readonly SchemaMismatch[] {

@@ -5,9 +5,10 @@ import type { PostprocessContent, RouterContent, ToolContent } from '../domain/p
 import { worstCostUsd } from '../domain/pricing'
 import type { Digest, KindName } from '../domain/version'
 import { SluiceError } from '../errors'
-import type { Attributes } from './filter-accepts'
-import { type Postprocessors, postprocess } from './postprocess-apply'
-import { type PromptValue, promptVariables, renderPrompts } from './prompt-render'
+import type { Attributes } from '../kinds/filter-accepts'
+import { type PromptValue, promptVariables, renderPrompts } from '../kinds/prompt-render'
+import { compileSchema, type SchemaMismatch } from '../kinds/schema-compile'
+import { type Postprocessors, postprocess } from './postprocess'
 import {
   type Answered,
   type Ask,
@@ -17,8 +18,7 @@ import {
   nothingUsed,
   type Routed,
   sumUsed,
-} from './router-run'
-import { compileSchema, type SchemaMismatch } from './schema-compile'
+} from './route'
 
 /** How a composite answers a request: prompt, engine or router, tools, schema, post-processing. */
 export interface Pipeline {

@@ -4,7 +4,7 @@ import { isRecord } from '../domain/diff'
 import type { RouterContent } from '../domain/pipeline-contents'
 import type { Cost, TokenUsage } from '../domain/pricing'
 import { SluiceError } from '../errors'
-import { type Attributes, holds } from './filter-accepts'
+import { type Attributes, holds } from '../kinds/filter-accepts'
 
 /** A router with the contents that it refers to. */
 export interface LoadedRouter {

@@ -2,7 +2,7 @@ import type { AttributeValue } from '../domain/contents'
 import { isRecord, own } from '../domain/diff'
 import type { PostprocessContent, PostprocessStep } from '../domain/pipeline-contents'
 import { assertNever, SluiceError } from '../errors'
-import type { SchemaMismatch } from './schema-compile'
+import type { SchemaMismatch } from '../kinds/schema-compile'
 
 /** Code that an application brings, by the digest that contents name. */
 export type Postprocessors = Readonly<Record<string, (output: unknown, entry?: string) => unknown>>
