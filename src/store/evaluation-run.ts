@@ -8,7 +8,7 @@ import { SluiceError } from '../errors'
 import { type CallsOutcome, runCalls } from './evaluation-calls'
 import { scoredOutcomes } from './evaluation-outcomes'
 import { type EvaluationCatalog, type LoadedSuite, loadCallable, loadPolicy, loadSuite } from './evaluation-plan'
-import type { EvaluationProgress, EvaluationRuns } from './evaluations'
+import { type EvaluationProgress, type EvaluationRuns, noProgress } from './evaluations'
 import type { Evidence } from './evidence'
 import type { Leakage } from './leakage'
 
@@ -80,8 +80,10 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
   const arms = [await loadCallable(catalog, candidate)]
   if (incumbent !== undefined && incumbent !== candidate) arms.push(await loadCallable(catalog, incumbent))
   const signal = hooks.signal ? { signal: hooks.signal } : {}
-  const leakage = leakageCheck(await deps.leakage.prove({ composite: candidate, suite: order.suite }, signal), policy)
   const saver = progressSaver(deps.evaluations, evaluationId, hooks.onProgress)
+  const question = { composite: candidate, suite: order.suite }
+  const proof = await deps.leakage.prove(question, { ...signal, onProgress: saver.alive }).finally(saver.flush)
+  const leakage = leakageCheck(proof, policy)
   const calls =
     leakage.verdict === 'pass'
       ? await runCalls(evidence.results, {
@@ -137,11 +139,19 @@ function progressSaver(evaluations: EvaluationRuns, id: string, onProgress: Eval
     // Progress is for people only: a write that fails must not fail the run, which has its own writes to fail on.
     saving = saving.then(() => evaluations.progress(id, progress)).catch(() => undefined)
   }
+  const saveSeldom = (): void => {
+    if (performance.now() - savedAt >= progressIntervalMs) save()
+  }
   return {
     onProgress(progress: EvaluationProgress): void {
       newest = progress
       onProgress?.(progress)
-      if (performance.now() - savedAt >= progressIntervalMs) save()
+      saveSeldom()
+    },
+    /** Shows that the run goes on where no case was run yet: a run that is silent for long counts as lost. */
+    alive(): void {
+      newest ??= noProgress
+      saveSeldom()
     },
     async flush(): Promise<void> {
       save()

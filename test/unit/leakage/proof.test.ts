@@ -223,6 +223,20 @@ describe('the test stage', () => {
     })
   })
 
+  it('shows that it is alive while it compares, for a silent run counts as lost', async () => {
+    const seen: unknown[] = []
+    const { evaluations } = ground.store
+    const progress: typeof evaluations.progress = (id, one) => {
+      seen.push(one)
+      return evaluations.progress(id, one)
+    }
+    const candidate = await trainedOn('long', [cases[3], ...clean])
+    const order = { evaluationId: 'long', by: 'ann', candidate, suite: ground.suite, policy: ground.policy }
+    const verdict = await runEvaluation({ ...ground.deps, evaluations: { ...evaluations, progress } }, order)
+    expect(verdict.verdict).toBe('fail')
+    expect(seen).toContainEqual({ done: 0, total: 0, fromStore: 0, paidUsd: 0 })
+  })
+
   it('takes for an exception only what can be an artifact', async () => {
     const bad = put('policy/bad@1.0.0', { leakage: { allow: ['leaky'] } })
     await expect(bad).rejects.toMatchObject({ code: 'invalid_content' })
