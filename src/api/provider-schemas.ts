@@ -1,7 +1,11 @@
 import { z } from 'zod'
 import { digestSchema } from '../kinds/kind'
 
-export const pairSchema = z.object({ model: z.string().optional(), fingerprint: z.string().optional() })
+export const pairSchema = z.object({
+  model: z.string().optional(),
+  fingerprint: z.string().optional(),
+  candidate: z.string().optional(),
+})
 
 /** A provider that returned something else under an unchanged composite. Times are milliseconds since the epoch. */
 export const providerChangeSchema = z.object({

@@ -4,6 +4,8 @@ import type { Digest } from './version'
 export interface ProviderPair {
   readonly model?: string
   readonly fingerprint?: string
+  /** The candidate that answered, where the composite has a router: each is a provider of its own. */
+  readonly candidate?: string
 }
 
 /** How a change became certain. */
@@ -42,10 +44,11 @@ export const trafficRule = { principals: 2, conversationsEach: 5, conversations:
 
 /** Whether the pair says something that none of the known ones does. Where nothing is known, nothing has changed. */
 export function isChange(pair: ProviderPair, known: readonly ProviderPair[]): boolean {
-  const { model, fingerprint } = pair
-  const models = known.flatMap((one) => one.model ?? [])
+  const { model, fingerprint, candidate } = pair
+  const own = known.filter((one) => one.candidate === candidate)
+  const models = own.flatMap((one) => one.model ?? [])
   if (model !== undefined && models.length > 0 && !models.includes(model)) return true
-  const alike = known.filter((one) => model === undefined || one.model === undefined || one.model === model)
+  const alike = own.filter((one) => model === undefined || one.model === undefined || one.model === model)
   const fingerprints = alike.flatMap((one) => one.fingerprint ?? [])
   return fingerprint !== undefined && fingerprints.length > 0 && !fingerprints.includes(fingerprint)
 }
@@ -57,8 +60,16 @@ export function isAgreed(conversationsByPrincipal: readonly (readonly string[])[
   return agreeing.length >= trafficRule.principals && all.size >= trafficRule.conversations
 }
 
-/** `sim-large (fp_2)`. */
-export function pairText({ model, fingerprint }: ProviderPair): string {
-  if (model === undefined) return fingerprint === undefined ? 'nothing' : `fingerprint ${fingerprint}`
-  return fingerprint === undefined ? model : `${model} (${fingerprint})`
+/** `sim-large (fp_2)`; of a router's candidate `large: sim-large (fp_2)`. */
+export function pairText({ model, fingerprint, candidate }: ProviderPair): string {
+  const of = candidate === undefined ? '' : `${candidate}: `
+  if (model === undefined) return of + (fingerprint === undefined ? 'nothing' : `fingerprint ${fingerprint}`)
+  return of + (fingerprint === undefined ? model : `${model} (${fingerprint})`)
 }
+
+/** The pair of whatever carries one, and no more. */
+export const pairOf = ({ model, fingerprint, candidate }: ProviderPair): ProviderPair => ({
+  ...(model === undefined ? {} : { model }),
+  ...(fingerprint === undefined ? {} : { fingerprint }),
+  ...(candidate === undefined ? {} : { candidate }),
+})

@@ -35,7 +35,7 @@ export function createDeployGate(
       return rolloutEnvironment(content as Policy)
     },
     async assertDeployable(question, session) {
-      const { suiteDigest } = await catalog.task(question.task)
+      const { suiteDigest } = await catalog.task(question.task, session)
       const { task: _task, ...pair } = question
       const key = { ...pair, suite: suiteDigest }
       if (await evidence.passing(key, session)) return

@@ -6,6 +6,7 @@ import {
   isChange,
   type ProviderChange,
   type ProviderPair,
+  pairOf,
   pairText,
   type SuspectedChange,
   trafficRule,
@@ -261,15 +262,16 @@ export const voidText = ({ composite, from, to }: ProviderChange): string =>
   `the provider of ${composite} returns ${pairText(to)} instead of ${from.map(pairText).join(' or ') || 'nothing'}`
 
 /** Undefined: the provider told nothing. */
-function pairId({ composite, model, fingerprint }: ProviderPair & { readonly composite: Digest }): Digest | undefined {
+function pairId({
+  composite,
+  model,
+  fingerprint,
+  candidate,
+}: ProviderPair & { readonly composite: Digest }): Digest | undefined {
   if (model === undefined && fingerprint === undefined) return undefined
-  return digestOf({ composite, model: model ?? '', fingerprint: fingerprint ?? '' })
+  const of = candidate === undefined ? {} : { candidate }
+  return digestOf({ composite, model: model ?? '', fingerprint: fingerprint ?? '', ...of })
 }
-
-const pairOf = ({ model, fingerprint }: ProviderPair): ProviderPair => ({
-  ...(model === undefined ? {} : { model }),
-  ...(fingerprint === undefined ? {} : { fingerprint }),
-})
 
 const conversationOf = ({ tenant, conversation }: PairReport): string =>
   createHash('sha256').update(`${tenant}\0${conversation}`).digest('hex').slice(0, 16)

@@ -1,14 +1,17 @@
-import type { PromptMessage, SchemaContent } from '../domain/contents'
+import { candidateOf } from '../domain/branch'
+import type { EngineContent, PromptMessage } from '../domain/contents'
 import { worstCostUsd } from '../domain/pricing'
-import { type ProviderPair, pairText } from '../domain/provider-change'
+import { type ProviderPair, pairOf, pairText } from '../domain/provider-change'
 import { judgeReproduction, type ReproducedOutput } from '../domain/reproduction'
+import { answeredWith } from '../domain/tool-call'
 import { callEngine, endpointOf } from '../engines'
 import type { Endpoint, Endpoints, EngineAnswer } from '../engines/engine'
 import { SluiceError } from '../errors'
-import { type PromptValue, renderPrompt } from '../kinds/prompt-render'
+import type { PromptValue } from '../kinds/prompt-render'
 import { compileSchema } from '../kinds/schema-compile'
+import { type Pipeline, pipelineOf, readAnswer, renderRequest } from '../pipeline/pipeline'
+import { requirePostprocessors } from '../pipeline/postprocess'
 import type { ReadContent } from './captures'
-import { type Callable, loadCallable } from './evaluation-plan'
 import { loggedRequest, type Missing, orMissing } from './explainer'
 import type { PairSeen, Reproduction, ReproductionResult } from './reproductions'
 import type { LoggedRequest } from './request-log'
@@ -29,7 +32,9 @@ export interface ReproductionOrder {
 export interface PreparedReproduction {
   readonly order: ReproductionOrder
   readonly logged: LoggedRequest
-  readonly callable: Callable
+  readonly pipeline: Pipeline
+  /** The pinned one; of a router's candidates the one that the log says answered. */
+  readonly engine: EngineContent
   readonly endpoint: Endpoint
   readonly messages: readonly PromptMessage[]
   readonly loggedOutput?: ReproducedOutput
@@ -50,8 +55,11 @@ export async function prepareReproduction(
 ): Promise<PreparedReproduction> {
   const { requestId, by, id } = order
   const logged = await loggedRequest(store, requestId)
-  const callable = await loadCallable(store.catalog, logged.composite)
-  const endpoint = endpointOf(endpoints, callable.engine.endpoint)
+  const pipeline = pipelineOf(await store.catalog.composite(logged.composite))
+  const engine = answeringEngine(pipeline, logged)
+  const endpoint = endpointOf(endpoints, engine.endpoint)
+  // Code that applications bring is not here; what its output would be, cannot be told.
+  requirePostprocessors(pipeline.postprocess, {})
   const author = { by, reason: `reproduction ${id}` }
   const content = order.given ?? (await store.captures.read(logged, author, 'reproduce'))
   if (content.input === undefined) {
@@ -59,15 +67,16 @@ export async function prepareReproduction(
       requestId,
     })
   }
-  const messages = renderPrompt(callable.prompt, content.input as Readonly<Record<string, PromptValue>>)
+  const { messages } = renderRequest(pipeline, content.input as Readonly<Record<string, PromptValue>>)
   return {
     order,
     logged,
-    callable,
+    pipeline,
+    engine,
     endpoint,
     messages,
     inputFrom: order.given === undefined ? 'captured' : 'given',
-    ...(content.output === undefined ? {} : { loggedOutput: checked(content.output, callable.schema) }),
+    ...(content.output === undefined ? {} : { loggedOutput: checked(content.output, pipeline, logged) }),
   }
 }
 
@@ -82,25 +91,25 @@ export async function runReproduction(
   prepared: PreparedReproduction,
   hooks: ReproductionHooks = {},
 ): Promise<ReproductionResult> {
-  const { order, logged, callable, loggedOutput } = prepared
+  const { order, logged, pipeline, loggedOutput } = prepared
   const { answers, failed, stopped } = await callRepeatedly(prepared, hooks)
-  const repeats = answers.map(({ text }) => readOutput(text, callable.schema))
+  const repeats = answers.map((answer) => readOutput(answer, pipeline))
   const missing: Missing[] = []
-  const cases = (await orMissing(() => evaluatedCases(store, callable), missing, evidenceOf(logged))) ?? []
+  const cases = (await orMissing(() => evaluatedCases(store, logged, pipeline), missing, evidenceOf(logged))) ?? []
   const finding = judgeReproduction({
     repeats,
     cases,
     alpha: order.alpha,
     ...(loggedOutput === undefined ? {} : { logged: loggedOutput }),
   })
-  const seen = pairsSeen(answers)
+  const seen = pairsSeen(answers, candidateIn(logged))
   const of = { basis: 'reproduction' as const, by: order.by, reason: `seen by the reproduction ${order.id}` }
   await store.providers.measured(logged.composite, seen, of)
   return {
     finding,
     validRepeats: repeats.filter(({ valid }) => valid).length,
     failedCalls: failed,
-    provider: { same: sameProvider(logged, seen), logged: pairOf(logged), seen },
+    provider: { same: sameProvider(loggedPair(logged), seen), logged: loggedPair(logged), seen },
     missing: [
       ...missing.map(({ of: what, why }) => `${what}: ${why}`),
       ...(cases.length === 0
@@ -122,8 +131,8 @@ interface Repeats {
 
 /** The pinned seed and parameters, as the application called; a few at a time, within the budget. */
 async function callRepeatedly(prepared: PreparedReproduction, hooks: ReproductionHooks): Promise<Repeats> {
-  const { order, callable, endpoint, messages } = prepared
-  const { engine } = callable
+  const { order, pipeline, engine, endpoint, messages } = prepared
+  const { tools } = pipeline
   const { signal } = hooks
   const size = messages.reduce((sum, { content }) => sum + content.length, 0)
   const worst = worstCostUsd(engine, size)
@@ -140,7 +149,7 @@ async function callRepeatedly(prepared: PreparedReproduction, hooks: Reproductio
     while (next < count && !signal?.aborted) {
       next += 1
       try {
-        answers.push(await callEngine({ engine, endpoint, messages, ...(signal ? { signal } : {}) }))
+        answers.push(await callEngine({ engine, endpoint, messages, tools, ...(signal ? { signal } : {}) }))
       } catch (error) {
         if (!(error instanceof SluiceError) || error.code !== 'engine_failed') throw error
         failures.push(error)
@@ -156,24 +165,54 @@ async function callRepeatedly(prepared: PreparedReproduction, hooks: Reproductio
   return { answers, failed: failures.length, ...(count < order.repeats ? { stopped } : {}) }
 }
 
-/** As `run` of the SDK reads an output: JSON where the composite has a schema and the text is JSON, else the text. */
-function readOutput(text: string, schema: SchemaContent | undefined): ReproducedOutput {
-  if (schema === undefined) return { output: text, valid: true }
-  try {
-    return checked(JSON.parse(text), schema)
-  } catch {
-    return { output: text, valid: false }
-  }
+/** Throws `not_found` where the router has no candidate that the log names. */
+function answeringEngine({ engine }: Pipeline, logged: LoggedRequest): EngineContent {
+  if (!('engines' in engine)) return engine
+  const candidate = candidateIn(logged)
+  const found =
+    candidate !== undefined && Object.hasOwn(engine.engines, candidate) ? engine.engines[candidate] : undefined
+  if (found !== undefined) return found
+  const text = `The composite routes requests, and the log does not say which candidate answered ${logged.requestId}.`
+  throw new SluiceError('not_found', text, { branch: logged.branch })
 }
 
-const checked = (output: unknown, schema: SchemaContent | undefined): ReproducedOutput => ({
+const candidateIn = ({ branch }: LoggedRequest): string | undefined =>
+  branch === undefined ? undefined : candidateOf(branch)
+
+function loggedPair({ model, fingerprint, branch }: LoggedRequest): ProviderPair {
+  const candidate = branch === undefined ? undefined : candidateOf(branch)
+  return pairOf({
+    ...(model === undefined ? {} : { model }),
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+    ...(candidate === undefined ? {} : { candidate }),
+  })
+}
+
+/** As `run` of the SDK reads an answer. */
+function readOutput(
+  { text, toolCalls = [] }: Pick<EngineAnswer, 'text' | 'toolCalls'>,
+  pipeline: Pipeline,
+): ReproducedOutput {
+  if (toolCalls.length > 0) return { output: answeredWith(undefined, toolCalls), valid: true }
+  const { output, mismatches } = readAnswer(pipeline, text)
+  return { output, valid: mismatches.length === 0 }
+}
+
+/** Post-processing may leave the schema, so then the log is believed. */
+const checked = (output: unknown, { schema, postprocess }: Pipeline, { outcome }: LoggedRequest): ReproducedOutput => ({
   output,
-  valid: schema === undefined || compileSchema(schema)(output).length === 0,
+  valid:
+    schema === undefined || postprocess.length > 0
+      ? outcome !== 'schema_failure'
+      : compileSchema(schema)(output).length === 0,
 })
 
 /** The stored outputs of the composite's newest verdict, case by case, their repeats in order. */
-async function evaluatedCases(store: Store, callable: Callable): Promise<readonly (readonly ReproducedOutput[])[]> {
-  const { composite, schema } = callable
+async function evaluatedCases(
+  store: Store,
+  { composite }: LoggedRequest,
+  pipeline: Pipeline,
+): Promise<readonly (readonly ReproducedOutput[])[]> {
   const [verdict] = await store.evidence.verdicts({ candidate: composite, limit: 1 })
   if (verdict === undefined) return []
   const stored = await store.evidence.results.all({ composite, suite: verdict.suite })
@@ -186,18 +225,13 @@ async function evaluatedCases(store: Store, callable: Callable): Promise<readonl
   return [...cases.values()]
     .filter((outputs) => outputs.length >= 2)
     .map((outputs) => outputs.toSorted((left, right) => left.repeat - right.repeat))
-    .map((outputs) => outputs.map(({ text }) => readOutput(text, schema)))
+    .map((outputs) => outputs.map((answer) => readOutput(answer, pipeline)))
 }
 
-const pairOf = ({ model, fingerprint }: ProviderPair): ProviderPair => ({
-  ...(model === undefined ? {} : { model }),
-  ...(fingerprint === undefined ? {} : { fingerprint }),
-})
-
-function pairsSeen(answers: readonly EngineAnswer[]): readonly PairSeen[] {
+function pairsSeen(answers: readonly EngineAnswer[], candidate: string | undefined): readonly PairSeen[] {
   const seen = new Map<string, PairSeen>()
   for (const answer of answers) {
-    const pair = pairOf(answer)
+    const pair = pairOf({ ...answer, ...(candidate === undefined ? {} : { candidate }) })
     const key = pairText(pair)
     seen.set(key, { ...pair, repeats: (seen.get(key)?.repeats ?? 0) + 1 })
   }

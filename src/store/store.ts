@@ -9,6 +9,7 @@ import { createEvidence, type Evidence, evidenceCollections } from './evidence'
 import { createDeployGate } from './gate'
 import { createIdempotencyStore, type IdempotencyStore, idempotencyCollections } from './idempotency'
 import { createKeyStore, type KeyStore, keyCollections } from './keys'
+import { createLeakage, type Leakage, leakageCollections } from './leakage'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
@@ -35,6 +36,7 @@ export interface Store {
   readonly planner: Planner
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
+  readonly leakage: Leakage
   readonly outbox: Outbox
   readonly telemetry: Telemetry
   readonly captures: Captures
@@ -57,6 +59,7 @@ const collections = [
   ...releaseCollections,
   ...evidenceCollections,
   ...evaluationCollections,
+  ...leakageCollections,
   ...outboxCollections,
   ...channelCollections,
   ...telemetryCollections,
@@ -95,6 +98,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     planner: createPlanner({ catalog, ledger, tenants, traffic }),
     evidence,
     evaluations: createEvaluationRuns(database),
+    leakage: createLeakage(database, catalog),
     outbox: createOutbox(database),
     telemetry,
     captures: new Captures(database, new Vault(options.captureKeys ?? [])),

@@ -1,7 +1,8 @@
+import { candidateOf } from '../domain/branch'
 import type { StratumKey, TelemetryBatch, TelemetryRefusal, UnitReport } from '../domain/telemetry'
 import type { CollectionSpec, Database } from './database'
 import { Issued } from './issued'
-import type { Providers } from './providers'
+import type { PairReport, Providers } from './providers'
 import { Reporters, reporterCollections } from './reporters'
 import { RequestLog, requestLogCollections } from './request-log'
 import { telemetryCollections as documents } from './telemetry-documents'
@@ -56,7 +57,7 @@ export function createTelemetry(
     const { environment, reporter } = batch
     const checked = await checkRequests(issued, batch, (await database.now()) + maxAheadMs)
     await requests.append(checked.taken.map((record) => ({ ...record, environment, reporter })))
-    await providers.reported(checked.taken, principal)
+    await providers.reported(checked.taken.map(reportedPair), principal)
     await requests.appendOutcomes(environment, batch.lateOutcomes)
     const full = await writer.write(works)
     if (full > 0) refused.push(refusal('/strata', `${full} units are reported by too many reporters`))
@@ -72,6 +73,12 @@ export function createTelemetry(
     reporters,
     requests,
   }
+}
+
+/** With a router, the candidate that answered is the provider. */
+function reportedPair({ branch, ...request }: TelemetryBatch['requests'][number]): PairReport {
+  const candidate = branch === undefined ? undefined : candidateOf(branch)
+  return candidate === undefined ? request : { ...request, candidate }
 }
 
 interface Checked {

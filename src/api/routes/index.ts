@@ -8,6 +8,7 @@ import { diffRoutes } from './diff'
 import { evaluationRoutes } from './evaluations'
 import { healthRoutes } from './health'
 import { laneRoutes } from './lanes'
+import { leakRoutes } from './leaks'
 import { notesRoutes } from './notes'
 import { providerRoutes } from './providers'
 import { releaseRoutes } from './releases'
@@ -31,6 +32,7 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   compositeRoutes,
   taskRoutes,
   evaluationRoutes,
+  leakRoutes,
   notesRoutes,
   snapshotRoutes,
   resolveRoutes,

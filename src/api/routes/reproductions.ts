@@ -125,7 +125,7 @@ function createRunner(store: Store, endpoints: Endpoints) {
       running.set(order.id, Promise.resolve())
       try {
         const prepared = await prepareReproduction(store, endpoints, order)
-        const { seed } = prepared.callable.engine
+        const { seed } = prepared.engine
         const { id: runId, requestId, by, repeats, alpha, budgetUsd } = order
         const run = await store.reproductions.begin({
           ...{ id: runId, requestId, by, repeats, alpha, budgetUsd },

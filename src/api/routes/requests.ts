@@ -38,6 +38,7 @@ const loggedRequestSchema = z.object({
   stale: z.boolean(),
   model: text.optional(),
   fingerprint: text.optional(),
+  branch: text.optional(),
 })
 
 const anything = z.record(z.string(), z.unknown())

@@ -50,6 +50,7 @@ function factsOf(answer: Answer): readonly Fact[] {
     ...(tenantEntry === undefined ? [] : [['tenant', tenantText(tenantEntry)] as const]),
     ['snapshot', `head ${logged.headSeq}, ${durationText(logged.cacheAgeMs)} old${logged.stale ? ', stale' : ''}`],
     ...(logged.model === undefined && logged.fingerprint === undefined ? [] : [['model', pairText(logged)] as const]),
+    ...(logged.branch === undefined ? [] : [['branch', logged.branch] as const]),
     ...providerChanges.map((change) => ['provider', changeText(change)] as const),
     ...answer.evidence.map((one) => ['evidence', evidenceText(one)] as const),
     ['captured', capturedText(answer)],

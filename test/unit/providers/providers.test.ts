@@ -18,6 +18,7 @@ describe('whether a pair is a change', () => {
     ['the model alone, as a report without fingerprint says it', { model: 'large' }, false],
     ['the fingerprint alone', { fingerprint: 'fp_2' }, false],
     ['nothing', {}, false],
+    ['another candidate of a router, of which nothing is known', { model: 'small', candidate: 'cheap' }, false],
   ])('%s', (_, pair, expected) => {
     expect(isChange(pair, known)).toBe(expected)
   })
