@@ -100,6 +100,23 @@ export const errorTable = {
     'Cases of the suite stand in what the composite was made from. Take them out of the data or out of the suite.',
   ),
   engine_failed: row(502, 'The engine does not answer or answers with an error. See `details`.', true),
+  // captured content
+  capture_unavailable: row(
+    409,
+    'Inputs and outputs cannot be captured here. Set SLUICE_CAPTURE_KEY for the server and start it again.',
+  ),
+  capture_missing: row(
+    404,
+    'Inputs and outputs of this request are not kept. The message says why; `sluice reproduce --input` takes a file.',
+  ),
+  capture_erased: row(
+    410,
+    'The content was erased for good. The message says when and by whom; nothing brings it back.',
+  ),
+  capture_unreadable: row(
+    500,
+    'The captured content cannot be decrypted. Configure the master key named, or see the audit for who altered it.',
+  ),
   invalid_telemetry: row(400, 'A telemetry value is not finite, negative or absurd. It was refused and counted.'),
   // set-up
   provision_failed: row(

@@ -77,6 +77,8 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
   const { evaluationId, candidate, incumbent, concurrency = defaultConcurrency } = order
   const suite = await loadSuite(catalog, order.suite)
   const policy = await loadPolicy(catalog, order.policy)
+  // Before any result is read: one that a provider change makes void meanwhile is recorded as void.
+  const epochs = await evidence.epochs(order)
   const arms = [await loadCallable(catalog, candidate)]
   if (incumbent !== undefined && incumbent !== candidate) arms.push(await loadCallable(catalog, incumbent))
   const signal = hooks.signal ? { signal: hooks.signal } : {}
@@ -114,6 +116,7 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
     suite: order.suite,
     policy: order.policy,
     evaluationId,
+    epochs,
     ...judge({
       order,
       suite,
