@@ -7,18 +7,22 @@ import { createApiClient, findConnection } from './client'
 import { activeCommand } from './commands/active'
 import { artifactCommand } from './commands/artifact'
 import { auditCommand } from './commands/audit'
+import { captureCommand, eraseCommand } from './commands/capture'
 import { compositeCommand } from './commands/composite'
 import { diffCommand } from './commands/diff'
 import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
 import { explainCommand } from './commands/explain'
 import { holdCommand } from './commands/hold'
+import { leaksCommand } from './commands/leaks'
 import { notesCommand } from './commands/notes'
 import { overridesCommand } from './commands/overrides'
 import { planCommand } from './commands/plan'
+import { providerCommand } from './commands/provider'
 import { pushCommand } from './commands/push'
 import { reconcileCommand } from './commands/reconcile'
 import { releaseCommand } from './commands/release'
+import { reproduceCommand } from './commands/reproduce'
 import { rollbackCommand } from './commands/rollback'
 import { switchCommand } from './commands/switch'
 import { taskCommand } from './commands/task'
@@ -36,6 +40,7 @@ const commands: readonly RegisterCommand[] = [
   compositeCommand,
   taskCommand,
   evalCommand,
+  leaksCommand,
   planCommand,
   releaseCommand,
   activeCommand,
@@ -46,6 +51,10 @@ const commands: readonly RegisterCommand[] = [
   overridesCommand,
   notesCommand,
   explainCommand,
+  captureCommand,
+  eraseCommand,
+  reproduceCommand,
+  providerCommand,
   auditCommand,
   reconcileCommand,
 ]

@@ -9,6 +9,7 @@ import {
   type CompiledSnapshot,
   type CompiledTenant,
   type CompiledTenantEntry,
+  pinOf,
 } from './compiled-snapshot'
 import type { ServedComposite } from './composite'
 import type { Arm } from './telemetry'
@@ -135,7 +136,7 @@ function serve(
   tenant: CompiledTenantEntry | undefined,
   request: ResolveRequest,
 ): Served | Skipped {
-  const pin = tenant?.pins.get(lane.task)
+  const pin = tenant === undefined ? undefined : pinOf(lane, tenant)
   if (!(pin?.runs ?? lane.runsByDefault)) return skipped.not_subscribed
   const { seq } = entry
   const tenantSeq = tenant?.seq ?? 0

@@ -13,7 +13,8 @@ export function compareProperties(comparer: Comparer, place: Place): void {
     const [was, is] = [own(old, key), own(now, key)]
     if (was === undefined)
       comparer.note(path, [was, is], isForeseen(comparer, place, key) ? 'key_added' : 'key_described_otherwise')
-    else if (is === undefined) comparer.note(path, [was, is], 'key_removed')
+    else if (is === undefined)
+      comparer.note(path, [was, is], isLeftOut(comparer, place) ? 'input_added' : 'key_removed')
     else comparer.compare(path, was, is)
   }
   comparePatterns(comparer, place)
@@ -23,12 +24,17 @@ export function compareProperties(comparer: Comparer, place: Place): void {
 /** What the old schema said of all further keys holds of the new key. */
 function isForeseen(comparer: Comparer, { old, now }: Place, key: string): boolean {
   const further = old.additionalProperties
+  if (comparer.given) return false
   if (!isRecord(further)) return true
   const isMatched = Object.keys(parts(old, 'patternProperties')).some((pattern) =>
     compilePattern(pattern, 'u').test(key),
   )
   return isMatched || comparer.proves(further, parts(now, 'properties')[key])
 }
+
+/** Callers give no key that their schema does not name, unless it names none or describes all further ones. */
+const isLeftOut = ({ given }: Comparer, { now }: Place): boolean =>
+  given && isRecord(now.properties) && !isRecord(now.additionalProperties)
 
 function comparePatterns(comparer: Comparer, place: Place): void {
   const old = parts(place.old, 'patternProperties')
@@ -40,7 +46,7 @@ function comparePatterns(comparer: Comparer, place: Place): void {
     if (was !== undefined && is !== undefined) comparer.compare(path, was, is)
     else if (was !== undefined) comparer.note(path, [was, is], 'restriction_removed')
     else {
-      const isForeseenToo = !isRecord(further) || comparer.proves(further, is)
+      const isForeseenToo = isRecord(further) ? comparer.proves(further, is) : !(comparer.given && further === false)
       comparer.note(path, [was, is], isForeseenToo ? 'restriction_added' : 'key_described_otherwise')
     }
   }

@@ -1,28 +1,32 @@
+import { isRecord } from '../domain/diff'
 import type { Comparer, Place } from './schema-comparer'
 import { sameMeaning } from './schema-equal'
 import { areDisjoint } from './schema-facts'
-import { assertions, branches, type Conjunct, type SchemaNode } from './schema-graph'
+import { assertions, branches, type Conjunct } from './schema-graph'
 
 /** Schemas such that every value of the new node fits one of them. */
 export function alternatives(after: unknown, meaning: readonly Conjunct[]): readonly unknown[] {
-  for (const { keywords } of meaning) {
+  for (const conjunct of meaning) {
+    const beside = meaning.filter((other) => other !== conjunct).map(({ keywords }) => keywords)
     for (const union of ['anyOf', 'oneOf']) {
-      if (!Array.isArray(keywords[union])) continue
-      const { [union]: _union, ...beside } = keywords
-      return branches(keywords, union).map((branch) => besides(beside, branch))
+      const { [union]: list, ...rest } = conjunct.keywords
+      if (Array.isArray(list)) return list.map((branch: unknown) => allOf([rest, branch, ...beside]))
     }
+    const { type, ...rest } = conjunct.keywords
+    if (Array.isArray(type)) return type.map((one: unknown) => allOf([{ type: one, ...rest }, ...beside]))
   }
-  const typed = meaning.find(({ keywords }) => Array.isArray(keywords.type))
-  return typed ? branches(typed.keywords, 'type').map((type) => ({ ...typed.keywords, type })) : [after]
+  return [after]
 }
 
-const besides = (beside: SchemaNode, branch: unknown): unknown =>
-  assertions(beside).length === 0 ? branch : { ...beside, allOf: [branch] }
+function allOf(nodes: readonly unknown[]): unknown {
+  const speaking = nodes.filter((node) => !isRecord(node) || assertions(node).length > 0)
+  return speaking.length === 1 ? speaking[0] : { allOf: speaking }
+}
 
 /** Every alternative of the new node fits a branch of the old one. */
 export function compareAnyOf(comparer: Comparer, place: Place, keyword: string): void {
   const old = branches(place.old, keyword)
-  const ways = alternatives(place.after, [{ keywords: place.now, origin: place.now }])
+  const ways = alternatives(place.after, comparer.sides.after.meaning(place.after) || [])
   const path = `${place.path}/${keyword}`
   const fits = ways.every((way, index) => inTurn(old, index).some((branch) => comparer.proves(branch, way)))
   const listed = branches(place.now, keyword)

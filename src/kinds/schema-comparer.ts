@@ -5,8 +5,10 @@ import type { SchemaRuleName } from './schema-rules'
 /** What a comparison offers to the keywords: telling a change, and going on with parts of the two schemas. */
 export interface Comparer {
   readonly sides: Sides
+  /** The values are given to us, not read from us: the two schemas stand the other way round. */
+  readonly given: boolean
   /** Tells a change at a JSON pointer. */
-  note(path: string, values: readonly [unknown, unknown], rule: SchemaRuleName): void
+  note(path: string, values: readonly [unknown, unknown], rule: SchemaRuleName | 'input_added'): void
   /** Tells how two nodes differ. */
   compare(path: string, before: unknown, after: unknown): void
   /** Whether it is proved that all that fits `after` fits `before`; tells nothing. */

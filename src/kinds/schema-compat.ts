@@ -5,7 +5,7 @@ import type { Comparer } from './schema-comparer'
 import { type Sides, sameMeaning } from './schema-equal'
 import { type Bounded, type Conjunct, type Meaning, type SchemaNode, schemaGraph } from './schema-graph'
 import { placeName } from './schema-place'
-import { type SchemaRuleName, schemaRules } from './schema-rules'
+import { inputRuleOf, inputRules, rulesOfPresence, type SchemaRuleName, schemaRules } from './schema-rules'
 import { annotations } from './schema-shape'
 
 /** Steps of one comparison, and how deep it goes; beyond it the answer is `too_large`, which breaks. */
@@ -19,15 +19,28 @@ const maxCompareDepth = 300
  * relaxed. What is not proved breaks, and so do a key that goes and an object that is opened.
  */
 export function compareSchemas(before: SchemaNode, after: SchemaNode): readonly ClassedChange[] {
-  const sides = sidesOf(before, after)
-  const comparison = new SchemaComparison(sides)
+  return compareIn(before, after, false)
+}
+
+/**
+ * What a change of a schema means for those who give values that fit it: the other way round. Safe is only what is
+ * proved: every value that fitted the old schema fits the new one. Callers give no keys that their schema does not name,
+ * so a new key is left out, as far as it is plain which keys are named: where unions or conditions are, it is not.
+ */
+export function compareInputs(before: SchemaNode, after: SchemaNode): readonly ClassedChange[] {
+  return compareIn(after, before, true)
+}
+
+function compareIn(wider: SchemaNode, narrower: SchemaNode, given: boolean): readonly ClassedChange[] {
+  const sides = sidesOf(wider, narrower)
+  const comparison = new SchemaComparison(sides, given)
   try {
-    comparison.compare('', before, after)
+    comparison.compare('', wider, narrower)
     // A proof may need more than a look at the two forms; where these are the same, only the words about them changed.
-    if (sameMeaning(sides, before, after)) return comparison.changes.filter((change) => change.rule === 'annotation')
+    if (sameMeaning(sides, wider, narrower)) return comparison.changes.filter((change) => change.rule === 'annotation')
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error
-    comparison.note('', ['the old schema', 'the new schema'], 'too_large')
+    comparison.note('', ['a schema', 'another schema'], 'too_large')
   }
   return comparison.changes
 }
@@ -69,6 +82,7 @@ const areSafe = (changes: readonly ClassedChange[]): boolean => changes.every((c
 
 class SchemaComparison implements Comparer {
   readonly sides: Sides
+  readonly given: boolean
   readonly changes: ClassedChange[] = []
   /** Pairs under way. Met again within themselves they are taken to fit: recursion ends with the value. */
   private readonly open = new Pairs()
@@ -80,14 +94,18 @@ class SchemaComparison implements Comparer {
   private readonly trail: Pair[] = []
   private proofs = 0
 
-  constructor(sides: Sides) {
+  constructor(sides: Sides, given: boolean) {
     this.sides = sides
+    this.given = given
   }
 
-  note(path: string, [before, after]: readonly [unknown, unknown], rule: SchemaRuleName): void {
-    const { class: risk, means } = schemaRules[rule]
+  note(path: string, [wider, narrower]: readonly [unknown, unknown], found: SchemaRuleName | 'input_added'): void {
+    const rule = this.given && found !== 'input_added' ? inputRuleOf(found) : found
+    const { class: risk, means } = { ...schemaRules, ...inputRules }[rule]
+    const [before, after] = this.given ? [narrower, wider] : [wider, narrower]
     const { text, ...change } = describeChange(path, before, after, placeName(path))
-    this.changes.push({ ...change, text: means === '' ? text : `${text} (${means})`, class: risk, rule })
+    const words = rulesOfPresence.includes(rule) ? `${placeName(path)}: ${means}` : means && `${text} (${means})`
+    this.changes.push({ ...change, text: words || text, class: risk, rule })
   }
 
   compare(path: string, before: unknown, after: unknown): void {
@@ -140,6 +158,7 @@ class SchemaComparison implements Comparer {
       return
     }
     if (old === false) this.note(path, [before, after], 'values_widened')
+    else if (this.given && !now.every(isPlain)) this.compareWhole(path, { old, now, place: 0, before, after })
     else for (const place of old.keys()) this.compareConjunct(path, { old, now, place, before, after })
   }
 
@@ -175,6 +194,13 @@ class SchemaComparison implements Comparer {
     this.toldPairs.push(...told)
   }
 
+  /** Where it is not plain which keys callers give: as it was, or alternative by alternative. */
+  private compareWhole(path: string, { now, before, after }: Meanings): void {
+    if (sameMeaning(this.sides, before, after)) return
+    const rule = this.provesAll(before, alternatives(after, now)) ? 'branches_narrowed' : 'not_compared'
+    this.note(path, [before, after], rule)
+  }
+
   private provesAll(before: unknown, ways: readonly unknown[]): boolean {
     return ways.length > 1 && ways.every((way) => this.proves(before, way))
   }
@@ -203,6 +229,12 @@ interface Telling {
   readonly changes: readonly ClassedChange[]
   readonly told: readonly Pair[]
 }
+
+/** Keywords that may say more about a key, or a key of a key, than stands under its name. */
+const branching = ['anyOf', 'oneOf', 'not', 'if', 'dependentSchemas', 'dependencies', 'contains', 'patternProperties']
+
+const isPlain = ({ keywords }: Conjunct, _: number, all: readonly Conjunct[]): boolean =>
+  all.length === 1 && branching.every((keyword) => !Object.hasOwn(keywords, keyword))
 
 interface Meanings {
   readonly old: readonly Conjunct[]

@@ -1,8 +1,8 @@
 import type { SchemaContent } from '../domain/contents'
 import { isRecord } from '../domain/diff'
-import { patternFault } from './schema-pattern'
 import { dialectOf, draft07 } from './schema-dialect'
 import { inlineReferences, SchemaFault } from './schema-inline'
+import { patternFault } from './schema-pattern'
 import { annotations, identities } from './schema-shape'
 
 const maxSchemaBytes = 256 * 1024

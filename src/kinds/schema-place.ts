@@ -1,4 +1,5 @@
 /** Keywords that lead to a part of the value, as people write the way there. */
+const named = ['properties', 'required']
 const indexed = ['anyOf', 'oneOf', 'allOf']
 
 /** Where in an output a JSON pointer into its schema leads: `/properties/report/properties/csat/type` is `report.csat type`. */
@@ -11,7 +12,7 @@ export function placeName(pointer: string): string {
   for (let place = 0; place < segments.length; place += 1) {
     const segment = segments[place] as string
     const next = segments[place + 1]
-    if (segment === 'properties' && next !== undefined) name += name === '' ? next : `.${next}`
+    if (named.includes(segment) && next !== undefined) name += name === '' ? next : `.${next}`
     else if (segment === 'prefixItems' && next !== undefined) name += `[${next}]`
     else if (indexed.includes(segment) && next !== undefined) name += ` ${segment} ${Number(next) + 1}`
     else {

@@ -36,3 +36,32 @@ export const schemaRules = {
 } as const satisfies Record<string, SchemaRule>
 
 export type SchemaRuleName = keyof typeof schemaRules
+
+/** The same for those who give values to us, such as the arguments of a tool: for them all stands the other way round. */
+export const inputRules = {
+  input_added: safe('who does not know it leaves it out'),
+  input_optional: safe('it may be left out now'),
+  input_kept: safe('all that was taken still is'),
+  annotation: safe(''),
+  input_removed: breaking('callers still give it'),
+  input_required: breaking('it must be given now'),
+  input_refused: breaking('something that was taken may be refused now'),
+} as const satisfies Record<string, SchemaRule>
+
+export type InputRuleName = keyof typeof inputRules
+
+/** Where a rule is only that a key is always there, or not, the key alone says what changed. */
+export const rulesOfPresence: readonly string[] = ['key_required', 'key_optional', 'input_required', 'input_optional']
+
+/** What a rule for readers, found with the schemas the other way round, is for callers. */
+export function inputRuleOf(rule: SchemaRuleName): InputRuleName {
+  return byReaderRule[rule] ?? (schemaRules[rule].class === 'safe' ? 'input_kept' : 'input_refused')
+}
+
+const byReaderRule: { readonly [rule in SchemaRuleName]?: InputRuleName } = {
+  annotation: 'annotation',
+  key_required: 'input_optional',
+  key_optional: 'input_required',
+  key_added: 'input_removed',
+  key_described_otherwise: 'input_removed',
+}

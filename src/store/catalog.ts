@@ -4,6 +4,7 @@ import type { CompositeDiff, VersionDiff } from '../domain/diff'
 import type { CheckedItem, Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
 import type { TaskDefinition, TaskDraft } from '../domain/task'
 import type { Digest, KindName, Version } from '../domain/version'
+import { claimCollections } from './claims'
 import { compositeCollections, createCompositeStore } from './composites'
 import type { CollectionSpec, Database } from './database'
 import { createRowStore, rowCollections } from './rows'
@@ -52,6 +53,7 @@ export interface Catalog {
 
 export const catalogCollections: readonly CollectionSpec[] = [
   ...versionCollections,
+  ...claimCollections,
   ...rowCollections,
   ...compositeCollections,
   ...taskCollections,

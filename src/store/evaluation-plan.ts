@@ -1,4 +1,4 @@
-import type { ServedComposite } from '../domain/composite'
+import { rolesOfKind, type ServedComposite } from '../domain/composite'
 import type {
   EngineContent,
   PromptContent,
@@ -14,7 +14,7 @@ import { type PromptValue, promptVariables, renderPrompt } from '../kinds/prompt
 import type { Catalog } from './catalog'
 
 /** Cases of one suite that are run; a larger suite is refused rather than cut. */
-const maxCases = 20_000
+export const maxCases = 20_000
 
 /** A suite with its cases, in order of their ids. */
 export interface LoadedSuite {
@@ -54,8 +54,8 @@ const invalidSuite = (problem: string): SluiceError =>
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** A row without group is a group of its own. */
-function readCase(row: unknown): SuiteCase {
+/** A row without group is a group of its own. Throws invalid_content. */
+export function readCase(row: unknown): SuiteCase {
   if (!isRecord(row) || typeof row.id !== 'string' || row.id === '') throw invalidSuite('a row has no id')
   const { id, group = id, input, expected = {} } = row
   if (typeof group !== 'string') throw invalidSuite(`the group of ${id} is no text`)
@@ -68,9 +68,17 @@ export async function loadPolicy(catalog: EvaluationCatalog, digest: Digest): Pr
   return (await catalog.byDigest('policy', digest)).content as Policy
 }
 
-/** Throws not_found, or invalid_content where the composite has no prompt or no engine to call. */
+/** Parts of an answer that a suite does not go through: a score without them would be of something else. */
+const unscoredKinds: readonly KindName[] = ['router', 'tool', 'postprocess']
+
+/** Throws not_found, or invalid_content where the composite is not called by one prompt and one engine alone. */
 export async function loadCallable(catalog: EvaluationCatalog, id: Digest): Promise<Callable> {
   const composite = await catalog.composite(id)
+  const unscored = unscoredKinds.flatMap((kind) => rolesOfKind(composite, kind))
+  if (unscored.length > 0) {
+    const text = `The composite ${id} answers through ${unscored.join(', ')}, which suites do not run.`
+    throw new SluiceError('invalid_content', text, { id, roles: unscored })
+  }
   const engine = contentOf(composite, 'engine') as EngineContent | undefined
   const prompt = contentOf(composite, 'prompt') as PromptContent | undefined
   const schema = contentOf(composite, 'schema') as SchemaContent | undefined
