@@ -1,3 +1,5 @@
+import type { Promotion } from './promotion'
+
 /** Versions: one immutable content of an artifact, identified by the digest of its canonical content. */
 
 export type Digest = `sha256:${string}`
@@ -39,8 +41,21 @@ export interface Version {
   readonly author: string
   readonly createdAt: Date
   readonly description: string
+  /** What it was derived from. Metadata: the identity is the content alone. */
   readonly parents: readonly Digest[]
   readonly provenance?: Readonly<Record<string, unknown>>
+  /** Which experiment this release was, and which others were considered. */
+  readonly promotion?: Promotion
+  /** Of an imported one; `author` and `createdAt` are of the import. */
+  readonly origin?: Origin
+}
+
+/** Who made something and when, as the file says that it was imported from: a claim that no digest covers. */
+export interface Origin {
+  readonly author?: string
+  readonly createdAt: Date
+  /** Digest of the file. */
+  readonly file: Digest
 }
 
 export interface Ref {
