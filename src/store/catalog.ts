@@ -1,9 +1,12 @@
 import type { ClientSession } from 'mongodb'
 import type { CompositeRecord, CompositeVerification, ServedComposite } from '../domain/composite'
+import type { Imported } from '../domain/composite-file'
 import type { CompositeDiff, VersionDiff } from '../domain/diff'
 import type { CheckedItem, Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
 import type { TaskDefinition, TaskDraft } from '../domain/task'
 import type { Digest, KindName, Version } from '../domain/version'
+import { exportComposite } from './composite-export'
+import { type ImportOptions, importComposite } from './composite-import'
 import { compositeCollections, createCompositeStore } from './composites'
 import type { CollectionSpec, Database } from './database'
 import { createRowStore, rowCollections } from './rows'
@@ -48,6 +51,10 @@ export interface Catalog {
   diffComposites(from: Digest, to: Digest): Promise<CompositeDiff>
   /** Computes every digest of its closure again from what is stored, rows too. Throws not_found. */
   verifyComposite(id: Digest): Promise<CompositeVerification>
+  /** The text of a composite with all that it rests on, line by line. Throws not_found, unknown_ref, digest_mismatch. */
+  exportComposite(id: Digest, options: { readonly rows: boolean }): Promise<AsyncIterable<string>>
+  /** Throws digest_mismatch naming what was altered, malformed_file, version_exists, semver_understated. */
+  importComposite(bytes: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Imported>
 
   putTask(task: TaskDraft, author: string): Promise<TaskDefinition>
   /** Throws unknown_task. */
@@ -68,6 +75,8 @@ export function createCatalog(database: Database): Catalog {
     ...createVersionStore(database, rows),
     ...createCompositeStore(database, rows),
     ...createTaskStore(database),
+    exportComposite: (id, options) => exportComposite({ database, rows }, id, options),
+    importComposite: (bytes, options) => importComposite({ database, rows }, bytes, options),
     check: (registrations, tasks) => checkWorkspace(database, rows, { registrations, tasks }),
     putRows: (values) => rows.putRows(values),
     rows: (root) => rows.rows(root),

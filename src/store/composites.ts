@@ -78,7 +78,7 @@ export function createCompositeStore(database: Database, rows: RowStore): Compos
       const known = await composites.findOne({ _id: id })
       if (known === null) {
         const list = Object.entries(pins).map(([role, pin]) => ({ role, ...pin }))
-        const closure = await closureOf(list.map(({ digest }) => digest), (digests) => linked(database, digests))
+        const closure = await closureOf(list.map(({ digest }) => digest), (digests) => linkedVersions(database, digests))
         const times = elders.map((elder) => elder.createdAt.getTime())
         const createdAt = new Date(Math.max(await database.now(), ...times))
         const digests = closure.map(({ digest }) => digest)
@@ -119,16 +119,24 @@ export async function resolveRoles(
   }
   const pins: [string, Pin][] = []
   for (const [role, ref] of entries) {
-    if (!rolePattern.test(role)) {
-      throw new SluiceError('invalid_request', `${role} is no role: write prompt, or prompt.judge for a second one.`)
-    }
+    assertRoleName(role)
     const { _id, kind, digest } = await view.find(parseRef(roleRef(role, ref)))
-    if (kindOf(kind).changeType === 'test') {
-      throw new SluiceError('invalid_request', `${role} cannot be a ${kind}: that changes no behaviour.`)
-    }
+    assertRole(role, kind)
     pins.push([role, { kind, ref: _id, digest }])
   }
   return Object.fromEntries(pins)
+}
+
+function assertRoleName(role: string): void {
+  if (rolePattern.test(role)) return
+  throw new SluiceError('invalid_request', `${role} is no role: write prompt, or prompt.judge for a second one.`)
+}
+
+/** Throws invalid_request for what is no role, and for a kind that cannot be one. */
+export function assertRole(role: string, kind: KindName): void {
+  assertRoleName(role)
+  if (kindOf(kind).changeType !== 'test') return
+  throw new SluiceError('invalid_request', `${role} cannot be a ${kind}: that changes no behaviour.`)
 }
 
 /** Those that a composite may be derived from. Throws not_found for one that is not committed here. */
@@ -146,7 +154,7 @@ type Composites = Collection<CompositeDocument>
 type Elder = Pick<CompositeDocument, '_id' | 'createdAt'>
 
 /** False where it stands already. */
-async function insertOnce(composites: Composites, document: CompositeDocument): Promise<boolean> {
+export async function insertOnce(composites: Composites, document: CompositeDocument): Promise<boolean> {
   try {
     await composites.insertOne(document)
     return true
@@ -169,7 +177,7 @@ async function adopt(composites: Composites, id: Digest, elders: readonly Elder[
 }
 
 /** Versions by digest without their contents, the first label of each content first. */
-async function linked(database: Database, digests: readonly Digest[]): Promise<readonly Linked[]> {
+export async function linkedVersions(database: Database, digests: readonly Digest[]): Promise<readonly Linked[]> {
   const found = database
     .collection<VersionDocument>('versions')
     .find({ digest: { $in: [...digests] } }, { projection: { kind: 1, digest: 1, references: 1 } })
