@@ -11,9 +11,16 @@ export const kindNames = [
   'mapping',
   'field',
   'filter',
+  'tool',
+  'postprocess',
+  'embedding',
+  'index',
+  'router',
+  'model',
   'dataset',
   'suite',
   'policy',
+  'platform',
 ] as const
 export type KindName = (typeof kindNames)[number]
 

@@ -4,8 +4,8 @@ import { kindNames } from '../../../src/domain/version'
 import { kindOf } from '../../../src/kinds'
 import { schemaKind } from '../../../src/kinds/schema'
 import { compileSchema } from '../../../src/kinds/schema-compile'
-import { digestOf } from '../../../src/store/canonical'
-import { samples } from '../../support/contents'
+import { canonicalJson, digestOf } from '../../../src/store/canonical'
+import { draftOf } from '../../support/kind-drafts'
 
 type Schema = Readonly<Record<string, unknown>>
 const itself = (digest: `sha256:${string}`) => digest
@@ -139,19 +139,58 @@ function reordered(value: unknown, seed: number): unknown {
   return Object.fromEntries(keys.map((key) => [key, reordered(value[key], seed)]))
 }
 
-describe.each(kindNames)('a %s', (name) => {
+describe.each(kindNames)('a draft of a %s', (name) => {
   const kind = kindOf(name)
-  const { before } = samples[name]
 
-  it('has a digest that depends neither on the order of keys nor on white space', () => {
+  it('has a digest that depends neither on the order of keys, nor on white space, nor on where it was read', () => {
     fc.assert(
-      fc.property(fc.nat(), fc.nat({ max: 8 }), (seed, indent) => {
-        const written = JSON.stringify(reordered(before, seed), undefined, indent)
-        const parsed = kind.schema.parse(JSON.parse(written))
-        expect(digestOf(parsed)).toBe(digestOf(before))
-        expect(kind.diff(before, parsed, itself)).toEqual([])
+      fc.property(draftOf[name], fc.nat(), fc.nat({ max: 8 }), (draft, seed, indent) => {
+        const content = kind.schema.parse(draft)
+        const written = JSON.stringify(reordered(draft, seed), undefined, indent)
+        const elsewhere = kind.schema.parse(JSON.parse(written))
+        expect(digestOf(elsewhere)).toBe(digestOf(content))
+        // A database keeps the canonical text.
+        expect(digestOf(JSON.parse(canonicalJson(content)))).toBe(digestOf(content))
+        if (name !== 'dataset') expect(kind.diff(content, elsewhere, itself)).toEqual([])
       }),
-      { numRuns: 30 },
+      { numRuns: 100 },
+    )
+  })
+
+  it('is read from its content again as that content', () => {
+    fc.assert(
+      fc.property(draftOf[name], (draft) => {
+        const content = kind.schema.parse(draft)
+        expect(canonicalJson(kind.schema.parse(JSON.parse(canonicalJson(content))))).toBe(canonicalJson(content))
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  it('says where its references stand, and sums its content up in a line', () => {
+    fc.assert(
+      fc.property(draftOf[name], (draft) => {
+        const content = kind.schema.parse(draft)
+        for (const { path, ref } of kind.references(content)) {
+          expect(path.reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], content)).toBe(ref)
+        }
+        if (name !== 'dataset') expect(kind.summarize(content).length).toBeGreaterThan(0)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('differs from another one exactly where their digests do, and breaks only where its interface moved', () => {
+    if (name === 'dataset') return
+    fc.assert(
+      fc.property(draftOf[name], draftOf[name], (one, other) => {
+        const [before, after] = [kind.schema.parse(one), kind.schema.parse(other)]
+        const changes = kind.diff(before, after, itself)
+        expect(changes.length === 0).toBe(digestOf(before) === digestOf(after))
+        const moved = digestOf(kind.interfaceOf(before, itself)) !== digestOf(kind.interfaceOf(after, itself))
+        if (classOf(changes) === 'breaking') expect(moved).toBe(true)
+      }),
+      { numRuns: 100 },
     )
   })
 })

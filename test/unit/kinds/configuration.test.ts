@@ -78,6 +78,8 @@ describe('a filter', () => {
     let deep: object = { attribute: 'a', eq: 1 }
     for (let depth = 0; depth < 20; depth += 1) deep = { not: deep }
     expect(filterKind.schema.safeParse({ accept: deep }).success).toBe(false)
+    for (let depth = 0; depth < 5000; depth += 1) deep = { all: [deep] }
+    expect(filterKind.schema.safeParse({ accept: deep }).success).toBe(false)
     const wide = { any: Array.from({ length: 600 }, () => ({ attribute: 'a', eq: 1 })) }
     expect(filterKind.schema.safeParse({ accept: wide }).success).toBe(false)
   })
