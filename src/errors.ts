@@ -44,6 +44,11 @@ export const errorTable = {
     409,
     'The content does not have the digest it claims. It was altered; take it from its source again.',
   ),
+  merge_refused: row(
+    409,
+    'Two versions are not merged into one that nobody tested. Promote one, or register a new version with both as parents.',
+  ),
+  promotion_refused: row(409, 'Only a tested experiment becomes a release. The message says what it lacks.'),
   // lanes
   lane_moved: row(409, 'The lane has a newer entry than expected. Read its head and decide again.'),
   lane_held: row(

@@ -20,8 +20,10 @@ export interface Promotion {
   readonly losers: readonly ScoredExperiment[]
 }
 
+export const isPreRelease = (semver: string): boolean => prerelease(semver) !== null
+
 /** An experiment is a pre-release, or a version under a name of its own. */
 export const isExperiment = (
   { name, semver }: { readonly name: string; readonly semver: string },
   release: { readonly name: string },
-): boolean => prerelease(semver) !== null || name !== release.name
+): boolean => isPreRelease(semver) || name !== release.name

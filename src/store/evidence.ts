@@ -3,7 +3,7 @@ import { ulid } from 'ulid'
 import type { FrozenThresholds } from '../domain/allocation'
 import type { EvidenceKey, Verdict } from '../domain/evaluation'
 import type { Digest } from '../domain/version'
-import { quantileOf } from '../stats/grouped'
+import { type GroupedEstimate, quantileOf } from '../stats/grouped'
 import { digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
 import { createResultStore, type ResultStore, resultCollections } from './evidence-results'
@@ -47,6 +47,13 @@ interface HeadDocument {
   readonly _id: string
   readonly verdictId: string
   readonly verdict: Verdict['verdict']
+  readonly candidate: Digest
+  readonly suite: Digest
+  readonly evaluationId: string
+  readonly at: number
+  readonly accuracy?: GroupedEstimate
+  /** What the candidate rests on, so that `tested` and the score of a version are found without a walk. */
+  readonly versions: readonly Digest[]
 }
 
 export const evidenceCollections: readonly CollectionSpec[] = [
@@ -80,6 +87,7 @@ const isDuplicate = (error: unknown): boolean => error instanceof MongoServerErr
 export function createEvidence(database: Database): Evidence {
   const verdicts = database.collection<VerdictDocument>('verdicts')
   const heads = database.collection<HeadDocument>('verdict_heads')
+  const composites = database.collection<{ _id: Digest; closure: Digest[] }>('composites')
   const results = createResultStore(database)
 
   const verdictOf = async (evaluationId: string, session?: ClientSession): Promise<Verdict | undefined> => {
@@ -93,8 +101,12 @@ export function createEvidence(database: Database): Evidence {
     const at = await database.now(session)
     const document: VerdictDocument = { ...draft, _id: ulid(at), key: keyId(draft), at }
     await verdicts.insertOne(document, { session })
-    const head = { $set: { verdictId: document._id, verdict: document.verdict } }
-    await heads.updateOne({ _id: document.key }, head, { upsert: true, session })
+    const { candidate, suite, evaluationId, verdict, report } = document
+    const rests = await composites.findOne({ _id: candidate }, { session, projection: { closure: 1 } })
+    const accuracy = verdict === 'no_evidence' ? undefined : report.candidate?.accuracy
+    const head = { verdictId: document._id, verdict, candidate, suite, evaluationId, at, versions: rests?.closure ?? [] }
+    // Replaced as a whole, so that no accuracy of the verdict before stays behind.
+    await heads.replaceOne({ _id: document.key }, { ...head, ...(accuracy ? { accuracy } : {}) }, { upsert: true, session })
     return verdictFrom(document)
   }
 

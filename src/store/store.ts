@@ -8,10 +8,13 @@ import { createIdempotencyStore, type IdempotencyStore, idempotencyCollections }
 import { createKeyStore, type KeyStore, keyCollections } from './keys'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
+import { createLineage, type LineageStore } from './lineage'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
+import { createPromotions, type Promotions } from './promotion'
 import { createReleases, type Releases, releaseCollections } from './releases'
 import { snapshotIndexes } from './snapshots'
+import { createStandings, type Standings, standingIndexes } from './standing'
 import { createTelemetry, type Telemetry, telemetryCollections } from './telemetry'
 import { createTenants, type Tenants, tenantCollections } from './tenants'
 import { trafficOf } from './traffic'
@@ -31,6 +34,9 @@ export interface Store {
   readonly evaluations: EvaluationRuns
   readonly outbox: Outbox
   readonly telemetry: Telemetry
+  readonly standings: Standings
+  readonly lineage: LineageStore
+  readonly promotions: Promotions
 }
 
 const collections = [
@@ -47,6 +53,7 @@ const collections = [
   ...channelCollections,
   ...telemetryCollections,
   ...snapshotIndexes,
+  ...standingIndexes,
 ]
 
 /** Connects, creates collections and indexes (safe from several processes at once), and wires the aggregates. */
@@ -61,6 +68,7 @@ export function storeOn(database: Database): Store {
   const catalog = createCatalog(database)
   const evidence = createEvidence(database)
   const telemetry = createTelemetry(database)
+  const standings = createStandings(database)
   const gate = createDeployGate(catalog, evidence)
   const ledger = createLedger(database, gate)
   const tenants = createTenants(database, ledger, gate)
@@ -79,5 +87,8 @@ export function storeOn(database: Database): Store {
     evaluations: createEvaluationRuns(database),
     outbox: createOutbox(database),
     telemetry,
+    standings,
+    lineage: createLineage(database, standings),
+    promotions: createPromotions({ database, catalog, standings }),
   }
 }

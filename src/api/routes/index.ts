@@ -7,6 +7,7 @@ import { diffRoutes } from './diff'
 import { evaluationRoutes } from './evaluations'
 import { healthRoutes } from './health'
 import { laneRoutes } from './lanes'
+import { lineageRoutes } from './lineage'
 import { notesRoutes } from './notes'
 import { releaseRoutes } from './releases'
 import { requestRoutes } from './requests'
@@ -26,6 +27,7 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   artifactRoutes,
   diffRoutes,
   compositeRoutes,
+  lineageRoutes,
   taskRoutes,
   evaluationRoutes,
   notesRoutes,
