@@ -13,6 +13,7 @@ import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
 import { explainCommand } from './commands/explain'
 import { holdCommand } from './commands/hold'
+import { lineageCommand } from './commands/lineage'
 import { notesCommand } from './commands/notes'
 import { overridesCommand } from './commands/overrides'
 import { planCommand } from './commands/plan'
@@ -34,6 +35,7 @@ const commands: readonly RegisterCommand[] = [
   diffCommand,
   artifactCommand,
   compositeCommand,
+  lineageCommand,
   taskCommand,
   evalCommand,
   planCommand,
