@@ -33,7 +33,8 @@ export function printStanding({ print }: Cli, standing: Standing): void {
   if (scores.length === 0) print.line('tested     no: no suite was run on it')
   for (const score of scores) {
     const { accuracy, verdict, at, evaluationId } = score
-    const interval = accuracy === undefined ? '' : ` (${accuracyText(accuracy.lower)} to ${accuracyText(accuracy.upper)})`
+    const interval =
+      accuracy === undefined ? '' : ` (${accuracyText(accuracy.lower)} to ${accuracyText(accuracy.upper)})`
     const what = `${scoreText(score)}${interval}: ${plainText(verdict)}`
     print.line(`tested     ${what}, ${dateText(at)}, evaluation ${evaluationId}`)
   }

@@ -52,8 +52,8 @@ async function labelsOf(database: Database, { pins }: CompositeDocument): Promis
 const byLabel = (a: Linked, b: Linked): number => (a._id < b._id ? -1 : 1)
 
 async function requireRows({ database, rows }: Deps, { _id, kind }: Linked): Promise<void> {
-  const root = kindOf(kind).rowsOf && kindOf(kind).rowsOf?.(readContent(await readVersion(database, _id)))?.root
-  if (root !== undefined) await rows.requireRoot(root)
+  const set = kindOf(kind).rowsOf?.(readContent(await readVersion(database, _id)))
+  if (set !== undefined) await rows.requireRoot(set.root)
 }
 
 async function* linesOf(

@@ -183,7 +183,10 @@ class ImportedFile {
       if (!isThere) throw wrong(`no version of the file is ${ref} with the digest of ${role}`)
     }
     const found = async (digests: readonly Digest[]) => this.documents.filter((one) => digests.includes(one.digest))
-    const closure = await closureOf(Object.values(roles).map(({ digest }) => digest), found)
+    const closure = await closureOf(
+      Object.values(roles).map(({ digest }) => digest),
+      found,
+    )
     const stray = this.documents.find((one) => !closure.some(({ digest }) => digest === one.digest))
     if (stray !== undefined) throw wrong(`${stray._id} is in the file, and nothing of it refers there`)
     this.composite = { line, closure: closure.map(({ digest }) => digest) }

@@ -42,7 +42,7 @@ export async function* heldLines(bytes: AsyncIterable<Uint8Array>): AsyncGenerat
     const { hash, text } = parts(line, number)
     if (hash !== hashOf(prev, text)) throw altered(number, text)
     prev = hash
-    yield { number, value: valueOf(text, number), hash }
+    yield { number, value: lineOf(text, number), hash }
   }
 }
 
@@ -113,7 +113,7 @@ const lineSchema = z.discriminatedUnion('line', [
 ]) satisfies z.ZodType<FileLine>
 
 /** The hash holds, so the line is as somebody wrote it; it may still be of another version of Sluice. */
-function valueOf(text: string, number: number): FileLine {
+function lineOf(text: string, number: number): FileLine {
   const value = parsedJson(text)
   const parsed = lineSchema.safeParse(value)
   if (parsed.success) {
@@ -122,8 +122,8 @@ function valueOf(text: string, number: number): FileLine {
   }
   const [issue] = parsed.error.issues
   const where = issue === undefined ? '' : ` (${issue.path.join('.') || 'line'}: ${issue.message})`
-  const text_ = `Line ${number} is none that this version of Sluice reads${where}.`
-  throw new SluiceError('malformed_file', text_, { line: number })
+  const message = `Line ${number} is none that this version of Sluice reads${where}.`
+  throw new SluiceError('malformed_file', message, { line: number })
 }
 
 function parsedJson(text: string): unknown {

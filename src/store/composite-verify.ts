@@ -20,7 +20,10 @@ interface Deps {
  * Computes again what is stored of a composite's whole closure: contents, what was derived from them, and rows. Follows
  * the references that the contents themselves hold. Reads one version, and one page of rows, at a time.
  */
-export async function verifyComposite(deps: Deps, { _id: id, pins }: CompositeDocument): Promise<CompositeVerification> {
+export async function verifyComposite(
+  deps: Deps,
+  { _id: id, pins }: CompositeDocument,
+): Promise<CompositeVerification> {
   const parts = new Map<Digest, VerifiedPart>()
   for (const { kind, digest } of pins) await verifyFrom(deps, { kind, digest }, parts)
   const roles: (CompositeVerification['roles'][number] & { readonly computed: Digest })[] = []
@@ -70,7 +73,8 @@ async function verifyFrom(deps: Deps, { kind, digest }: Named, parts: Map<Digest
     if (found.references.length > 0) references = found.references
     const { problem } = found
     if (problem !== undefined) part = { kind, ref: document._id, digest, state: 'altered', problem }
-    else if (part.state === 'missing') part = { kind, ref: document._id, digest, ...(await examineRows(deps, document)) }
+    else if (part.state === 'missing')
+      part = { kind, ref: document._id, digest, ...(await examineRows(deps, document)) }
   }
   for (const reference of references) await verifyFrom(deps, reference, parts)
   parts.set(digest, part)

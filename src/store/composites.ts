@@ -78,7 +78,10 @@ export function createCompositeStore(database: Database, rows: RowStore): Compos
       const known = await composites.findOne({ _id: id })
       if (known === null) {
         const list = Object.entries(pins).map(([role, pin]) => ({ role, ...pin }))
-        const closure = await closureOf(list.map(({ digest }) => digest), (digests) => linkedVersions(database, digests))
+        const closure = await closureOf(
+          list.map(({ digest }) => digest),
+          (digests) => linkedVersions(database, digests),
+        )
         const times = elders.map((elder) => elder.createdAt.getTime())
         const createdAt = new Date(Math.max(await database.now(), ...times))
         const digests = closure.map(({ digest }) => digest)
@@ -167,9 +170,7 @@ export async function insertOnce(composites: Composites, document: CompositeDocu
 /** A composite that stands takes more parents, but only older ones: going back to an earlier one is no derivation. */
 async function adopt(composites: Composites, id: Digest, elders: readonly Elder[]): Promise<CompositeRecord> {
   const standing = (await composites.findOne({ _id: id })) ?? raiseMissing(id)
-  const fresh = elders.filter(
-    ({ _id, createdAt }) => createdAt < standing.createdAt && !standing.parents.includes(_id),
-  )
+  const fresh = elders.filter(({ _id, createdAt }) => createdAt < standing.createdAt && !standing.parents.includes(_id))
   if (fresh.length === 0) return recordOf(standing)
   const room = { _id: id, [`parents.${maxParents - fresh.length}`]: { $exists: false } }
   await composites.updateOne(room, { $addToSet: { parents: { $each: fresh.map(({ _id }) => _id) } } })

@@ -104,9 +104,21 @@ export function createEvidence(database: Database): Evidence {
     const { candidate, suite, evaluationId, verdict, report } = document
     const rests = await composites.findOne({ _id: candidate }, { session, projection: { closure: 1 } })
     const accuracy = verdict === 'no_evidence' ? undefined : report.candidate?.accuracy
-    const head = { verdictId: document._id, verdict, candidate, suite, evaluationId, at, versions: rests?.closure ?? [] }
+    const head = {
+      verdictId: document._id,
+      verdict,
+      candidate,
+      suite,
+      evaluationId,
+      at,
+      versions: rests?.closure ?? [],
+    }
     // Replaced as a whole, so that no accuracy of the verdict before stays behind.
-    await heads.replaceOne({ _id: document.key }, { ...head, ...(accuracy ? { accuracy } : {}) }, { upsert: true, session })
+    await heads.replaceOne(
+      { _id: document.key },
+      { ...head, ...(accuracy ? { accuracy } : {}) },
+      { upsert: true, session },
+    )
     return verdictFrom(document)
   }
 

@@ -159,7 +159,9 @@ async function pinningComposites(
   const links = found.flatMap((composite) =>
     composite.pins
       .filter(({ ref }) => here.has(ref))
-      .map(({ ref, role }): Link => ({ near: ref, far: { id: composite._id, composite }, relation: 'role', text: role })),
+      .map(
+        ({ ref, role }): Link => ({ near: ref, far: { id: composite._id, composite }, relation: 'role', text: role }),
+      ),
   )
   return { links, cut: found.length === limit }
 }

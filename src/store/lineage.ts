@@ -10,9 +10,9 @@ import { parseRef } from '../domain/ref'
 import type { Standing } from '../domain/standing'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
+import type { Database } from './database'
 import { ancestorLinks, descendantLinks, type Link, type Links } from './lineage-links'
 import { loadPage, type Stored } from './lineage-page'
-import type { Database } from './database'
 import type { Standings } from './standing'
 import { databaseView } from './version-view'
 
@@ -161,4 +161,3 @@ function nodeOf(stored: Stored, standings: ReadonlyMap<Digest, Standing>, more: 
 }
 
 const nowhere: Standing = { active: [], activeLanes: 0, tested: false, scores: [] }
-

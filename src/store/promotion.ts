@@ -148,7 +148,12 @@ const unscored = (ref: string, suite: Digest): SluiceError =>
 function scoredAs(
   ref: string,
   digest: Digest,
-  { composite, evaluationId, verdict, accuracy }: Omit<ScoredExperiment, 'ref' | 'digest' | 'accuracy'> & {
+  {
+    composite,
+    evaluationId,
+    verdict,
+    accuracy,
+  }: Omit<ScoredExperiment, 'ref' | 'digest' | 'accuracy'> & {
     readonly accuracy?: { readonly mean: number }
   },
 ): ScoredExperiment {

@@ -38,11 +38,7 @@ export const standingIndexes: readonly CollectionSpec[] = [
   { name: 'verdict_heads', indexes: [{ key: { versions: 1, at: -1 } }, { key: { candidate: 1, at: -1 } }] },
   {
     name: 'allocations',
-    indexes: [
-      { key: { incumbent: 1, at: -1 } },
-      { key: { candidate: 1, at: -1 } },
-      { key: { revokes: 1, at: -1 } },
-    ],
+    indexes: [{ key: { incumbent: 1, at: -1 } }, { key: { candidate: 1, at: -1 } }, { key: { revokes: 1, at: -1 } }],
   },
 ]
 
@@ -60,7 +56,9 @@ export function createStandings(database: Database): Standings {
         .toArray()
       const heads = await headsOf(database, { versions: { $in: [...digests] } })
       return eachOf(digests, {
-        active: serving.flatMap(({ _id, closure }) => closure.map((digest) => [digest, served.get(_id) ?? []] as const)),
+        active: serving.flatMap(({ _id, closure }) =>
+          closure.map((digest) => [digest, served.get(_id) ?? []] as const),
+        ),
         scores: heads.flatMap(({ versions, score }) => versions.map((digest) => [digest, score] as const)),
       })
     },

@@ -1,5 +1,5 @@
-import { parseRef } from '../domain/ref'
 import type { Promotion } from '../domain/promotion'
+import { parseRef } from '../domain/ref'
 import { sortKeyOf } from '../domain/semver-class'
 import type { Digest, KindName, Origin, Ref, Version } from '../domain/version'
 import { SluiceError } from '../errors'
@@ -88,7 +88,8 @@ export const versionOf = (document: VersionDocument): Version => ({
 })
 
 export function summaryOf(document: Omit<VersionDocument, 'content'>): Omit<Version, 'content'> {
-  const { kind, name, semver, digest, author, createdAt, description, parents, provenance, promotion, origin } = document
+  const { kind, name, semver, digest, author, createdAt, description, parents, provenance, promotion, origin } =
+    document
   return {
     kind,
     name,

@@ -122,4 +122,3 @@ async function importFrom<T>(body: unknown, work: (bytes: AsyncIterable<Uint8Arr
 
 /** Ending early leaves the stream open, so that what is left can still be read. */
 const chunksOf = (body: Readable): AsyncIterable<Buffer> => body.iterator({ destroyOnReturn: false })
-

@@ -63,8 +63,11 @@ const refOf = ({ kind, name, version: label }: z.infer<typeof version>): string 
 export function lineageRoutes(app: App, deps: ApiDeps): void {
   const { lineage, ledger } = deps.store
   const response = { 200: lineageSchema }
-  app.get('/v1/composites/:id/lineage', { schema: { params: composite, querystring: query, response } }, async (request) =>
-    lineageView(await lineage.lineage({ composite: await namedComposite(ledger, request.params.id) }, request.query)),
+  app.get(
+    '/v1/composites/:id/lineage',
+    { schema: { params: composite, querystring: query, response } },
+    async (request) =>
+      lineageView(await lineage.lineage({ composite: await namedComposite(ledger, request.params.id) }, request.query)),
   )
   app.get(
     '/v1/artifacts/:kind/:name/:version/lineage',

@@ -53,7 +53,10 @@ export function artifactCommand(program: Command, cli: Cli): void {
   const promote = artifact
     .command('promote')
     .description('make the winning experiment a release: the same content, with the others on record')
-    .argument('<experiment...>', 'a pre-release, or a version under a name of its own; one, since versions are not merged')
+    .argument(
+      '<experiment...>',
+      'a pre-release, or a version under a name of its own; one, since versions are not merged',
+    )
     .requiredOption('--as <semver>', 'the release, such as 1.3.0, or name@1.3.0', textArgument)
     .requiredOption('--reason <text>', 'what it changes and why it won, for the record', textArgument)
     .option('--suite <ref>', 'the suite they are held against each other on', textArgument)

@@ -38,7 +38,11 @@ export function compositeCommand(program: Command, cli: Cli): void {
     .requiredOption('-o, --output <file>', 'the file; replaced as a whole once it is complete', textArgument)
     .option('--rows', 'with the rows of its datasets')
     .action((id: string, options: ExportOptions) => exportComposite(cli, id, options))
-  withExample(save, 'composite export csat-scoring@production -o csat.composite', 'composite export csat-scoring@production --output csat.composite --rows')
+  withExample(
+    save,
+    'composite export csat-scoring@production -o csat.composite',
+    'composite export csat-scoring@production --output csat.composite --rows',
+  )
   const load = composite
     .command('import')
     .description('register the composite of a file under the same id; an altered file is refused, and changes nothing')
