@@ -2,9 +2,11 @@ import fc from 'fast-check'
 import type { CompositeRecord } from '../../../src/domain/composite'
 import type { FileLine, FileVersion } from '../../../src/domain/composite-file'
 import { SluiceError } from '../../../src/errors'
+import { createCatalog } from '../../../src/store/catalog'
 import { writtenLines } from '../../../src/store/composite-lines'
 import type { Store } from '../../../src/store/store'
 import { anyContents, commitAny, emptied, pieces, textOf } from '../../support/any-composite'
+import { registration, samples } from '../../support/contents'
 import { testStore } from '../../support/ground'
 
 const by = 'ben'
@@ -43,6 +45,61 @@ describe('a composite in a file', () => {
       expect(again.created || again.versions.some(({ created }) => created)).toBe(false)
     })
     await fc.assert(property, { numRuns: 8 })
+  })
+
+  it('is done again where the process died, and nothing half of it was ever to be had', async () => {
+    await emptied(here)
+    const contents = fc.sample(anyContents, { numRuns: 1, seed: 3 })[0] as Parameters<typeof commitAny>[1]
+    const composite = await commitAny(here, contents)
+    const bytes = bytesOf(await exported(here, composite))
+    for (let alive = 0; alive <= 15; alive += 5) {
+      await emptied(there)
+      await expect(dyingAfter(there, alive).importComposite(pieces(bytes, 1_000), { by })).rejects.toThrow(
+        'the process died',
+      )
+      expect(await there.database.collection('versions').countDocuments()).toBe(Math.min(alive, 15))
+      await expect(there.catalog.composite(composite.id)).rejects.toMatchObject({ code: 'not_found' })
+      const again = await load(bytes)
+      expect(again.versions.filter(({ created }) => !created)).toHaveLength(Math.min(alive, 15))
+      expect(await there.catalog.verifyComposite(composite.id)).toMatchObject({ valid: true })
+    }
+  })
+
+  it('comes without rows where they were not exported, and takes them from a later file', async () => {
+    await emptied(here)
+    await emptied(there)
+    const contents = fc.sample(anyContents, { numRuns: 1, seed: 5 })[0] as Parameters<typeof commitAny>[1]
+    const composite = await commitAny(here, contents)
+    expect(await load(bytesOf(await exported(here, composite, false)))).toMatchObject({ created: true, rows: 0 })
+    const bare = await there.catalog.verifyComposite(composite.id)
+    expect(bare.valid).toBe(true)
+    expect(bare.parts.filter(({ state }) => state === 'not_imported')).toMatchObject([{ ref: 'dataset/any@1.0.0' }])
+    await expect(exported(there, composite)).rejects.toMatchObject({ code: 'unknown_ref' })
+    const full = await load(bytesOf(await exported(here, composite)))
+    expect(full).toMatchObject({ created: false })
+    const whole = await there.catalog.verifyComposite(composite.id)
+    expect(whole.parts.every(({ state }) => state === 'ok')).toBe(true)
+  })
+
+  describe('at a place where its labels are taken', () => {
+    it('is refused before anything is written, and comes under a prefix', async () => {
+      await emptied(here)
+      await emptied(there)
+      const contents = fc.sample(anyContents, { numRuns: 1, seed: 9 })[0] as Parameters<typeof commitAny>[1]
+      const composite = await commitAny(here, contents)
+      const bytes = bytesOf(await exported(here, composite))
+      await there.catalog.register(registration('tool/any@1.0.0', samples.tool.before))
+      await expect(load(bytes)).rejects.toMatchObject({ code: 'version_exists' })
+      expect(await there.database.collection('versions').countDocuments()).toBe(1)
+      const options = { by, prefix: 'partner-' }
+      const imported = await there.catalog.importComposite(pieces(bytes, 1_000), options)
+      expect(imported).toMatchObject({ composite: composite.id, created: true })
+      expect(imported.versions.map(({ ref }) => ref)).toContain('tool/partner-any@1.0.0')
+      expect((await there.catalog.composite(composite.id)).roles.tool?.ref).toBe('tool/partner-any@1.0.0')
+      expect(await there.catalog.verifyComposite(composite.id)).toMatchObject({ valid: true })
+      const odd = there.catalog.importComposite(pieces(bytes, 1_000), { by, prefix: 'No Name ' })
+      await expect(odd).rejects.toMatchObject({ code: 'invalid_request' })
+    })
   })
 
   describe('that somebody altered', () => {
@@ -179,6 +236,25 @@ describe('a composite in a file', () => {
     })
   })
 })
+
+/** A catalog whose process ends before a transaction: each version is registered in one. */
+function dyingAfter({ database }: Store, transactions: number) {
+  let left = transactions
+  const transact: typeof database.transact = (work) => {
+    if (left === 0) throw new Error('the process died')
+    left -= 1
+    return database.transact(work)
+  }
+  // With no transaction left, the composite is what would be written next.
+  const collection: typeof database.collection = (name) => {
+    if (isMade && name === 'composites' && left === 0) throw new Error('the process died')
+    return database.collection(name)
+  }
+  let isMade = false
+  const catalog = createCatalog({ ...database, transact, collection })
+  isMade = true
+  return catalog
+}
 
 /** A mapping refers to the field. */
 function fieldLast(lines: readonly FileLine[]): readonly FileLine[] {
