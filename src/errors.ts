@@ -34,7 +34,7 @@ export const errorTable = {
     'A reference names nothing that is registered. Push the artifact first or correct the reference.',
   ),
   malformed_ref: row(400, 'The reference cannot be read. Write `kind/name@semver` or `kind/name@sha256:…`.'),
-  malformed_file: row(400, 'A workspace file cannot be read. Correct it at the place named in the message.'),
+  malformed_file: row(400, 'A file cannot be read. Correct it at the place named in the message.'),
   version_exists: row(409, 'This semver is registered with other content. Register the content under a new semver.'),
   semver_understated: row(409, 'The change is larger than its semver says. Raise it as `details.suggested` says.'),
   invalid_content: row(400, 'The content does not fit its kind. Correct the fields named in `details`.'),

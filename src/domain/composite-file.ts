@@ -1,6 +1,5 @@
 import type { Pin } from './composite'
-import type { Promotion } from './promotion'
-import type { Digest, KindName } from './version'
+import type { Digest, KindName, Promotion } from './version'
 
 export const fileFormat = 'sluice-composite'
 export const fileVersion = 1

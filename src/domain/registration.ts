@@ -1,6 +1,5 @@
 import type { ClassedChange } from './diff'
-import type { Promotion } from './promotion'
-import type { ChangeClass, Digest, KindName, Version } from './version'
+import type { ChangeClass, Digest, KindName, Promotion, Version } from './version'
 
 /** What a caller registers. `content` is the draft form of its kind: references may be labels. */
 export interface Registration {

@@ -1,5 +1,3 @@
-import type { Promotion } from './promotion'
-
 /** Versions: one immutable content of an artifact, identified by the digest of its canonical content. */
 
 export type Digest = `sha256:${string}`
@@ -55,6 +53,24 @@ export interface Version {
   readonly promotion?: Promotion
   /** Of an imported one; `author` and `createdAt` are of the import. */
   readonly origin?: Origin
+}
+
+/** An experiment as it was scored when one was chosen. */
+export interface ScoredExperiment {
+  readonly ref: string
+  readonly digest: Digest
+  readonly composite: Digest
+  readonly evaluationId: string
+  readonly verdict: 'pass' | 'fail' | 'no_evidence'
+  /** Mean of the suite's primary scorer, 0..1. */
+  readonly accuracy?: number
+}
+
+/** Which experiment became a release, on which suite, and which others were considered. Kept with the version. */
+export interface Promotion {
+  readonly suite: Digest
+  readonly winner: ScoredExperiment
+  readonly losers: readonly ScoredExperiment[]
 }
 
 /** Who made something and when, as the file says that it was imported from: a claim that no digest covers. */

@@ -10,33 +10,18 @@ import {
 import { type ClassedChange, type CompositeDiff, classOf, type RoleDiff } from '../domain/diff'
 import { parseRef } from '../domain/ref'
 import { maxRoles, roleRef } from '../domain/task'
-import type { Digest, KindName, Origin } from '../domain/version'
+import type { Digest, KindName } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import { digestOf } from './canonical'
 import { closureOf, type Linked } from './closure'
+import type { CompositeDocument } from './composite-documents'
 import { verifyComposite } from './composite-verify'
-import type { CollectionSpec, Database } from './database'
+import type { Database } from './database'
 import type { RowStore } from './rows'
 import { readContent, type VersionDocument } from './version-documents'
 import { compareDocuments } from './version-drafts'
 import { databaseView, type VersionView } from './version-view'
-
-export interface CompositeDocument {
-  _id: Digest
-  /** Sorted by role. A list, since roles may hold dots. */
-  pins: { role: string; kind: KindName; ref: string; digest: Digest }[]
-  /** Digests of all versions that it rests on: what serves or was tested is found by these. */
-  closure: Digest[]
-  /** Each was committed before it, so no way leads back. */
-  parents: Digest[]
-  createdAt: Date
-  origin?: Origin
-}
-
-export const compositeCollections: readonly CollectionSpec[] = [
-  { name: 'composites', indexes: [{ key: { 'pins.digest': 1 } }, { key: { closure: 1 } }, { key: { parents: 1 } }] },
-]
 
 /** Composites asked for at once, as a snapshot does. */
 const maxComposites = 10_000

@@ -101,24 +101,9 @@ export function createEvidence(database: Database): Evidence {
     const at = await database.now(session)
     const document: VerdictDocument = { ...draft, _id: ulid(at), key: keyId(draft), at }
     await verdicts.insertOne(document, { session })
-    const { candidate, suite, evaluationId, verdict, report } = document
-    const rests = await composites.findOne({ _id: candidate }, { session, projection: { closure: 1 } })
-    const accuracy = verdict === 'no_evidence' ? undefined : report.candidate?.accuracy
-    const head = {
-      verdictId: document._id,
-      verdict,
-      candidate,
-      suite,
-      evaluationId,
-      at,
-      versions: rests?.closure ?? [],
-    }
+    const rests = await composites.findOne({ _id: draft.candidate }, { session, projection: { closure: 1 } })
     // Replaced as a whole, so that no accuracy of the verdict before stays behind.
-    await heads.replaceOne(
-      { _id: document.key },
-      { ...head, ...(accuracy ? { accuracy } : {}) },
-      { upsert: true, session },
-    )
+    await heads.replaceOne({ _id: document.key }, inForce(document, rests?.closure ?? []), { upsert: true, session })
     return verdictFrom(document)
   }
 
@@ -168,4 +153,11 @@ export function createEvidence(database: Database): Evidence {
       return { costUsd, latencyMs }
     },
   }
+}
+
+/** What the head of a key says of its newest verdict. Figures of a part of a suite are no accuracy. */
+function inForce(document: VerdictDocument, versions: readonly Digest[]): Omit<HeadDocument, '_id'> {
+  const { _id: verdictId, verdict, candidate, suite, evaluationId, at, report } = document
+  const accuracy = verdict === 'no_evidence' ? undefined : report.candidate?.accuracy
+  return { verdictId, verdict, candidate, suite, evaluationId, at, versions, ...(accuracy ? { accuracy } : {}) }
 }

@@ -1,6 +1,6 @@
 import type { Relation } from '../domain/lineage'
 import type { Digest } from '../domain/version'
-import type { CompositeDocument } from './composites'
+import type { CompositeDocument } from './composite-documents'
 import type { Database } from './database'
 import {
   type LineagePage,

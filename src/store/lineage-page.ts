@@ -1,5 +1,5 @@
 import type { Digest } from '../domain/version'
-import type { CompositeDocument } from './composites'
+import type { CompositeDocument } from './composite-documents'
 import type { Database } from './database'
 import type { VersionDocument } from './version-documents'
 

@@ -2,7 +2,7 @@ import type { Allocation } from '../domain/allocation'
 import type { EvaluationVerdict } from '../domain/evaluation'
 import { type ActiveIn, type Deployment, type Standing, type SuiteScore, standingOf } from '../domain/standing'
 import type { Digest } from '../domain/version'
-import type { CompositeDocument } from './composites'
+import type { CompositeDocument } from './composite-documents'
 import type { CollectionSpec, Database } from './database'
 import type { VersionDocument } from './version-documents'
 

@@ -1,7 +1,6 @@
-import type { Promotion } from '../domain/promotion'
 import { parseRef } from '../domain/ref'
 import { sortKeyOf } from '../domain/semver-class'
-import type { Digest, KindName, Origin, Ref, Version } from '../domain/version'
+import type { Digest, KindName, Origin, Promotion, Ref, Version } from '../domain/version'
 import { SluiceError } from '../errors'
 import { digestOf, textDigest } from './canonical'
 import type { CollectionSpec } from './database'

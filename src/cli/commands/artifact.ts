@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import type { Promotion } from '../../domain/promotion'
 import { parseRef } from '../../domain/ref'
 import type { Deployment, Standing } from '../../domain/standing'
+import type { Promotion } from '../../domain/version'
 import { SluiceError } from '../../errors'
 import { textArgument } from '../arguments'
 import { type Cli, withExample } from '../cli'

@@ -40,7 +40,7 @@ export function compositeCommand(program: Command, cli: Cli): void {
     .action((id: string, options: ExportOptions) => exportComposite(cli, id, options))
   withExample(
     save,
-    'composite export csat-scoring@production -o csat.composite',
+    'composite export csat-scoring@production --output csat.composite',
     'composite export csat-scoring@production --output csat.composite --rows',
   )
   const load = composite
