@@ -4,7 +4,7 @@ import type { FilterCondition } from '../domain/contents'
 export function conditionText(condition: FilterCondition): string {
   if ('all' in condition) return condition.all.map(partText).join(' and ')
   if ('any' in condition) return condition.any.map(partText).join(' or ')
-  if ('not' in condition) return `not ${partText(condition.not)}`
+  if ('not' in condition) return `not (${conditionText(condition.not)})`
   const { attribute } = condition
   if ('eq' in condition) return `${attribute} = ${JSON.stringify(condition.eq)}`
   if ('in' in condition) return `${attribute} in ${condition.in.map((value) => JSON.stringify(value)).join(', ')}`

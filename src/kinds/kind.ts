@@ -51,6 +51,8 @@ export interface Kind<Content = unknown, Draft = Content> {
   readonly schema: z.ZodType<Draft>
   /** Keys whose values never change over all versions of one artifact. */
   readonly immutable?: readonly string[]
+  /** A name that a content takes for ever, and what all artifacts of the kind then say of it. */
+  claim?(content: Content): { readonly name: string; readonly value: unknown }
   references(draft: Draft): readonly Reference[]
   /** Where content is more than its draft with references resolved. */
   seal?(draft: Draft, tools: SealTools): Promise<Content>

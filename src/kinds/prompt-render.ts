@@ -39,16 +39,31 @@ export function renderPrompt(
   content: PromptBody,
   values: Readonly<Record<string, PromptValue>>,
 ): readonly PromptMessage[] {
-  const wanted = promptVariables(content)
+  requireValues(promptVariables(content), values)
+  return fill(content, values)
+}
+
+/** The same for prompts that share their values: each takes those that it names, and all of them together name all. */
+export function renderPrompts(
+  contents: readonly PromptBody[],
+  values: Readonly<Record<string, PromptValue>>,
+): readonly (readonly PromptMessage[])[] {
+  requireValues([...new Set(contents.flatMap(promptVariables))].sort(), values)
+  return contents.map((content) => fill(content, values))
+}
+
+function requireValues(wanted: readonly string[], values: Readonly<Record<string, PromptValue>>): void {
   const missing = wanted.filter((name) => !Object.hasOwn(values, name) || values[name] === undefined)
   const unknown = Object.keys(values).filter((name) => !wanted.includes(name))
   const unfit = wanted.filter((name) => !missing.includes(name) && !isPromptValue(values[name]))
   if (missing.length + unknown.length + unfit.length > 0) throw variablesError({ missing, unknown, unfit })
-  return parsed(content).map(({ role, parts }) => ({
+}
+
+const fill = (content: PromptBody, values: Readonly<Record<string, PromptValue>>): readonly PromptMessage[] =>
+  parsed(content).map(({ role, parts }) => ({
     role,
     content: parts.map((part) => ('variable' in part ? String(values[part.variable]) : part.literal)).join(''),
   }))
-}
 
 function isPromptValue(value: unknown): value is PromptValue {
   return (

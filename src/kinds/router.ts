@@ -132,6 +132,6 @@ function promptChanges(before: RouterContent, after: RouterContent, lookup: Inte
 function ruleChanges(before: RouterContent['rules'], after: RouterContent['rules']): readonly ClassedChange[] {
   if (sameJson(before, after)) return []
   const lines = (rules: RouterContent['rules']) =>
-    rules.map(({ when, use }) => `${conditionText(when)} → ${use}\n`).join('')
+    rules.map(({ when, use }) => `${conditionText(when)} → ${use}`).join('\n')
   return [{ ...describeChange('/rules', lines(before), lines(after)), before, after, class: 'safe' }]
 }

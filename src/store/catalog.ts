@@ -5,6 +5,7 @@ import type { CompositeDiff, VersionDiff } from '../domain/diff'
 import type { CheckedItem, Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
 import type { TaskDefinition, TaskDraft } from '../domain/task'
 import type { Digest, KindName, Version } from '../domain/version'
+import { claimCollections } from './claims'
 import { compositeCollections } from './composite-documents'
 import { exportComposite } from './composite-export'
 import { type ImportOptions, importComposite } from './composite-import'
@@ -65,6 +66,7 @@ export interface Catalog {
 
 export const catalogCollections: readonly CollectionSpec[] = [
   ...versionCollections,
+  ...claimCollections,
   ...rowCollections,
   ...compositeCollections,
   ...taskCollections,

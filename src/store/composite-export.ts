@@ -2,11 +2,11 @@ import { type FileLine, fileFormat, fileVersion } from '../domain/composite-file
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { kindOf } from '../kinds'
-import { closureOf, type Linked } from './closure'
 import type { CompositeDocument } from './composite-documents'
 import { writtenLines } from './composite-lines'
 import { linkedVersions } from './composites'
 import type { Database } from './database'
+import { inReferenceOrder, type Linked } from './reference-order'
 import type { RowStore } from './rows'
 import { readContent, type VersionDocument } from './version-documents'
 
@@ -37,7 +37,7 @@ export async function exportComposite(
 async function labelsOf(database: Database, { pins }: CompositeDocument): Promise<readonly Linked[]> {
   const pinned = new Set(pins.map(({ ref }) => ref))
   const others = new Map<Digest, Linked[]>()
-  const closure = await closureOf(
+  const closure = await inReferenceOrder(
     pins.map(({ digest }) => digest),
     async (digests) => {
       const found = await linkedVersions(database, digests)

@@ -5,11 +5,11 @@ import { SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import type { RowTools } from '../kinds/kind'
 import { digestOf } from './canonical'
-import { closureOf, maxClosure } from './closure'
 import type { CompositeDocument } from './composite-documents'
 import { altered, type HeldLine, heldLines } from './composite-lines'
 import { assertRole, insertOnce } from './composites'
 import type { Database } from './database'
+import { inReferenceOrder, maxClosure } from './reference-order'
 import type { RowStore } from './rows'
 import { readContent, type VersionDocument } from './version-documents'
 import { documentOf, judge } from './version-drafts'
@@ -184,7 +184,7 @@ class ImportedFile {
       if (!isThere) throw wrong(`no version of the file is ${ref} with the digest of ${role}`)
     }
     const found = async (digests: readonly Digest[]) => this.documents.filter((one) => digests.includes(one.digest))
-    const closure = await closureOf(
+    const closure = await inReferenceOrder(
       Object.values(roles).map(({ digest }) => digest),
       found,
     )
@@ -250,6 +250,7 @@ const emptyView: VersionView = {
   find: ({ kind, name, version }) => raiseOutside(`${kind}/${name}@${version}`),
   findDigest: (kind: KindName | undefined, digest) => raiseOutside(`${kind ?? 'version'} ${digest}`),
   labels: async () => [],
+  claim: async () => undefined,
 }
 
 function raiseOutside(what: string): never {

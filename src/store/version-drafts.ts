@@ -10,6 +10,7 @@ import { type InterfaceLookup, nameSchema, parseDraft, type Reference, type RowT
 import { compileSchema } from '../kinds/schema-compile'
 import { prepareScorer } from '../scorers'
 import { canonicalJson, digestOf } from './canonical'
+import { requireClaim } from './claims'
 import { identityOf, positionOf, readContent, type VersionDocument } from './version-documents'
 import { maxVersions, type VersionView } from './version-view'
 
@@ -143,6 +144,7 @@ export async function judge(document: VersionDocument, view: VersionView): Promi
   }
   const semvers = labels.map((label) => label.semver)
   await requireImmutable(document, [...semvers].sort(byLabel)[0], view)
+  await requireClaim(document, view)
   const judgement = await judgeLabel(document, semvers, view)
   await requireHonestSuccessor(document, semvers, view)
   return judgement

@@ -7,7 +7,11 @@ import type { ApiDeps, App } from '../app'
 import { compositeRecordSchema, pinSchema, recordView, standingCompositeSchema, standingView } from '../catalog-schemas'
 import { namedComposite } from '../composite-ref'
 
-const servedSchema = z.object({ ...standingCompositeSchema.shape, contents: z.record(z.string(), z.unknown()) })
+const servedSchema = z.object({
+  ...standingCompositeSchema.shape,
+  contents: z.record(z.string(), z.unknown()),
+  closure: z.record(z.string(), z.unknown()).optional(),
+})
 
 /** Each part with what is stored of it; `valid` where all agree with the id. */
 const verificationSchema = z.object({
@@ -67,7 +71,7 @@ function readRoutes(app: App, deps: ApiDeps): void {
     ])
     const standing = known.get(id)
     assert(standing !== undefined, `the standing of ${id} was asked for`)
-    return { ...recordView(record), ...standingView(standing), contents: served.contents }
+    return { ...served, ...recordView(record), ...standingView(standing) }
   })
   app.get(
     '/v1/composites/:id/verification',

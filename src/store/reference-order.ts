@@ -12,7 +12,7 @@ export const maxClosure = 1_000
  * Every version that these rest on, each once, what is referred to before what refers to it. `find` answers versions by
  * digest, of several with one digest the one to take first. Throws `digest_mismatch` where one is gone.
  */
-export async function closureOf<T extends Linked>(
+export async function inReferenceOrder<T extends Linked>(
   roots: readonly Digest[],
   find: (digests: readonly Digest[]) => Promise<readonly T[]>,
 ): Promise<readonly T[]> {
@@ -27,20 +27,20 @@ export async function closureOf<T extends Linked>(
     const next = wave.flatMap((digest) => known.get(digest)?.references.map((reference) => reference.digest) ?? [])
     wave = [...new Set(next)].filter((digest) => !known.has(digest))
   }
-  return inOrder(roots, known)
+  return ordered(roots, known)
 }
 
 /** References are digests of contents, so they cannot lead back. */
-function inOrder<T extends Linked>(roots: readonly Digest[], known: ReadonlyMap<Digest, T>): readonly T[] {
-  const ordered = new Map<Digest, T>()
+function ordered<T extends Linked>(roots: readonly Digest[], known: ReadonlyMap<Digest, T>): readonly T[] {
+  const sorted = new Map<Digest, T>()
   const visit = (digest: Digest): void => {
     const version = known.get(digest)
-    if (version === undefined || ordered.has(digest)) return
+    if (version === undefined || sorted.has(digest)) return
     for (const reference of [...version.references].sort(byPath)) visit(reference.digest)
-    ordered.set(digest, version)
+    sorted.set(digest, version)
   }
   for (const root of roots) visit(root)
-  return [...ordered.values()]
+  return [...sorted.values()]
 }
 
 /** Drafts name their references in whatever order people wrote them. */
