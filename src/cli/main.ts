@@ -13,6 +13,7 @@ import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
 import { explainCommand } from './commands/explain'
 import { holdCommand } from './commands/hold'
+import { leaksCommand } from './commands/leaks'
 import { lineageCommand } from './commands/lineage'
 import { notesCommand } from './commands/notes'
 import { overridesCommand } from './commands/overrides'
@@ -38,6 +39,7 @@ const commands: readonly RegisterCommand[] = [
   lineageCommand,
   taskCommand,
   evalCommand,
+  leaksCommand,
   planCommand,
   releaseCommand,
   activeCommand,

@@ -6,6 +6,7 @@ import { createEvidence, type Evidence, evidenceCollections } from './evidence'
 import { createDeployGate } from './gate'
 import { createIdempotencyStore, type IdempotencyStore, idempotencyCollections } from './idempotency'
 import { createKeyStore, type KeyStore, keyCollections } from './keys'
+import { createLeakage, type Leakage, leakageCollections } from './leakage'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createLineage, type LineageStore } from './lineage'
@@ -32,6 +33,7 @@ export interface Store {
   readonly planner: Planner
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
+  readonly leakage: Leakage
   readonly outbox: Outbox
   readonly telemetry: Telemetry
   readonly standings: Standings
@@ -49,6 +51,7 @@ const collections = [
   ...releaseCollections,
   ...evidenceCollections,
   ...evaluationCollections,
+  ...leakageCollections,
   ...outboxCollections,
   ...channelCollections,
   ...telemetryCollections,
@@ -85,6 +88,7 @@ export function storeOn(database: Database): Store {
     planner: createPlanner({ catalog, ledger, tenants, traffic }),
     evidence,
     evaluations: createEvaluationRuns(database),
+    leakage: createLeakage(database, catalog),
     outbox: createOutbox(database),
     telemetry,
     standings,
