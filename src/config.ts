@@ -110,6 +110,13 @@ export function requireServers(config: Config): ServerConfig {
   return { ...config, mongodbUri, temporalAddress }
 }
 
+/** What a program needs to find its own programs, files and language. */
+const bareNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'TZ', 'SystemRoot', 'PATHEXT', 'TEMP', 'USERPROFILE']
+
+/** This process's environment without anything that is none of a foreign command's business, such as API keys. */
+export const bareEnvironment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(bareNames.map((name) => [name, process.env[name]]))
+
 /** The environment of a child process: this one's, with some variables set or (undefined) taken away. */
 export function childEnvironment(changes: Environment): NodeJS.ProcessEnv {
   const merged: NodeJS.ProcessEnv = { ...process.env }

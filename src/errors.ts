@@ -44,6 +44,7 @@ export const errorTable = {
     409,
     'The content does not have the digest it claims. It was altered; take it from its source again.',
   ),
+  step_failed: row(500, 'The command of a dataset step failed on this machine. Its own words above say why.'),
   // lanes
   lane_moved: row(409, 'The lane has a newer entry than expected. Read its head and decide again.'),
   lane_held: row(

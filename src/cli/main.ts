@@ -8,6 +8,7 @@ import { activeCommand } from './commands/active'
 import { artifactCommand } from './commands/artifact'
 import { auditCommand } from './commands/audit'
 import { compositeCommand } from './commands/composite'
+import { datasetCommand } from './commands/dataset'
 import { diffCommand } from './commands/diff'
 import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
@@ -33,6 +34,7 @@ const commands: readonly RegisterCommand[] = [
   pushCommand,
   diffCommand,
   artifactCommand,
+  datasetCommand,
   compositeCommand,
   taskCommand,
   evalCommand,

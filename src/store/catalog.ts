@@ -1,11 +1,16 @@
 import type { Composite, CompositeVerification, ServedComposite } from '../domain/composite'
 import type { CompositeDiff, VersionDiff } from '../domain/diff'
 import type { CheckedItem, Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
+import type { DatasetRow } from '../domain/row-change'
 import type { TaskDefinition, TaskDraft } from '../domain/task'
 import type { Digest, KindName, Version } from '../domain/version'
+import type { RowSet } from '../kinds/kind'
 import { compositeCollections, createCompositeStore } from './composites'
 import type { CollectionSpec, Database } from './database'
-import { createRowStore, rowCollections } from './rows'
+import { createRowDiffer, type RowDiffer } from './row-diff'
+import { rowCollections } from './row-documents'
+import { createRowReader, type RowText } from './row-reader'
+import { createRowStore, type PutRows } from './rows'
 import { createTaskStore, taskCollections } from './tasks'
 import { versionCollections } from './version-documents'
 import { createVersionStore } from './versions'
@@ -18,7 +23,7 @@ import { checkWorkspace } from './workspace-check'
 export interface Catalog {
   /** Throws invalid_content, unknown_ref, malformed_ref, version_exists, semver_understated, immutable_field. */
   register(registration: Registration): Promise<Registered>
-  /** What registering all of these in order, then putting the tasks, would do; writes nothing. */
+  /** What registering all of these in order, then putting the tasks, would do; writes nothing but rows that stand in a draft. */
   check(registrations: readonly Registration[], tasks: readonly TaskDraft[]): Promise<readonly CheckedItem[]>
   /** Throws unknown_ref, malformed_ref. */
   version(ref: string): Promise<Version>
@@ -28,10 +33,18 @@ export interface Catalog {
   summaries(filter: VersionFilter): Promise<readonly VersionSummary[]>
   diff(from: string, to: string): Promise<VersionDiff>
 
-  /** Stores rows by digest (idempotent) and answers their digests in order. */
-  putRows(rows: readonly unknown[]): Promise<readonly Digest[]>
+  /** Stores at most `maxPutRows` rows by digest; a row stored before may be given as its digest. Throws invalid_content. */
+  putRows(rows: readonly unknown[]): Promise<PutRows>
+  /** One set of rows of at most `maxMergedSets` sets. Throws unknown_ref, invalid_content. */
+  mergeSets(roots: readonly Digest[]): Promise<RowSet>
+  /** Throws unknown_ref. */
+  rowSet(root: Digest): Promise<RowSet>
   /** The rows of a dataset version, by its content's `root`, in order of their digests. Throws unknown_ref. */
-  rows(root: Digest): AsyncIterable<{ readonly digest: Digest; readonly row: unknown }>
+  rows(root: Digest): AsyncIterable<DatasetRow>
+  /** The same as RFC 8785 texts, from the row at place `from`. */
+  rowTexts(root: Digest, from?: number): AsyncIterable<RowText>
+  /** What differs between two sets of rows, page by page. Throws unknown_ref. */
+  diffRows: RowDiffer['diffRows']
 
   /** Role → reference (the kind is implied by a role named after it). Idempotent: same pins, same id. */
   commitComposite(roles: Readonly<Record<string, string>>): Promise<Composite>
@@ -58,12 +71,19 @@ export const catalogCollections: readonly CollectionSpec[] = [
 
 export function createCatalog(database: Database): Catalog {
   const rows = createRowStore(database)
+  const reader = createRowReader(database)
   return {
     ...createVersionStore(database, rows),
     ...createCompositeStore(database),
     ...createTaskStore(database),
     check: (registrations, tasks) => checkWorkspace(database, rows, { registrations, tasks }),
-    putRows: (values) => rows.putRows(values),
-    rows: (root) => rows.rows(root),
+    putRows: rows.putRows,
+    mergeSets: rows.mergeSets,
+    rowSet: rows.rowSet,
+    async *rows(root) {
+      for await (const { digest, text } of reader.texts(root)) yield { digest, row: JSON.parse(text) }
+    },
+    rowTexts: reader.texts,
+    diffRows: createRowDiffer(database, reader).diffRows,
   }
 }

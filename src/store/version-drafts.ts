@@ -88,13 +88,16 @@ function withDigests(draft: unknown, references: readonly Resolved[]): unknown {
   if (references.length === 0) return draft
   const copy: unknown = structuredClone(draft)
   for (const { path, digest } of references) {
-    const holder = path.slice(0, -1).reduce<unknown>((node, key) => (isRecord(node) ? node[key] : undefined), copy)
+    const holder = path.slice(0, -1).reduce<unknown>((node, key) => (isHolder(node) ? node[key] : undefined), copy)
     const key = path.at(-1)
-    assert(isRecord(holder) && key !== undefined, `the reference at ${path.join('/')} stands in its draft`)
+    assert(isHolder(holder) && key !== undefined, `the reference at ${path.join('/')} stands in its draft`)
     Object.assign(holder, { [key]: digest })
   }
   return copy
 }
+
+/** An object or a list: lists are walked by the digits of a place. */
+const isHolder = (node: unknown): node is Readonly<Record<string, unknown>> => isRecord(node) || Array.isArray(node)
 
 /** The interfaces of all that these contents refer to. */
 export async function interfacesOf(

@@ -14,7 +14,6 @@ import {
   versionSummarySchema,
 } from '../catalog-schemas'
 
-const maxRowsPerCall = 1000
 const maxDrafts = 2000
 /** A whole workspace folder is checked in one call, without the rows of its datasets. */
 const checkBodyBytes = 32 * 1024 * 1024
@@ -71,16 +70,6 @@ function registerRoutes(app: App, deps: ApiDeps): void {
         .status(rest.created ? 201 : 200)
         .send({ version: versionView(version), changes: [...changes], ...rest })
     },
-  )
-  app.post(
-    '/v1/datasets/rows',
-    {
-      schema: {
-        body: z.strictObject({ rows: z.array(z.record(z.string(), z.unknown())).min(1).max(maxRowsPerCall) }),
-        response: { 200: z.object({ digests: z.array(digestSchema) }) },
-      },
-    },
-    async (request) => ({ digests: [...(await catalog.putRows(request.body.rows))] }),
   )
   app.post(
     '/v1/workspaces/check',

@@ -3,6 +3,7 @@ import { openApiRoute } from '../openapi'
 import { artifactRoutes } from './artifacts'
 import { auditRoutes } from './audit'
 import { compositeRoutes } from './composites'
+import { datasetRoutes } from './datasets'
 import { diffRoutes } from './diff'
 import { evaluationRoutes } from './evaluations'
 import { healthRoutes } from './health'
@@ -24,6 +25,7 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   tenantRoutes,
   openApiRoute,
   artifactRoutes,
+  datasetRoutes,
   diffRoutes,
   compositeRoutes,
   taskRoutes,
