@@ -11,7 +11,7 @@ import { malformed } from './workspace-file'
 const batchRows = 1000
 const batchBytes = 3_600_000
 /** Batches that are under way at once; while all are, no further row is read. */
-export const maxBatchesUnderWay = 3
+export const maxBatchesUnderWay = 4
 /** Sets that the API merges in one call. */
 const mergedTogether = 128
 /** A row may be dropped, being unused, between the question whether it is stored and the put. */

@@ -23,11 +23,11 @@ export interface RowDiffer {
   diffRows(from: Digest, to: Digest, page: { readonly after?: number; readonly limit: number }): Promise<RowDifference>
 }
 
-export function createRowDiffer(database: Database, reader: RowReader): RowDiffer {
+export function createRowDiffer(database: Database, reader: RowReader, maxListed = maxListedChanges): RowDiffer {
   const remembered = new Map<string, Promise<Differing>>()
   const differing = (from: Digest, to: Digest): Promise<Differing> => {
     const key = `${from} ${to}`
-    const known = remembered.get(key) ?? findDiffering(database, from, to)
+    const known = remembered.get(key) ?? findDiffering(database, { from, to, maxListed })
     remembered.delete(key)
     remembered.set(key, known)
     known.catch(() => remembered.delete(key))
@@ -64,14 +64,17 @@ interface Differing {
   readonly changes: readonly Pair[]
 }
 
-async function findDiffering(database: Database, from: Digest, to: Digest): Promise<Differing> {
+async function findDiffering(
+  database: Database,
+  { from, to, maxListed }: { readonly from: Digest; readonly to: Digest; readonly maxListed: number },
+): Promise<Differing> {
   const pages = pageReader(database)
   const [before, after] = await pages.sets([from, to])
   if (before === undefined || after === undefined || from === to) {
     return { counts: { added: 0, removed: 0, changed: 0, unchanged: before?.count ?? 0 }, isWhole: true, changes: [] }
   }
-  const { removed, added, unchanged } = await splitSorted(pages.digests(before), pages.digests(after), maxListedChanges)
-  const isWhole = removed.count + added.count <= maxListedChanges
+  const { removed, added, unchanged } = await splitSorted(pages.digests(before), pages.digests(after), maxListed)
+  const isWhole = removed.count + added.count <= maxListed
   const changed = isWhole ? await pairsById(database, removed.listed, added.listed) : []
   const isPaired = new Set(changed.flatMap((pair) => [pair.before, pair.after]))
   return {
@@ -86,7 +89,7 @@ async function findDiffering(database: Database, from: Digest, to: Digest): Prom
       ...changed,
       ...removed.listed.filter((digest) => !isPaired.has(digest)).map((digest) => ({ before: digest })),
       ...added.listed.filter((digest) => !isPaired.has(digest)).map((digest) => ({ after: digest })),
-    ].slice(0, maxListedChanges),
+    ].slice(0, maxListed),
   }
 }
 

@@ -13,7 +13,7 @@ import type { CollectionSpec } from './database'
  * Rows, pages of digests and sets are named by their content, so writing one again changes nothing but `at`: when it was
  * last asked for. What no version's set needs may be dropped once that is long ago.
  */
-interface Kept {
+export interface Kept {
   _id: Digest
   at: Date
 }

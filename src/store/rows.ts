@@ -1,4 +1,4 @@
-import { Binary } from 'mongodb'
+import { type AnyBulkWriteOperation, Binary, type Collection, type Filter } from 'mongodb'
 import { isDigest } from '../domain/ref'
 import type { Digest } from '../domain/version'
 import { assert, SluiceError } from '../errors'
@@ -6,13 +6,14 @@ import { maxDatasetBytes, maxDatasetRows } from '../kinds/dataset'
 import type { RowSet, RowTools } from '../kinds/kind'
 import { textDigest } from './canonical'
 import type { Database } from './database'
-import { createRootHash, type DigestPages, digestBytes, evenPages, mergeSorted, packSorted } from './row-digests'
+import { createRootHash, type DigestPages, evenPages, mergeSorted, packSorted } from './row-digests'
 import {
   addColumn,
   type ColumnCounts,
   columnsText,
   freshMs,
   insertNew,
+  type Kept,
   missingRow,
   type PageDocument,
   type RowDocument,
@@ -65,10 +66,13 @@ export function createRowStore(database: Database): RowStore {
     const missing = [...new Set(digests)].filter((digest) => !stored.has(digest) && !sent.has(digest))
     if (missing.length > 0) return { digests, missing }
     const fresh = [...sent.values()].filter((row) => !stored.has(row._id))
-    if (fresh.length > 0) await insertNew(() => rows.insertMany(fresh, { ordered: false }))
     const metas = digests.map((digest) => stored.get(digest) ?? (sent.get(digest) as RowMeta))
-    const { root } = await writeSet(database, [packSorted(digests)], { ...totalsOf(metas), at })
-    return { digests, missing: [], root }
+    const [paged] = await Promise.all([
+      keepPages(database, [packSorted(digests)], at),
+      fresh.length === 0 ? undefined : insertNew(() => rows.insertMany(fresh, { ordered: false })),
+    ])
+    await keepSet(database, paged, { ...totalsOf(metas), at })
+    return { digests, missing: [], root: paged.root }
   }
   const merge = (roots: readonly Digest[], at: Date) => mergeSets(database, pages, { roots, at })
   return {
@@ -112,8 +116,6 @@ async function metaOf(database: Database, digests: readonly Digest[], at: Date):
   return new Map(found.filter((row) => !gone.has(row._id)).map((row) => [row._id, row]))
 }
 
-const isStale = (mark: Date, at: Date): boolean => at.getTime() - mark.getTime() > freshMs
-
 interface Totals {
   readonly count: number
   readonly bytes: number
@@ -145,48 +147,62 @@ async function mergeSets(
   const count = sets.reduce((sum, set) => sum + set.count, 0)
   const bytes = sets.reduce((sum, set) => sum + set.bytes, 0)
   requireDatasetSize(count, bytes)
-  return writeSet(database, mergeSorted(sets.map((set) => pages.digests(set))), { count, bytes, columns, at })
+  const paged = await keepPages(database, mergeSorted(sets.map((set) => pages.digests(set))), at)
+  return keepSet(database, paged, { count, bytes, columns, at })
 }
 
-/** Pages first, the set last: whoever finds the set finds all of it. */
-async function writeSet(
-  database: Database,
-  sorted: DigestPages,
-  { at, ...totals }: Totals & { readonly at: Date },
-): Promise<RowSet> {
+/** A sorted list as it is kept: in pages, under its root. */
+interface Paged {
+  readonly root: Digest
+  readonly pages: Digest[]
+}
+
+async function keepPages(database: Database, sorted: DigestPages, at: Date): Promise<Paged> {
+  const collection = database.collection<PageDocument>('row_pages')
   const hash = createRootHash()
-  const names: Digest[] = []
+  const pages: Digest[] = []
   let waiting: PageDocument[] = []
-  let size = 0
-  const flush = async () => {
-    await keepPages(database, waiting)
-    waiting = []
-  }
   for await (const page of evenPages(sorted)) {
     hash.add(page)
-    size += page.length
-    waiting.push({ _id: textDigest(page), digests: new Binary(page), at })
-    names.push(textDigest(page))
-    if (waiting.length === pagesTogether) await flush()
+    const name = textDigest(page)
+    pages.push(name)
+    waiting.push({ _id: name, digests: new Binary(page), at })
+    if (waiting.length < pagesTogether) continue
+    await keep(collection, waiting)
+    waiting = []
   }
-  if (waiting.length > 0) await flush()
-  assert(size === totals.count * digestBytes, 'a set has as many digests as rows')
-  const document = { _id: hash.root(), ...totals, columns: columnsText(totals.columns), pages: names, at }
-  const { _id, at: mark, ...rest } = document
-  await insertNew(() =>
-    database
-      .collection<SetDocument>('row_sets')
-      .updateOne({ _id }, { $max: { at: mark }, $setOnInsert: rest }, { upsert: true }),
-  )
+  await keep(collection, waiting)
+  return { root: hash.root(), pages }
+}
+
+/** Comes after the rows and the pages: whoever finds the set finds all of it. */
+async function keepSet(
+  database: Database,
+  { root, pages }: Paged,
+  { count, bytes, columns, at }: Totals & { readonly at: Date },
+): Promise<RowSet> {
+  const document = { _id: root, count, bytes, columns: columnsText(columns), pages, at }
+  await keep(database.collection<SetDocument>('row_sets'), [document])
   return rowSetOf(document)
 }
 
-async function keepPages(database: Database, pages: readonly PageDocument[]): Promise<void> {
-  const writes = pages.map(({ _id, digests, at }) => ({
-    updateOne: { filter: { _id }, update: { $max: { at }, $setOnInsert: { digests } }, upsert: true },
-  }))
-  await insertNew(() => database.collection<PageDocument>('row_pages').bulkWrite(writes, { ordered: false }))
+/** Writes what is not there, and marks what was asked for long ago as asked for now. */
+async function keep<T extends Kept>(collection: Collection<T>, documents: readonly T[]): Promise<void> {
+  if (documents.length === 0) return
+  const names = { _id: { $in: documents.map((document) => document._id) } } as Filter<T>
+  const standing = await collection.find(names, { projection: { at: 1 } }).toArray()
+  const marks = new Map(standing.map(({ _id, at }) => [_id as Digest, at as Date]))
+  const writes = documents
+    .filter(({ _id, at }) => isStale(marks.get(_id), at))
+    .map(({ _id, at, ...content }) => ({
+      updateOne: { filter: { _id }, update: { $max: { at }, $setOnInsert: content }, upsert: true },
+    }))
+  if (writes.length === 0) return
+  await insertNew(() => collection.bulkWrite(writes as unknown as AnyBulkWriteOperation<T>[], { ordered: false }))
 }
+
+const isStale = (mark: Date | undefined, at: Date): boolean =>
+  mark === undefined || at.getTime() - mark.getTime() > freshMs
 
 function requireDatasetSize(count: number, bytes: number): void {
   if (count <= maxDatasetRows && bytes <= maxDatasetBytes) return
