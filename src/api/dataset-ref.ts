@@ -4,11 +4,10 @@ import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { Catalog } from '../store/catalog'
 
-/** The root that a text names: a root itself, the digest of a dataset version, or a reference to one. Throws unknown_ref. */
+/** The root that a text names: a root itself, the digest of a dataset version, or a reference to one. Throws unknown_ref, malformed_ref. */
 export async function datasetRoot(catalog: Catalog, text: string): Promise<Digest> {
   if (!isDigest(text)) {
-    const { kind, name, version } = parseRef(text, 'dataset')
-    if (kind !== 'dataset') throw new SluiceError('invalid_request', `${text} is no dataset.`)
+    const { name, version } = parseRef(text, 'dataset')
     return rootOf((await catalog.version(`dataset/${name}@${version}`)).content)
   }
   try {

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { rename } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../domain/version'
@@ -49,8 +49,12 @@ async function* buffers(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffe
 /** Writes the rows as a `.jsonl` file, which is there whole or not at all. */
 export async function downloadFile(api: ApiClient, root: Digest, path: string): Promise<void> {
   const part = `${path}.part`
-  await pipeline(Readable.from(lines(downloadRows(api, root)), { objectMode: false }), createWriteStream(part))
-  await rename(part, path)
+  try {
+    await pipeline(Readable.from(lines(downloadRows(api, root)), { objectMode: false }), createWriteStream(part))
+    await rename(part, path)
+  } finally {
+    await rm(part, { force: true })
+  }
 }
 
 async function* lines(rows: AsyncIterable<DownloadedRow>): AsyncGenerator<string> {
