@@ -1,3 +1,4 @@
+import type { ClientSession } from 'mongodb'
 import type { Composite, CompositeVerification, ServedComposite } from '../domain/composite'
 import type { CompositeDiff, VersionDiff } from '../domain/diff'
 import type { CheckedItem, Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
@@ -5,6 +6,7 @@ import type { DatasetRow } from '../domain/row-change'
 import type { TaskDefinition, TaskDraft } from '../domain/task'
 import type { Digest, KindName, Version } from '../domain/version'
 import type { RowSet } from '../kinds/kind'
+import { claimCollections } from './claims'
 import { compositeCollections, createCompositeStore } from './composites'
 import type { CollectionSpec, Database } from './database'
 import { createRowDiffer, type RowDiffer } from './row-diff'
@@ -58,12 +60,13 @@ export interface Catalog {
 
   putTask(task: TaskDraft, author: string): Promise<TaskDefinition>
   /** Throws unknown_task. */
-  task(name: string): Promise<TaskDefinition>
+  task(name: string, session?: ClientSession): Promise<TaskDefinition>
   tasks(): Promise<readonly TaskDefinition[]>
 }
 
 export const catalogCollections: readonly CollectionSpec[] = [
   ...versionCollections,
+  ...claimCollections,
   ...rowCollections,
   ...compositeCollections,
   ...taskCollections,

@@ -10,6 +10,8 @@ import { type TestApi, testApi } from '../../support/api'
 const rowOf = (number: number) => ({ id: `row-${number}` })
 const rows = Array.from({ length: 450 }, (_, number) => rowOf(number))
 
+type Refusal = [status: number, code: string]
+
 describe('the API of datasets', () => {
   let api: TestApi
   let root: Digest
@@ -94,32 +96,30 @@ describe('the API of datasets', () => {
     expect(rest.body).not.toHaveProperty('next')
   })
 
-  it.each<[string, string, unknown, number, string]>([
-    ['no rows', '/v1/datasets/rows', { rows: [] }, 400, 'invalid_request'],
+  it.each<[string, string, unknown, Refusal]>([
+    ['no rows', '/v1/datasets/rows', { rows: [] }, [400, 'invalid_request']],
     [
       'more rows than a call takes',
       '/v1/datasets/rows',
       { rows: Array(maxPutRows + 1).fill({}) },
-      400,
-      'invalid_request',
+      [400, 'invalid_request'],
     ],
-    ['a row that is a list', '/v1/datasets/rows', { rows: [[1]] }, 400, 'invalid_content'],
-    ['a row that is null', '/v1/datasets/rows', { rows: [null] }, 400, 'invalid_content'],
-    ['a row that is no digest', '/v1/datasets/rows', { rows: ['abc'] }, 400, 'invalid_content'],
-    ['a row over 3.5 MB', '/v1/datasets/rows', { rows: [{ a: 'x'.repeat(3_600_000) }] }, 400, 'invalid_content'],
-    ['a body over 4 MB', '/v1/datasets/rows', { rows: [{ a: 'x'.repeat(4_200_000) }] }, 413, 'payload_too_large'],
-    ['a set nobody put', '/v1/datasets/merge', { roots: [digestOf(1)] }, 404, 'unknown_ref'],
-    ['no sets', '/v1/datasets/merge', { roots: [] }, 400, 'invalid_request'],
+    ['a row that is a list', '/v1/datasets/rows', { rows: [[1]] }, [400, 'invalid_content']],
+    ['a row that is null', '/v1/datasets/rows', { rows: [null] }, [400, 'invalid_content']],
+    ['a row that is no digest', '/v1/datasets/rows', { rows: ['abc'] }, [400, 'invalid_content']],
+    ['a row over 3.5 MB', '/v1/datasets/rows', { rows: [{ a: 'x'.repeat(3_600_000) }] }, [400, 'invalid_content']],
+    ['a body over 4 MB', '/v1/datasets/rows', { rows: [{ a: 'x'.repeat(4_200_000) }] }, [413, 'payload_too_large']],
+    ['a set nobody put', '/v1/datasets/merge', { roots: [digestOf(1)] }, [404, 'unknown_ref']],
+    ['no sets', '/v1/datasets/merge', { roots: [] }, [400, 'invalid_request']],
     [
       'too many sets',
       '/v1/datasets/merge',
       { roots: Array(maxMergedSets + 1).fill(digestOf(1)) },
-      400,
-      'invalid_request',
+      [400, 'invalid_request'],
     ],
-  ])('refuses %s', async (_, path, body, status, code) => {
+  ])('refuses %s', async (_, path, body, refusal) => {
     const answer = await api.call('POST', path, body, { 'idempotency-key': 'any' })
-    expect([answer.status, answer.body.code]).toEqual([status, code])
+    expect([answer.status, answer.body.code]).toEqual(refusal)
   })
 
   it.each([
