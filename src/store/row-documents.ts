@@ -46,7 +46,7 @@ export interface SetDocument extends Kept {
 export const rowCollections: readonly CollectionSpec[] = [
   { name: 'rows' },
   { name: 'row_pages' },
-  { name: 'row_sets', indexes: [{ key: { at: 1 } }] },
+  { name: 'row_sets' },
 ]
 
 /** Marks younger than this are left as they are: a push that is resumed would otherwise write every row again. */
