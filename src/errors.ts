@@ -96,7 +96,28 @@ export const errorTable = {
   not_dead_letter: row(409, 'Only a dead letter is sent again. `GET /v1/outbox?state=dead` lists them.'),
   // evidence
   suite_mismatch: row(409, 'Scores of different suite digests never compare. Re-score with `sluice eval run`.'),
+  leaked: row(
+    409,
+    'Cases of the suite stand in what the composite was made from. Take them out of the data or out of the suite.',
+  ),
   engine_failed: row(502, 'The engine does not answer or answers with an error. See `details`.', true),
+  // captured content
+  capture_unavailable: row(
+    409,
+    'Inputs and outputs cannot be captured here. Set SLUICE_CAPTURE_KEY for the server and start it again.',
+  ),
+  capture_missing: row(
+    404,
+    'Inputs and outputs of this request are not kept. The message says why; `sluice reproduce --input` takes a file.',
+  ),
+  capture_erased: row(
+    410,
+    'The content was erased for good. The message says when and by whom; nothing brings it back.',
+  ),
+  capture_unreadable: row(
+    500,
+    'The captured content cannot be decrypted. Configure the master key named, or see the audit for who altered it.',
+  ),
   invalid_telemetry: row(400, 'A telemetry value is not finite, negative or absurd. It was refused and counted.'),
   // set-up
   provision_failed: row(

@@ -31,10 +31,15 @@ describe('the examples of a command', () => {
 it('what changes a lane, a release or a tenant asks for the reason', () => {
   const asking = leaves.filter(({ command }) => command.options.some((one) => one.long === '--reason' && one.mandatory))
   expect(asking.map(({ path }) => path).sort()).toEqual([
+    'capture off',
+    'capture set',
+    'capture show',
     'disable',
     'enable',
     'hold lift',
     'overrides reset',
+    'provider confirm',
+    'provider dismiss',
     'release advance',
     'release approve',
     'release pause',

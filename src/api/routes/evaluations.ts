@@ -57,7 +57,8 @@ async function compositeOf(store: Store, input: z.infer<typeof compositeInput>):
   return (await store.catalog.composite(input)).id
 }
 
-async function digestOfRef(store: Store, kind: 'suite' | 'policy', text: string): Promise<Digest> {
+/** Throws unknown_ref, malformed_ref, invalid_request for a version of another kind. */
+export async function digestOfRef(store: Store, kind: 'suite' | 'policy', text: string): Promise<Digest> {
   if (text.startsWith('sha256:')) return (await store.catalog.byDigest(kind, text as Digest)).digest
   const version = await store.catalog.version(text.includes('/') ? text : `${kind}/${text}`)
   if (version.kind === kind) return version.digest
