@@ -9,12 +9,14 @@ import { artifactCommand } from './commands/artifact'
 import { auditCommand } from './commands/audit'
 import { captureCommand, eraseCommand } from './commands/capture'
 import { compositeCommand } from './commands/composite'
+import { datasetCommand } from './commands/dataset'
 import { diffCommand } from './commands/diff'
 import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
 import { explainCommand } from './commands/explain'
 import { holdCommand } from './commands/hold'
 import { leaksCommand } from './commands/leaks'
+import { lineageCommand } from './commands/lineage'
 import { notesCommand } from './commands/notes'
 import { overridesCommand } from './commands/overrides'
 import { planCommand } from './commands/plan'
@@ -37,7 +39,9 @@ const commands: readonly RegisterCommand[] = [
   pushCommand,
   diffCommand,
   artifactCommand,
+  datasetCommand,
   compositeCommand,
+  lineageCommand,
   taskCommand,
   evalCommand,
   leaksCommand,

@@ -4,11 +4,13 @@ import { artifactRoutes } from './artifacts'
 import { auditRoutes } from './audit'
 import { captureRoutes } from './captures'
 import { compositeRoutes } from './composites'
+import { datasetRoutes } from './datasets'
 import { diffRoutes } from './diff'
 import { evaluationRoutes } from './evaluations'
 import { healthRoutes } from './health'
 import { laneRoutes } from './lanes'
 import { leakRoutes } from './leaks'
+import { lineageRoutes } from './lineage'
 import { notesRoutes } from './notes'
 import { providerRoutes } from './providers'
 import { releaseRoutes } from './releases'
@@ -28,8 +30,10 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   tenantRoutes,
   openApiRoute,
   artifactRoutes,
+  datasetRoutes,
   diffRoutes,
   compositeRoutes,
+  lineageRoutes,
   taskRoutes,
   evaluationRoutes,
   leakRoutes,
