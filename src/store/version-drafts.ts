@@ -6,7 +6,14 @@ import { baseOf, byLabel, successorOf, suggestLabel, understates } from '../doma
 import type { Digest, KindName } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
-import { type InterfaceLookup, nameSchema, parseDraft, type Reference, type RowTools } from '../kinds/kind'
+import {
+  type InterfaceLookup,
+  maxContentBytes,
+  nameSchema,
+  parseDraft,
+  type Reference,
+  type RowTools,
+} from '../kinds/kind'
 import { compileSchema } from '../kinds/schema-compile'
 import { prepareScorer } from '../scorers'
 import { canonicalJson, digestOf } from './canonical'
@@ -14,7 +21,6 @@ import { requireClaim } from './claims'
 import { identityOf, positionOf, readContent, type VersionDocument } from './version-documents'
 import { maxVersions, type VersionView } from './version-view'
 
-const maxContentBytes = 1_000_000
 const maxDescription = 10_000
 const maxParents = 100
 const maxProvenanceBytes = 100_000
