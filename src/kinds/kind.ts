@@ -65,6 +65,8 @@ export interface Kind<Content = unknown, Draft = Content> {
   interfaceOf(content: Content, lookup: InterfaceLookup): unknown
   /** Every difference with its class; empty exactly where the contents are equal. */
   diff(before: Content, after: Content, lookup: InterfaceLookup): readonly ClassedChange[]
+  /** Keys of outputs that a content names (dots lead on): it stands in a place where these are read. */
+  reads?(content: Content): readonly string[]
   /** One line for lists. */
   summarize(content: Content): string
 }

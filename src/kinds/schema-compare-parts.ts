@@ -144,8 +144,11 @@ export function compareDependencies(comparer: Comparer, place: Place, keyword: s
 /** Keys that are always there. */
 export function compareRequired(comparer: Comparer, place: Place): void {
   const [old, now] = [branches(place.old, 'required').map(String), branches(place.now, 'required').map(String)]
+  // Of a key that goes that is said already.
+  const [were, are] = [parts(place.old, 'properties'), parts(place.now, 'properties')]
+  const isGone = (key: string) => !comparer.given && own(were, key) !== undefined && own(are, key) === undefined
   const path = (key: string) => `${place.path}/required/${pointerPart(key)}`
-  for (const key of old.filter((name) => !now.includes(name)))
+  for (const key of old.filter((name) => !now.includes(name) && !isGone(name)))
     comparer.note(path(key), [key, undefined], 'key_optional')
   for (const key of now.filter((name) => !old.includes(name)))
     comparer.note(path(key), [undefined, key], 'key_required')

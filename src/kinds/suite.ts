@@ -68,6 +68,9 @@ export const suiteKind: Kind<SuiteContent, SuiteDraft> = {
       return isLost && path.startsWith('/scorers') ? 'breaking' : 'safe'
     })
   },
+  reads: ({ scorers }) => [
+    ...new Set(scorers.flatMap(({ options }) => (typeof options.path === 'string' ? [options.path] : []))),
+  ],
   summarize({ scorers, primary, thresholds, repeats }) {
     const times = repeats === 1 ? '' : `, each ${repeats} times`
     return `${scorers.map((scorer) => scorer.name).join(', ')}; ${primary} at least ${thresholds.minAccuracy}${times}`
