@@ -235,7 +235,7 @@ it('tells which models and fingerprints answered', () => {
   )
   const report: ArmReport = armReport(digest('a'), drifted, suite)
   expect(report.engines).toEqual([
-    { model: 'm', fingerprint: 'f', results: 37 },
-    { model: 'm', fingerprint: 'g', results: 3 },
+    { model: 'm', fingerprint: 'f', results: 37, from: 1_000_003, to: 1_000_039 },
+    { model: 'm', fingerprint: 'g', results: 3, from: 1_000_000, to: 1_000_002 },
   ])
 })
