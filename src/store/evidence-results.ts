@@ -1,6 +1,6 @@
-import { MongoServerError } from 'mongodb'
 import type { Cost, TokenUsage } from '../domain/pricing'
 import type { Digest } from '../domain/version'
+import { batchedWrites } from './batched-writes'
 import type { CollectionSpec, Database } from './database'
 
 export interface ResultSet {
@@ -33,22 +33,31 @@ export interface StoredResult extends ResultKey {
   readonly result: RawResult
 }
 
-/** Raw results by (composite, suite, case, repeat). A stored result is never paid again nor changed. */
+/**
+ * Raw results by (composite, suite, case, repeat). A stored result is never paid again nor changed. Results are read by
+ * their keys, a page of a suite at a time: whole suites of outputs never are in memory.
+ */
 export interface ResultStore {
-  /** Every stored result of a composite on a suite. */
-  all(set: ResultSet): Promise<readonly StoredResult[]>
+  /** Those of the keys that have a result. */
+  read(keys: readonly ResultKey[]): Promise<readonly StoredResult[]>
+  /** The same without reading the outputs. */
+  known(keys: readonly ResultKey[]): Promise<readonly ResultKey[]>
   /** Counts a call before it is made, so that one lost to a crash is known. */
   begin(key: ResultKey): Promise<void>
-  /** Keeps the first result of its key; false where there was one already. */
-  put(key: ResultKey, result: RawResult): Promise<boolean>
-  /** What a composite answered in any suite, by the digest of the call: a changed scorer costs no call. */
-  byCall(composite: Digest): Promise<ReadonlyMap<Digest, RawResult>>
-  /** Takes over a result that was paid for under another suite. */
-  adopt(key: ResultKey, result: RawResult): Promise<void>
+  /** Takes the count back where the call was not made after all. */
+  forgo(key: ResultKey): Promise<void>
+  /** Keeps the first result of its key. */
+  put(key: ResultKey, result: RawResult): Promise<void>
+  /** Of these calls, those that a composite answered in any suite: a changed scorer costs no call. */
+  byCalls(composite: Digest, calls: readonly Digest[]): Promise<ReadonlyMap<Digest, RawResult>>
+  /** Takes over results that were paid for under another suite. */
+  adopt(taken: readonly StoredResult[]): Promise<void>
   /** Calls begun that left no result: failed ones and those in flight at a crash. */
   lostCalls(set: ResultSet): Promise<number>
   /** What an evaluation has paid so far, over all its runs. */
   spentUsd(evaluationId: string): Promise<number>
+  /** Cost and latency of the stored calls, in no order. */
+  figures(set: ResultSet): Promise<readonly Pick<RawResult, 'costUsd' | 'latencyMs'>[]>
 }
 
 interface ResultDocument extends ResultKey {
@@ -62,43 +71,58 @@ interface ResultDocument extends ResultKey {
 export const resultCollections: readonly CollectionSpec[] = [
   {
     name: 'eval_results',
-    indexes: [{ key: { composite: 1, suite: 1 } }, { key: { 'result.evaluationId': 1 } }],
+    indexes: [
+      { key: { composite: 1, suite: 1 } },
+      { key: { composite: 1, 'result.call': 1 } },
+      { key: { 'result.evaluationId': 1 } },
+    ],
   },
 ]
 
+/** Cases of a suite times repeats: more results than a suite can have are never read at once. */
+const maxFigures = 400_000
+
 const idOf = ({ composite, suite, caseId, repeat }: ResultKey): string => `${composite}/${suite}/${repeat}/${caseId}`
 
-const duplicateKey = 11_000
-
-/** Another run was first: its result stands. */
-function ignoreDuplicate(error: unknown): void {
-  if (!(error instanceof MongoServerError && error.code === duplicateKey)) throw error
-}
+const keyOf = ({ composite, suite, caseId, repeat }: ResultKey): ResultKey => ({ composite, suite, caseId, repeat })
 
 export function createResultStore(database: Database): ResultStore {
   const documents = database.collection<ResultDocument>('eval_results')
+  const writes = batchedWrites(documents)
+  const answered = (keys: readonly ResultKey[]) => ({ _id: { $in: keys.map(idOf) }, result: { $exists: true } })
   return {
-    async all({ composite, suite }) {
-      const found = await documents.find({ composite, suite, result: { $exists: true } }).toArray()
-      return found.flatMap(({ composite, suite, caseId, repeat, result }) =>
-        result ? [{ composite, suite, caseId, repeat, result }] : [],
-      )
+    async read(keys) {
+      const found = await documents.find(answered(keys)).toArray()
+      return found.flatMap(({ result, ...rest }) => (result ? [{ ...keyOf(rest), result }] : []))
+    },
+    async known(keys) {
+      const found = await documents.find(answered(keys), { projection: { result: 0 } }).toArray()
+      return found.map(keyOf)
     },
     async begin(key) {
-      await documents.updateOne({ _id: idOf(key) }, { $inc: { calls: 1 }, $setOnInsert: { ...key } }, { upsert: true })
+      const update = { $inc: { calls: 1 }, $setOnInsert: keyOf(key) }
+      await writes.write({ updateOne: { filter: { _id: idOf(key) }, update, upsert: true } })
+    },
+    async forgo(key) {
+      await writes.write({ updateOne: { filter: { _id: idOf(key) }, update: { $inc: { calls: -1 } } } })
     },
     async put(key, result) {
-      const written = await documents.updateOne({ _id: idOf(key), result: { $exists: false } }, { $set: { result } })
-      return written.modifiedCount === 1
+      const open = { _id: idOf(key), result: { $exists: false } }
+      await writes.write({ updateOne: { filter: open, update: { $set: { result } } } })
     },
-    async byCall(composite) {
-      const found = await documents.find({ composite, result: { $exists: true } }).toArray()
+    async byCalls(composite, calls) {
+      const found = await documents.find({ composite, 'result.call': { $in: [...new Set(calls)] } }).toArray()
       return new Map(found.flatMap(({ result }) => (result ? [[result.call, result] as const] : [])))
     },
-    async adopt(key, result) {
-      const taken = { $set: { result, adopted: true as const }, $setOnInsert: { ...key, calls: 0 } }
-      const open = { _id: idOf(key), result: { $exists: false } }
-      await documents.updateOne(open, taken, { upsert: true }).catch(ignoreDuplicate)
+    async adopt(taken) {
+      await Promise.all(
+        taken.map(async ({ result, ...key }) => {
+          const place = { updateOne: { filter: { _id: idOf(key) }, update: placeOf(key), upsert: true } }
+          await writes.write(place)
+          const open = { _id: idOf(key), result: { $exists: false } }
+          await writes.write({ updateOne: { filter: open, update: { $set: { result, adopted: true } } } })
+        }),
+      )
     },
     async lostCalls({ composite, suite }) {
       const pipeline = [
@@ -122,5 +146,13 @@ export function createResultStore(database: Database): ResultStore {
       const [row] = await documents.aggregate<{ usd: number }>(pipeline).toArray()
       return row?.usd ?? 0
     },
+    async figures({ composite, suite }) {
+      const projection = { _id: 0, 'result.costUsd': 1, 'result.latencyMs': 1 }
+      const found = documents.find({ composite, suite, result: { $exists: true } }, { projection }).limit(maxFigures)
+      return (await found.toArray()).flatMap(({ result }) => result ?? [])
+    },
   }
 }
+
+/** A place without any call. */
+const placeOf = (key: ResultKey) => ({ $setOnInsert: { ...keyOf(key), calls: 0 } })

@@ -129,16 +129,16 @@ export function createEvidence(database: Database): Evidence {
       }
     },
     async incumbentThresholds({ composite, suite }) {
-      const stored = await results.all({ composite, suite })
+      const stored = await results.figures({ composite, suite })
       if (stored.length < minThresholdResults) return undefined
       const costUsd =
         quantileOf(
-          stored.map((row) => row.result.costUsd),
+          stored.map((row) => row.costUsd),
           0.95,
         ) ?? 0
       const latencyMs =
         quantileOf(
-          stored.map((row) => row.result.latencyMs),
+          stored.map((row) => row.latencyMs),
           0.95,
         ) ?? 0
       return { costUsd, latencyMs }

@@ -187,7 +187,7 @@ describe('a run that does not go smoothly', () => {
     expect(await ground.store.evidence.verdictOf('e')).toBeUndefined()
     expect(await passing()).toBe(false)
 
-    const stored = (await ground.store.evidence.results.all({ composite: candidate, suite: ground.suite })).length
+    const stored = (await ground.stored(candidate)).length
     const requests = ground.engine.requests()
     expect(stored).toBeGreaterThanOrEqual(15)
     expect(stored).toBeLessThan(40)
@@ -268,7 +268,7 @@ describe('a run that does not go smoothly', () => {
     const [one, other] = await Promise.all([run('one'), run('other')])
     expect(one.verdict).toBe('pass')
     expect(other.verdict).toBe('pass')
-    const stored = await ground.store.evidence.results.all({ composite: candidate, suite: ground.suite })
+    const stored = await ground.stored(candidate)
     expect(stored).toHaveLength(40)
     const lost = await ground.store.evidence.results.lostCalls({ composite: candidate, suite: ground.suite })
     expect(ground.engine.requests()).toBe(40 + lost)
