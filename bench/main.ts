@@ -3,6 +3,7 @@ import { DefaultLogger, Runtime } from '@temporalio/worker'
 import { readConfig } from '../src/config'
 import { type Ground, startEmbedded } from '../src/embedded/embedded'
 import { onTerminal } from '../src/embedded/progress'
+import { benchEvaluate } from './evaluate'
 import type { Finding, Row } from './measure'
 import { benchReleases } from './releases'
 import { benchResolve } from './resolve'
@@ -15,12 +16,13 @@ const onServers = {
   releases: ({ temporalAddress, namespace }: Ground) => benchReleases(temporalAddress, namespace),
   ingest: ({ mongodbUri }: Ground) => benchIngest(mongodbUri),
   watch: ({ mongodbUri }: Ground) => benchWatch(mongodbUri),
+  evaluate: ({ mongodbUri }: Ground) => benchEvaluate(mongodbUri),
 } as const
 const names = [...Object.keys(local), ...Object.keys(onServers)]
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-/** Usage: main [resolve] [releases] [ingest] [watch]; without names all of them. Tables, then the same as JSON. */
+/** Usage: main [resolve] [releases] [ingest] [watch] [evaluate]; without names all of them. Tables, then the same as JSON. */
 async function main(): Promise<void> {
   const asked = process.argv.slice(2)
   const unknown = asked.find((name) => !names.includes(name))

@@ -4,7 +4,7 @@ import { maxErrorShare } from '../domain/evaluation-gate'
 import { worstCostUsd } from '../domain/pricing'
 import type { Digest } from '../domain/version'
 import { callEngine, endpointOf } from '../engines'
-import type { Endpoint, Endpoints } from '../engines/engine'
+import type { Endpoint, Endpoints, EngineAnswer } from '../engines/engine'
 import { createSlots, defaultConcurrency, paceOf, type Slots } from '../engines/pace'
 import { assert, SluiceError } from '../errors'
 import { EvaluationBudget } from './evaluation-budget'
@@ -46,8 +46,8 @@ export interface CallsOutcome {
 /** Failed calls of one arm that never stop a run by themselves. */
 const toleratedErrors = 5
 /**
- * Jobs under way for each slot: while one is with the engine, the other one is written down before its call or after
- * it, so that slots never wait for the store.
+ * Jobs under way for each slot: while one is with the engine, the next one is counted in the store, together with what
+ * the last one was answered, so that slots never wait for the store.
  */
 const jobsPerSlot = 2
 const maxLanes = 1_000
@@ -87,6 +87,11 @@ interface Turn {
   readonly page: OpenPage
 }
 
+/** The write of what a lane's last call was answered; each lane has one under way at most. */
+interface Kept {
+  readonly kept: Promise<void>
+}
+
 class CallRun {
   private done = 0
   private fromStore = 0
@@ -120,7 +125,11 @@ class CallRun {
     this.progress()
     const turns = this.turns()
     const lane = async (): Promise<void> => {
-      for (let next = await turns.next(); !next.done; next = await turns.next()) await this.take(next.value)
+      let last: Kept = { kept: Promise.resolve() }
+      for (let next = await turns.next(); !next.done; next = await turns.next()) {
+        last = await this.take(next.value, last)
+      }
+      await last.kept
     }
     await Promise.all(Array.from({ length: this.lanes() }, () => lane().catch((fault) => this.fail(fault))))
     this.input.signal?.throwIfAborted()
@@ -178,52 +187,61 @@ class CallRun {
     this.halt.abort(new Error(why))
   }
 
-  private async take({ job, page }: Turn): Promise<void> {
-    try {
-      // A run that has stopped goes on through its pages, so that whatever is stored is reported.
-      if (this.stopped === undefined && !this.isOver) await this.run(job)
-    } finally {
-      page.ended()
-    }
+  /** A run that has stopped goes on through its pages, so that whatever is stored is reported. */
+  private async take({ job, page }: Turn, last: Kept): Promise<Kept> {
+    const made = this.stopped === undefined && !this.isOver ? await this.run(job, last) : last
+    const kept = made.kept.catch((fault) => this.fail(fault)).then(() => page.ended())
+    return { kept }
   }
 
-  private async run(job: CallJob): Promise<void> {
+  private async run(job: CallJob, last: Kept): Promise<Kept> {
     const characters = job.messages.reduce((sum, { content }) => sum + content.length, 0)
     const worst = worstCostUsd(job.arm.engine, characters)
     if (!(await this.budget.reserve(worst))) {
-      return this.stop(`the budget of $${this.budget.limitUsd} is used up`)
+      this.stop(`the budget of $${this.budget.limitUsd} is used up`)
+      return last
     }
     let paid = 0
     try {
-      paid = await this.call(job)
+      const answer = await this.call(job, last)
+      paid = answer.costUsd
+      return { kept: this.keep(job, answer) }
     } catch (error) {
       // It was not its turn when the run stopped: nothing was asked, or the provider had refused for now.
-      if (error === this.halt.signal.reason) return
-      if (!(error instanceof SluiceError) || error.code !== 'engine_failed') throw error
-      this.countFailure(job, error)
+      if (error === this.halt.signal.reason) return last
+      if (!(error instanceof SluiceError) || error.code !== 'engine_failed') this.fail(error)
+      else this.countFailure(job, error)
+      return last
     } finally {
       this.budget.settle(worst, paid)
     }
-    this.done += 1
-    this.progress()
   }
 
-  /** Answers what was paid. A call is counted in the store before it can go out. */
-  private async call({ arm, key, messages, seed, call }: CallJob): Promise<number> {
+  /** A call is counted in the store before it can go out. */
+  private async call({ arm, key, messages, seed }: CallJob, last: Kept): Promise<EngineAnswer> {
     const { results } = this.deps
-    const { signal, evaluationId } = this.input
+    const { signal } = this.input
     const endpoint = this.places.get(arm.composite)
     assert(endpoint !== undefined, 'every arm has an endpoint')
     const pace = new CallPace(paceOf(endpoint), this.slots, this.waitSignal)
-    await results.begin(key)
+    await Promise.all([results.begin(key), last.kept])
     const order = { engine: arm.engine, endpoint, messages, seed, pace, ...(signal ? { signal } : {}) }
-    const answer = await callEngine(order).finally(async () => {
+    return callEngine(order).finally(async () => {
       if (pace.wasSent) this.calls += 1
       else await results.forgo(key)
     })
+  }
+
+  private async keep({ key, seed, call }: CallJob, answer: EngineAnswer): Promise<void> {
     const { attempts: _attempts, ...measured } = answer
-    await results.put(key, { ...measured, seed, call, measuredAt: Date.now(), evaluationId })
-    return answer.costUsd
+    const { evaluationId } = this.input
+    await this.deps.results.put(key, { ...measured, seed, call, measuredAt: Date.now(), evaluationId })
+    this.ended()
+  }
+
+  private ended(): void {
+    this.done += 1
+    this.progress()
   }
 
   private countFailure({ arm, key }: CallJob, error: SluiceError): void {
@@ -232,6 +250,7 @@ class CallRun {
     const { suite } = this.input
     const tolerated = Math.max(toleratedErrors, maxErrorShare * suite.cases * suite.content.repeats)
     if (failed.size > tolerated) this.stop(`the engine failed on ${failed.size} cases (${error.message})`)
+    this.ended()
   }
 
   private progress(): void {
