@@ -1,14 +1,13 @@
 import { setMaxListeners } from 'node:events'
 import type { SuiteCase } from '../domain/contents'
 import { maxErrorShare } from '../domain/evaluation-gate'
-import { worstCostUsd } from '../domain/pricing'
 import type { Digest } from '../domain/version'
 import { callEngine, endpointOf } from '../engines'
 import type { Endpoint, Endpoints, EngineAnswer } from '../engines/engine'
 import { createSlots, defaultConcurrency, paceOf, type Slots } from '../engines/pace'
 import { assert, SluiceError } from '../errors'
 import { EvaluationBudget } from './evaluation-budget'
-import { type CallJob, jobPages, placeOf } from './evaluation-jobs'
+import { type CallJob, jobPages, placeOf, worstCost } from './evaluation-jobs'
 import { CallPace } from './evaluation-pace'
 import type { Callable, EvaluationCatalog, LoadedSuite } from './evaluation-plan'
 import type { EvaluationProgress } from './evaluations'
@@ -49,7 +48,7 @@ const toleratedErrors = 5
  * Jobs under way for each slot: while one is with the engine, the next one is counted in the store, together with what
  * the last one was answered, so that slots never wait for the store.
  */
-const jobsPerSlot = 2
+const jobsPerSlot = 4
 const maxLanes = 1_000
 /** Pages that may be open at once: a call that takes long holds up no others until so many pages later. */
 const maxOpenPages = 8
@@ -195,8 +194,7 @@ class CallRun {
   }
 
   private async run(job: CallJob, last: Kept): Promise<Kept> {
-    const characters = job.messages.reduce((sum, { content }) => sum + content.length, 0)
-    const worst = worstCostUsd(job.arm.engine, characters)
+    const worst = worstCost(job)
     if (!(await this.budget.reserve(worst))) {
       this.stop(`the budget of $${this.budget.limitUsd} is used up`)
       return last

@@ -1,4 +1,6 @@
 import type { PromptMessage, SuiteCase } from '../domain/contents'
+import { worstCostUsd } from '../domain/pricing'
+import type { RescoreCost } from '../domain/rescore'
 import type { Digest } from '../domain/version'
 import { digestOf } from './canonical'
 import { type Callable, casePages, type EvaluationCatalog, type LoadedSuite, messagesOf } from './evaluation-plan'
@@ -64,21 +66,9 @@ async function openJobs(
   suite: LoadedSuite,
   ...[arm, cases]: [Callable, readonly SuiteCase[]]
 ): Promise<readonly CallJob[]> {
-  const known = new Set((await results.known(keysOf(suite, arm, cases))).map(placeOf))
-  const missing: CallJob[] = []
-  for (const one of cases) {
-    const messages = messagesOf(arm.prompt, suite.content, one.input)
-    for (const repeat of repeatsOf(suite)) {
-      const key = keyOf(suite, arm, one.id, repeat)
-      const seed = (arm.engine.seed ?? 0) + repeat
-      if (!known.has(placeOf(key))) missing.push({ arm, key, messages, seed, call: digestOf({ messages, seed }) })
-    }
-  }
+  const missing = await missingJobs(results, suite, arm, cases)
   if (missing.length === 0) return missing
-  const answered = await results.byCalls(
-    arm.composite,
-    missing.map(({ call }) => call),
-  )
+  const answered = await results.byCalls(arm.composite, missing.map(callOf))
   await results.adopt(
     missing.flatMap(({ key, call }): StoredResult[] => {
       const result = answered.get(call)
@@ -86,6 +76,52 @@ async function openJobs(
     }),
   )
   return missing.filter(({ call }) => !answered.has(call))
+}
+
+const callOf = ({ call }: CallJob): Digest => call
+
+/** Jobs without a result on this very suite. */
+async function missingJobs(
+  results: ResultStore,
+  suite: LoadedSuite,
+  ...[arm, cases]: [Callable, readonly SuiteCase[]]
+): Promise<readonly CallJob[]> {
+  const known = new Set((await results.known(keysOf(suite, arm, cases))).map(placeOf))
+  return cases.flatMap((one) => {
+    const messages = messagesOf(arm.prompt, suite.content, one.input)
+    return repeatsOf(suite).flatMap((repeat): CallJob[] => {
+      const key = keyOf(suite, arm, one.id, repeat)
+      const seed = (arm.engine.seed ?? 0) + repeat
+      return known.has(placeOf(key)) ? [] : [{ arm, key, messages, seed, call: digestOf({ messages, seed }) }]
+    })
+  })
+}
+
+/** An upper bound of what one call may cost. */
+export const worstCost = ({ arm, messages }: CallJob): number =>
+  worstCostUsd(
+    arm.engine,
+    messages.reduce((sum, { content }) => sum + content.length, 0),
+  )
+
+/** What running a suite on a composite would call and cost; writes nothing. */
+export async function callCost(
+  catalog: EvaluationCatalog,
+  results: ResultStore,
+  { suite, arm }: { readonly suite: LoadedSuite; readonly arm: Callable },
+): Promise<RescoreCost> {
+  let paidCalls = 0
+  let worstUsd = 0
+  for await (const cases of casePages(catalog, suite)) {
+    const missing = await missingJobs(results, suite, arm, cases)
+    const answered = await results.answered(arm.composite, missing.map(callOf))
+    for (const job of missing) {
+      if (answered.has(job.call)) continue
+      paidCalls += 1
+      worstUsd += worstCost(job)
+    }
+  }
+  return { freeCalls: suite.cases * suite.content.repeats - paidCalls, paidCalls, worstUsd }
 }
 
 /** Names a place within one arm and suite. */

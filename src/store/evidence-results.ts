@@ -50,6 +50,8 @@ export interface ResultStore {
   put(key: ResultKey, result: RawResult): Promise<void>
   /** Of these calls, those that a composite answered in any suite: a changed scorer costs no call. */
   byCalls(composite: Digest, calls: readonly Digest[]): Promise<ReadonlyMap<Digest, RawResult>>
+  /** The same without reading the outputs. */
+  answered(composite: Digest, calls: readonly Digest[]): Promise<ReadonlySet<Digest>>
   /** Takes over results that were paid for under another suite. */
   adopt(taken: readonly StoredResult[]): Promise<void>
   /** Calls begun that left no result: failed ones and those in flight at a crash. */
@@ -113,6 +115,11 @@ export function createResultStore(database: Database): ResultStore {
     async byCalls(composite, calls) {
       const found = await documents.find({ composite, 'result.call': { $in: [...new Set(calls)] } }).toArray()
       return new Map(found.flatMap(({ result }) => (result ? [[result.call, result] as const] : [])))
+    },
+    async answered(composite, calls) {
+      const asked = { composite, 'result.call': { $in: [...new Set(calls)] } }
+      const found = await documents.find(asked, { projection: { _id: 0, 'result.call': 1 } }).toArray()
+      return new Set(found.flatMap(({ result }) => result?.call ?? []))
     },
     async adopt(taken) {
       await Promise.all(

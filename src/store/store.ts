@@ -11,6 +11,7 @@ import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
 import { createReleases, type Releases, releaseCollections } from './releases'
+import { createRescores, type Rescores, rescoreCollections } from './rescores'
 import { snapshotIndexes } from './snapshots'
 import { createTelemetry, type Telemetry, telemetryCollections } from './telemetry'
 import { createTenants, type Tenants, tenantCollections } from './tenants'
@@ -29,6 +30,7 @@ export interface Store {
   readonly planner: Planner
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
+  readonly rescores: Rescores
   readonly outbox: Outbox
   readonly telemetry: Telemetry
 }
@@ -43,6 +45,7 @@ const collections = [
   ...releaseCollections,
   ...evidenceCollections,
   ...evaluationCollections,
+  ...rescoreCollections,
   ...outboxCollections,
   ...channelCollections,
   ...telemetryCollections,
@@ -77,6 +80,7 @@ export function storeOn(database: Database): Store {
     planner: createPlanner({ catalog, ledger, tenants, traffic }),
     evidence,
     evaluations: createEvaluationRuns(database),
+    rescores: createRescores(database),
     outbox: createOutbox(database),
     telemetry,
   }

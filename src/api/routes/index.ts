@@ -10,6 +10,7 @@ import { laneRoutes } from './lanes'
 import { notesRoutes } from './notes'
 import { releaseRoutes } from './releases'
 import { requestRoutes } from './requests'
+import { rescoreRoutes } from './rescores'
 import { resolveRoutes } from './resolve'
 import { snapshotRoutes } from './snapshot'
 import { taskRoutes } from './tasks'
@@ -28,6 +29,7 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   compositeRoutes,
   taskRoutes,
   evaluationRoutes,
+  rescoreRoutes,
   notesRoutes,
   snapshotRoutes,
   resolveRoutes,
