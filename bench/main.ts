@@ -7,11 +7,12 @@ import { benchEvaluate } from './evaluate'
 import type { Finding, Row } from './measure'
 import { benchReleases } from './releases'
 import { benchResolve } from './resolve'
+import { benchPeers } from './resolve-peers'
 import { benchIngest } from './telemetry'
 import { benchWatch } from './watch'
 
 /** `resolve` comes first, into a heap that nothing else has filled. */
-const local = { resolve: benchResolve } as const
+const local = { resolve: benchResolve, peers: benchPeers } as const
 const onServers = {
   releases: ({ temporalAddress, namespace }: Ground) => benchReleases(temporalAddress, namespace),
   ingest: ({ mongodbUri }: Ground) => benchIngest(mongodbUri),
@@ -22,7 +23,7 @@ const names = [...Object.keys(local), ...Object.keys(onServers)]
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-/** Usage: main [resolve] [releases] [ingest] [watch] [evaluate]; without names all of them. Tables, then the same as JSON. */
+/** Usage: main [name]…, each a benchmark above; without names all of them. Tables, then the same as JSON. */
 async function main(): Promise<void> {
   const asked = process.argv.slice(2)
   const unknown = asked.find((name) => !names.includes(name))

@@ -13,13 +13,21 @@ export interface FloorDecision {
   readonly slice: number
 }
 
+/** The hash of an allocation's salt and its NUL, made once. */
+interface FloorHash {
+  readonly hash: number
+  readonly word: number
+  readonly shift: number
+  readonly size: number
+}
+
 interface FloorEntry {
   readonly seq: number
   readonly candidate: ServedComposite | undefined
   readonly incumbent: ServedComposite | undefined
   readonly candidateMoved: boolean
   readonly incumbentMoved: boolean
-  readonly salt: string
+  readonly salt: FloorHash
   readonly slices: readonly { readonly ring: string | undefined; readonly basisPoints: number }[]
 }
 
@@ -74,7 +82,7 @@ function laneOf(snapshot: Snapshot, { task, entries }: LaneView, indexes: Readon
         incumbent: other.composite,
         candidateMoved: one.moved,
         incumbentMoved: other.moved,
-        salt,
+        salt: floorSalt(salt),
         slices: exposure.map(({ to, basisPoints }) => ({
           ring: to !== 'rest' && 'ring' in to ? to.ring : undefined,
           basisPoints,
@@ -165,13 +173,23 @@ function digits(text: string, from: number, to: number): number {
   return value
 }
 
-/** MurmurHash3_x86_32 of ASCII parts with NUL between them: four units at a step, no object, nothing but ASCII. */
-function floorBucket(salt: string, tenant: string, conversation: string): number {
+function floorSalt(salt: string): FloorHash {
   let hash = 0
   let word = 0
-  let shift = 0
-  for (let part = 0; part < 3; part++) {
-    const text = part === 0 ? salt : part === 1 ? tenant : conversation
+  for (let index = 0; index <= salt.length; index++) {
+    if (index < salt.length) word |= salt.charCodeAt(index) << ((index & 3) * 8)
+    if ((index & 3) !== 3) continue
+    hash = absorbed(hash, word)
+    word = 0
+  }
+  return { hash, word, shift: ((salt.length + 1) & 3) * 8, size: salt.length + 1 }
+}
+
+/** MurmurHash3_x86_32 of ASCII parts with NUL between them: four units at a step, no object, nothing but ASCII. */
+function floorBucket(salt: FloorHash, tenant: string, conversation: string): number {
+  let { hash, word, shift } = salt
+  for (let part = 1; part < 3; part++) {
+    const text = part === 1 ? tenant : conversation
     const size = text.length
     let index = 0
     for (; index + 4 <= size; index += 4) {
@@ -188,7 +206,7 @@ function floorBucket(salt: string, tenant: string, conversation: string): number
       word = 0
     }
   }
-  hash ^= scrambled(word) ^ (salt.length + tenant.length + conversation.length + 2)
+  hash ^= scrambled(word) ^ (salt.size + tenant.length + conversation.length + 1)
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
   return Math.floor((((hash ^ (hash >>> 16)) >>> 0) * 10_000) / 0x1_0000_0000)

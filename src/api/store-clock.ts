@@ -20,11 +20,13 @@ export class StoreClock {
     this.database = database
   }
 
-  /** Milliseconds since the epoch by the store's clock; measures first where it never did or can no longer be sure. */
+  /**
+   * Milliseconds since the epoch by the store's clock; measures first where it never did or can no longer be sure, and
+   * then throws what the store throws: a time that may be hours off is worse than none.
+   */
   async now(): Promise<number> {
     const { measured } = this
-    if (measured === undefined) await this.measure()
-    else if (jumped(measured)) await this.measure().catch(() => undefined)
+    if (measured === undefined || jumped(measured)) await this.measure()
     else if (performance.now() - measured.elapsed > measureEveryMs) void this.measure().catch(() => undefined)
     const { storeTime, elapsed } = this.measured as Measured
     return storeTime + performance.now() - elapsed

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { maxBranchLength } from '../domain/branch'
 import { eventNames, outcomes } from '../domain/telemetry'
 
 /** Bounds of what one report can truthfully say. JSON has no NaN or infinity: they arrive as null and are refused. */
@@ -61,6 +62,7 @@ export const requestSchema = z.strictObject({
   stale: z.boolean(),
   model: z.string().max(200).optional(),
   fingerprint: z.string().max(200).optional(),
+  branch: z.string().max(maxBranchLength).optional(),
 })
 
 export const lateOutcomeSchema = z.strictObject({

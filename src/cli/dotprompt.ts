@@ -1,5 +1,5 @@
 import { LineCounter, parseDocument } from 'yaml'
-import { type PromptContent, type PromptMessage, promptRoles } from '../domain/contents'
+import { type PromptBody, type PromptMessage, promptRoles } from '../domain/contents'
 import { isRecord } from '../domain/diff'
 import { SluiceError } from '../errors'
 import { promptVariables } from '../kinds/prompt-render'
@@ -9,17 +9,21 @@ import { TemplateFault } from '../kinds/prompt-template'
 export interface Dotprompt {
   /** The front matter without the keys that are read here. */
   readonly envelope: Readonly<Record<string, unknown>>
-  readonly content: PromptContent
+  /** A draft: its `fewShot` is what the front matter says. */
+  readonly content: PromptBody & { readonly fewShot?: unknown }
   /** What the file says that a prompt does not hold. */
   readonly notices: readonly string[]
 }
 
 const frontMatter = /^(?:[ \t]*(?:#[^\n]*)?\n)*---[ \t]*\n([\s\S]*?)(?:\n|^)---[ \t]*(?:\n|$)/
-const roleMarker = /\{\{\s*role\s+["'](\w+)["']\s*\}\}/g
+/** An escaped one is text. */
+const roleMarker = /(?<!\\)\{\{\s*role\s+["'](\w+)["']\s*\}\}/g
 
 /** Other artifacts hold these: the model and its parameters an engine, the form of the output a schema. */
 const heldElsewhere: Readonly<Record<string, string>> = { model: 'an engine', config: 'an engine', output: 'a schema' }
-const ignored = ['name', 'variant', 'version', 'input', ...Object.keys(heldElsewhere)]
+/** Helpers of dotprompt that would pass for variables. */
+const helpers = ['history', 'else', 'this']
+const ignored = ['fewShot', 'name', 'variant', 'version', 'input', ...Object.keys(heldElsewhere)]
 
 /**
  * Reads a dotprompt file. Throws `malformed_file` with the line for front matter that is no YAML, logic or partials in
@@ -30,13 +34,16 @@ export function parseDotprompt(text: string, file: string): Dotprompt {
   const match = frontMatter.exec(source)
   const head = match === null ? {} : parseFrontMatter(match[1] ?? '', file)
   const body = match === null ? source : source.slice(match[0].length)
-  const content = contentOf(body, { file, firstLine: lineAt(source, source.length - body.length) })
+  const place = { file, firstLine: lineAt(source, source.length - body.length) }
+  const content = contentOf(body, place)
+  requireNoHelpers(content, body, place)
   requireInputs(head.input, content, file)
   const envelope = Object.fromEntries(Object.entries(head).filter(([key]) => !ignored.includes(key)))
   const notices = Object.entries(heldElsewhere)
     .filter(([key]) => head[key] !== undefined)
     .map(([key, holder]) => `${file}: \`${key}\` is not part of a prompt; ${holder} holds it`)
-  return { envelope, content, notices }
+  const { fewShot } = head
+  return { envelope, content: { ...content, ...(fewShot === undefined ? {} : { fewShot }) }, notices }
 }
 
 function parseFrontMatter(yaml: string, file: string): Readonly<Record<string, unknown>> {
@@ -54,7 +61,7 @@ interface BodyPlace {
   readonly firstLine: number
 }
 
-function contentOf(body: string, place: BodyPlace): PromptContent {
+function contentOf(body: string, place: BodyPlace): PromptBody {
   const messages: PromptMessage[] = []
   const markers = [...body.matchAll(roleMarker)]
   const opening = body.slice(0, markers[0]?.index ?? body.length)
@@ -69,7 +76,7 @@ function contentOf(body: string, place: BodyPlace): PromptContent {
   return checked({ messages }, body, place)
 }
 
-function checked(content: PromptContent, body: string, place: BodyPlace): PromptContent {
+function checked(content: PromptBody, body: string, place: BodyPlace): PromptBody {
   try {
     promptVariables(content)
     return content
@@ -81,8 +88,15 @@ function checked(content: PromptContent, body: string, place: BodyPlace): Prompt
   }
 }
 
+function requireNoHelpers(content: PromptBody, body: string, place: BodyPlace): void {
+  const used = promptVariables(content).find((name) => helpers.includes(name))
+  if (used === undefined) return
+  const offset = Math.max(0, body.search(new RegExp(`\\{\\{\\s*${used}\\s*\\}\\}`)))
+  throw malformed(place.file, lineOf(body, offset, place), `{{${used}}} is a helper, and helpers are not taken`)
+}
+
 /** Picoschema (`name?, text: string, what it is`) or JSON Schema: either names the variables. */
-function requireInputs(input: unknown, content: PromptContent, file: string): void {
+function requireInputs(input: unknown, content: PromptBody, file: string): void {
   if (!isRecord(input)) return
   if (input.default !== undefined) throw malformed(file, 1, 'defaults of variables are not taken: give every value')
   const { schema } = input

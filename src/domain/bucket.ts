@@ -21,7 +21,7 @@ const idError = (name: string, fault: string): SluiceError =>
 
 /** MurmurHash3_x86_32 of the UTF-8 form of `text`, seed 0, as an unsigned 32-bit number. */
 export function murmur3(text: string): number {
-  return hashOf(1, text, '', '') >>> 0
+  return hashOf(nothing, text, undefined) >>> 0
 }
 
 /**
@@ -29,22 +29,50 @@ export function murmur3(text: string): number {
  * Without `conversation` the whole tenant is the unit. Published vectors: test/vectors/bucket.json.
  */
 export function bucketOf(salt: string, tenant: string, conversation?: string): number {
-  const hash = conversation === undefined ? hashOf(2, salt, tenant, '') : hashOf(3, salt, tenant, conversation)
-  return Math.floor(((hash >>> 0) * 10_000) / 0x1_0000_0000)
+  return bucketAfter(hashedSalt(salt), tenant, conversation)
+}
+
+/** What hashing has come to behind some bytes: the hash of the whole words, the bits left over, and the length. */
+export interface HashState {
+  readonly hash: number
+  readonly word: number
+  readonly filled: number
+  readonly length: number
+}
+
+const nothing: HashState = { hash: 0, word: 0, filled: 0, length: 0 }
+
+/** The hash behind a salt and its NUL: it is the same for every request under one allocation. */
+export function hashedSalt(salt: string): HashState {
+  let { hash, word, filled, length } = nothing
+  for (const character of `${salt}\0`) {
+    const bytes = utf8(character.codePointAt(0) as number)
+    const size = sizeOf(character.codePointAt(0) as number)
+    length += size
+    word |= bytes << filled
+    filled += size * 8
+    if (filled < 32) continue
+    hash = absorbed(hash, word)
+    filled -= 32
+    word = filled === 0 ? 0 : bytes >>> (size * 8 - filled)
+  }
+  return { hash, word, filled, length }
+}
+
+/** `bucketOf` with the salt hashed before. */
+export function bucketAfter(salt: HashState, tenant: string, conversation: string | undefined): number {
+  return Math.floor(((hashOf(salt, tenant, conversation) >>> 0) * 10_000) / 0x1_0000_0000)
 }
 
 /**
- * MurmurHash3_x86_32 (Appleby, public domain), seed 0, of the first `parts` texts in UTF-8 with NUL between them, as a
- * signed number, which needs no memory. It runs at every request: no byte string is built, and ASCII goes by fours.
+ * MurmurHash3_x86_32 (Appleby, public domain), seed 0, of what `state` has behind it and one or two texts in UTF-8 with
+ * NUL between them, as a signed number, which needs no memory. It runs at every request: no byte string is built, and
+ * ASCII goes by fours.
  */
-function hashOf(parts: 1 | 2 | 3, first: string, second: string, third: string): number {
-  let hash = 0
-  let word = 0
-  let filled = 0
-  let length = 0
-  for (let part = 1; part <= parts; part++) {
-    const text = part === 1 ? first : part === 2 ? second : third
-    const end = part === parts ? text.length : text.length + 1
+function hashOf(state: HashState, first: string, second: string | undefined): number {
+  let { hash, word, filled, length } = state
+  for (let text = first, isLast = second === undefined; ; text = second as string, isLast = true) {
+    const end = isLast ? text.length : text.length + 1
     for (let index = 0; index < end; ) {
       for (; index + 4 <= text.length; index += 4) {
         const one = text.charCodeAt(index)
@@ -60,7 +88,7 @@ function hashOf(parts: 1 | 2 | 3, first: string, second: string, third: string):
       if (index === end) break
       const point = index < text.length ? (text.codePointAt(index) as number) : 0
       const bytes = utf8(point)
-      const size = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4
+      const size = sizeOf(point)
       index += size === 4 ? 2 : 1
       length += size
       word |= bytes << filled
@@ -70,11 +98,17 @@ function hashOf(parts: 1 | 2 | 3, first: string, second: string, third: string):
       filled -= 32
       word = filled === 0 ? 0 : bytes >>> (size * 8 - filled)
     }
+    if (isLast) break
   }
   hash ^= scrambled(word) ^ length
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
   return hash ^ (hash >>> 16)
+}
+
+/** Bytes of a code point in UTF-8. */
+function sizeOf(point: number): number {
+  return point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4
 }
 
 /** The one to four bytes of a code point, the first one lowest. */

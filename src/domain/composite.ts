@@ -15,8 +15,27 @@ export interface Composite {
 
 /** A composite with the contents an application needs to serve it. */
 export interface ServedComposite extends Composite {
+  /** By role. */
   readonly contents: Readonly<Record<string, unknown>>
+  /**
+   * By digest: what those contents refer to and what that refers to in turn, but for datasets, suites and policies,
+   * which no application reads. Absent where there is nothing.
+   */
+  readonly closure?: Readonly<Record<Digest, unknown>>
 }
+
+/** The role named after a kind, else the only role of that kind; undefined where there is none or more than one. */
+export function roleOfKind(composite: Composite, kind: KindName): string | undefined {
+  if (composite.roles[kind]?.kind === kind) return kind
+  const roles = rolesOfKind(composite, kind)
+  return roles.length === 1 ? roles[0] : undefined
+}
+
+/** The roles of a kind, sorted. */
+export const rolesOfKind = ({ roles }: Composite, kind: KindName): readonly string[] =>
+  Object.keys(roles)
+    .filter((role) => roles[role]?.kind === kind)
+    .sort()
 
 /** A composite held against the stored contents: the digest of each, and the id that follows from them. */
 export interface CompositeVerification {

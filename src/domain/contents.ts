@@ -13,7 +13,12 @@ export interface PromptMessage {
 }
 
 /** `text` is one user message; `messages` is a chat. */
-export type PromptContent = { readonly text: string } | { readonly messages: readonly PromptMessage[] }
+export type PromptBody = { readonly text: string } | { readonly messages: readonly PromptMessage[] }
+
+export type PromptContent = PromptBody & {
+  /** Datasets that the examples written in the prompt were taken from: cases of a suite must not be among them. */
+  readonly fewShot?: readonly Digest[]
+}
 
 export interface EngineParameters {
   readonly temperature?: number
@@ -37,6 +42,8 @@ export interface EngineContent {
   readonly seed?: number
   /** Library versions, hardware class, quantization: what a reproduction needs to know. */
   readonly inferenceStack?: Readonly<Record<string, string>>
+  /** The fine-tuned model whose checkpoint the endpoint serves under the name `model`. */
+  readonly tunedModel?: Digest
 }
 
 /** A JSON Schema, draft-07 or 2020-12 (also when `$schema` is absent). */

@@ -13,7 +13,9 @@ export interface ReleaseRequest {
   readonly policy?: string
 }
 
-export type Risk = 'platform' | 'engine' | 'configuration'
+/** The sorts of change, the least risky first. */
+export const risks = ['configuration', 'engine', 'platform'] as const
+export type Risk = (typeof risks)[number]
 
 export interface PlannedChange {
   readonly role: string
@@ -64,11 +66,9 @@ export interface Plan {
   readonly rollback: string
 }
 
-const riskOf: { readonly [kind in KindName]?: Risk } = { engine: 'engine' }
-
-export function planRisk(changes: readonly PlannedChange[]): Risk {
-  return changes.some((change) => riskOf[change.kind] === 'engine') ? 'engine' : 'configuration'
-}
+/** The risk of all changes together: the highest. */
+export const planRisk = (changed: readonly Risk[]): Risk =>
+  risks.findLast((risk) => changed.includes(risk)) ?? 'configuration'
 
 const classOrder: readonly ChangeClass[] = ['none', 'safe', 'shifting', 'breaking']
 

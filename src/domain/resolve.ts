@@ -1,6 +1,6 @@
 import { SluiceError } from '../errors'
 import { parseBinding } from './binding'
-import { assertId, bucketOf } from './bucket'
+import { assertId, bucketAfter } from './bucket'
 import {
   bindingTo,
   type CompiledEntry,
@@ -9,6 +9,7 @@ import {
   type CompiledSnapshot,
   type CompiledTenant,
   type CompiledTenantEntry,
+  pinOf,
 } from './compiled-snapshot'
 import type { ServedComposite } from './composite'
 import type { Arm } from './telemetry'
@@ -135,7 +136,7 @@ function serve(
   tenant: CompiledTenantEntry | undefined,
   request: ResolveRequest,
 ): Served | Skipped {
-  const pin = tenant?.pins.get(lane.task)
+  const pin = tenant === undefined ? undefined : pinOf(lane, tenant)
   if (!(pin?.runs ?? lane.runsByDefault)) return skipped.not_subscribed
   const { seq } = entry
   const tenantSeq = tenant?.seq ?? 0
@@ -150,7 +151,7 @@ function serve(
   const chosen =
     slice === undefined
       ? undefined
-      : bucketOf(entry.salt, request.tenant, slice.byTenant ? undefined : request.conversation)
+      : bucketAfter(entry.salt, request.tenant, slice.byTenant ? undefined : request.conversation)
   const toCandidate = slice !== undefined && chosen !== undefined && chosen < slice.basisPoints
   const standing = toCandidate ? entry.candidate : entry.incumbent
   if (standing?.composite === undefined) return skipped.not_deployed

@@ -67,6 +67,8 @@ export interface RequestRecord extends Omit<StratumKey, 'environment'> {
   readonly stale: boolean
   readonly model?: string
   readonly fingerprint?: string
+  /** Which way a router sent it: `rule 2: large`. */
+  readonly branch?: string
 }
 
 /** A lane entry that a reporter heard of only `lateMs` after it began to count. */

@@ -9,9 +9,16 @@ export const kindNames = [
   'mapping',
   'field',
   'filter',
+  'tool',
+  'postprocess',
+  'embedding',
+  'index',
+  'router',
+  'model',
   'dataset',
   'suite',
   'policy',
+  'platform',
 ] as const
 export type KindName = (typeof kindNames)[number]
 

@@ -1,5 +1,7 @@
 import type { EngineContent, PromptMessage } from '../domain/contents'
+import type { ToolContent } from '../domain/pipeline-contents'
 import type { Cost, TokenUsage } from '../domain/pricing'
+import type { ToolCall, ToolTurn } from '../domain/tool-call'
 
 /** Where an engine's endpoint is; identity does not depend on it. */
 export interface Endpoint {
@@ -28,6 +30,10 @@ export interface EngineCall {
   readonly engine: EngineContent
   readonly endpoint: Endpoint
   readonly messages: readonly PromptMessage[]
+  /** What the engine may ask for. Absent: nothing. */
+  readonly tools?: readonly ToolContent[]
+  /** What it asked for in this request so far, with the results, the first round first. */
+  readonly turns?: readonly ToolTurn[]
   /** Instead of the engine's own seed, where a repeat wants another one. */
   readonly seed?: number
   readonly signal?: AbortSignal
@@ -37,7 +43,10 @@ export interface EngineCall {
 
 /** What one call gave. Latency is of the try that was answered; waiting between tries is not in it. */
 export interface EngineAnswer extends TokenUsage, Cost {
+  /** Empty where the engine only calls tools. */
   readonly text: string
+  /** Tools that it asks for; absent where it asks for none. */
+  readonly toolCalls?: readonly ToolCall[]
   /** Whether the answer was cut off at the limit of output tokens. */
   readonly truncated: boolean
   readonly latencyMs: number
@@ -54,7 +63,8 @@ export interface EngineProvider {
   /**
    * Calls with the pinned model and parameters. Retries what is worth it (429, 5xx, time-outs, broken connections)
    * up to the engine's `maxAttempts`. With a pace, refusals for going too fast pause the whole endpoint and have a
-   * bound of their own. Throws `engine_failed` with `details.cause`, or the signal's reason when aborted.
+   * bound of their own. Throws `engine_failed` with `details.cause` and `details.retryable` (another engine may fare
+   * better), or the signal's reason when aborted.
    */
   call(call: EngineCall): Promise<EngineAnswer>
 }

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { costOf } from '../domain/pricing'
+import type { ToolCall, ToolTurn } from '../domain/tool-call'
 import { SluiceError } from '../errors'
 import type { EngineAnswer, EngineCall, EngineProvider, FailureCause } from './engine'
 
@@ -87,10 +88,10 @@ function pauseMs(attempt: number): number {
 }
 
 function asError(call: EngineCall, failure: Failure, attempts: number): SluiceError {
-  const { cause, status, message } = failure
+  const { cause, status, message, retryable } = failure
   const { endpoint, model } = call.engine
   const text = `The engine ${model} at ${endpoint} failed after ${attempts} tries: ${message}`
-  return new SluiceError('engine_failed', text, { cause, status, attempts, endpoint, model })
+  return new SluiceError('engine_failed', text, { cause, retryable, status, attempts, endpoint, model })
 }
 
 async function tryOnce(call: EngineCall): Promise<Attempt> {
@@ -119,11 +120,12 @@ async function tryOnce(call: EngineCall): Promise<Attempt> {
   }
 }
 
-function requestBody({ engine, messages, seed }: EngineCall): Record<string, unknown> {
+function requestBody({ engine, messages, seed, tools = [], turns = [] }: EngineCall): Record<string, unknown> {
   const { temperature, topP, maxOutputTokens, presencePenalty, frequencyPenalty, stop } = engine.parameters
   return {
     model: engine.model,
-    messages: messages.map(({ role, content }) => ({ role, content })),
+    messages: [...messages.map(({ role, content }) => ({ role, content })), ...turns.flatMap(turnMessages)],
+    tools: tools.length === 0 ? undefined : tools.map((tool) => ({ type: 'function', function: tool })),
     temperature,
     top_p: topP,
     max_tokens: maxOutputTokens,
@@ -132,6 +134,18 @@ function requestBody({ engine, messages, seed }: EngineCall): Record<string, unk
     stop,
     seed: seed ?? engine.seed,
   }
+}
+
+function turnMessages({ calls, results }: ToolTurn): readonly object[] {
+  const asked = calls.map(({ id, name, arguments: text }) => ({
+    id,
+    type: 'function',
+    function: { name, arguments: text },
+  }))
+  return [
+    { role: 'assistant', content: null, tool_calls: asked },
+    ...calls.map(({ id }) => ({ role: 'tool', tool_call_id: id, content: results[id] ?? '' })),
+  ]
 }
 
 function refusal(response: Response, text: string): Failure {
@@ -160,7 +174,10 @@ function readRetryAfter(headers: Headers): number | undefined {
 interface ChatCompletion {
   readonly model?: string
   readonly system_fingerprint?: string | null
-  readonly choices?: readonly { readonly finish_reason?: string; readonly message?: { readonly content?: unknown } }[]
+  readonly choices?: readonly {
+    readonly finish_reason?: string
+    readonly message?: { readonly content?: unknown; readonly tool_calls?: unknown }
+  }[]
   readonly usage?: {
     readonly prompt_tokens?: number
     readonly completion_tokens?: number
@@ -178,7 +195,9 @@ function readAnswer(call: EngineCall, text: string, latencyMs: number): Attempt 
     return unreadable(`the answer is not JSON: ${text.slice(0, quotedCharacters)}`)
   }
   const choice = body.choices?.[0]
-  if (typeof choice?.message?.content !== 'string') return unreadable('the answer holds no text')
+  const toolCalls = readToolCalls(choice?.message?.tool_calls)
+  const said = choice?.message?.content ?? (toolCalls.length > 0 ? '' : undefined)
+  if (typeof said !== 'string') return unreadable('the answer holds no text')
   const usage = {
     inputTokens: body.usage?.prompt_tokens ?? 0,
     cachedTokens: body.usage?.prompt_tokens_details?.cached_tokens ?? 0,
@@ -186,8 +205,9 @@ function readAnswer(call: EngineCall, text: string, latencyMs: number): Attempt 
   }
   return {
     answer: {
-      text: choice.message.content,
-      truncated: choice.finish_reason === 'length',
+      text: said,
+      ...(toolCalls.length === 0 ? {} : { toolCalls }),
+      truncated: choice?.finish_reason === 'length',
       latencyMs,
       ...usage,
       ...costOf(call.engine.pricePerMillion, usage),
@@ -195,4 +215,21 @@ function readAnswer(call: EngineCall, text: string, latencyMs: number): Attempt 
       ...(body.system_fingerprint ? { fingerprint: body.system_fingerprint } : {}),
     },
   }
+}
+
+/** Calls that cannot be read are left out; calls of what is no function tool as well. */
+function readToolCalls(value: unknown): readonly ToolCall[] {
+  if (!Array.isArray(value)) return []
+  return value.slice(0, maxToolCalls).flatMap((one: Partial<RawToolCall> | null): ToolCall[] => {
+    const { name, arguments: text } = one?.function ?? {}
+    if (typeof one?.id !== 'string' || typeof name !== 'string' || typeof text !== 'string') return []
+    return [{ id: one.id, name, arguments: text }]
+  })
+}
+
+const maxToolCalls = 128
+
+interface RawToolCall {
+  readonly id: string
+  readonly function: { readonly name?: unknown; readonly arguments?: unknown }
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import type { EngineContent } from '../domain/contents'
 import { diffJson } from '../domain/diff'
-import { type Kind, keySchema, nameSchema } from './kind'
+import { inferenceStackSchema } from './inference-stack'
+import { type Kind, nameSchema, refSchema } from './kind'
 
 const maxTimeoutMs = 600_000
 const maxEngineAttempts = 10
 const maxPrice = 100_000
-const maxStackEntries = 50
 
 const price = z.number().min(0).max(maxPrice)
 
@@ -28,19 +28,20 @@ const engineSchema = z.strictObject({
   maxAttempts: z.int().min(1).max(maxEngineAttempts).default(3),
   pricePerMillion: z.strictObject({ input: price, cachedInput: price, output: price }),
   seed: z.int().exactOptional(),
-  inferenceStack: z
-    .record(keySchema, z.string().max(500))
-    .refine((stack) => Object.keys(stack).length <= maxStackEntries, `has more than ${maxStackEntries} entries`)
-    .exactOptional(),
-}) satisfies z.ZodType<EngineContent>
+  inferenceStack: inferenceStackSchema.exactOptional(),
+  tunedModel: refSchema('model').exactOptional(),
+})
+
+type EngineDraft = z.infer<typeof engineSchema>
 
 /** The wire protocol is what callers depend on; model and parameters shift outputs, which the test stage measures. */
-export const engineKind: Kind<EngineContent> = {
+export const engineKind: Kind<EngineContent, EngineDraft> = {
   name: 'engine',
   folder: 'engines',
   changeType: 'engine',
   schema: engineSchema,
-  references: () => [],
+  references: ({ tunedModel }) =>
+    tunedModel === undefined ? [] : [{ path: ['tunedModel'], kind: 'model', ref: tunedModel }],
   interfaceOf: (content) => ({ provider: content.provider }),
   diff: (before, after) => diffJson(before, after, ({ path }) => (path === '/provider' ? 'breaking' : 'safe')),
   summarize(content) {

@@ -9,13 +9,17 @@ const fieldSchema = z.strictObject({
   label: z.string().min(1).max(200),
 }) satisfies z.ZodType<FieldContent>
 
-/** A custom field. Stored values and reports hang on name and type, so only the label ever changes. */
+/**
+ * A custom field. Stored values and reports hang on name and type, so only the label ever changes, and no two fields
+ * with one computer name say different types.
+ */
 export const fieldKind: Kind<FieldContent> = {
   name: 'field',
   folder: 'fields',
   changeType: 'configuration',
   schema: fieldSchema,
   immutable: ['computerName', 'type'],
+  claim: ({ computerName, type }) => ({ name: computerName, value: type }),
   references: () => [],
   interfaceOf: ({ computerName, type }) => ({ computerName, type }),
   diff: (before, after) => diffJson(before, after, ({ path }) => (path === '/label' ? 'safe' : 'breaking')),

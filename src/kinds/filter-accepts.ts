@@ -11,7 +11,8 @@ export function accepts(filter: FilterContent, attributes: Attributes): boolean 
   return holds(filter.accept, attributes)
 }
 
-function holds(condition: FilterCondition, attributes: Attributes): boolean {
+/** Whether a condition holds; see `accepts`. */
+export function holds(condition: FilterCondition, attributes: Attributes): boolean {
   if ('all' in condition) return condition.all.every((part) => holds(part, attributes))
   if ('any' in condition) return condition.any.some((part) => holds(part, attributes))
   if ('not' in condition) return !holds(condition.not, attributes)
@@ -26,8 +27,12 @@ function holds(condition: FilterCondition, attributes: Attributes): boolean {
 
 /** The attributes a filter reads, sorted, each once. */
 export function filterAttributes(filter: FilterContent): readonly string[] {
-  return [...new Set(attributesOf(filter.accept))].sort()
+  return conditionAttributes([filter.accept])
 }
+
+/** The attributes that any of these reads, sorted, each once. */
+export const conditionAttributes = (conditions: readonly FilterCondition[]): readonly string[] =>
+  [...new Set(conditions.flatMap(attributesOf))].sort()
 
 function attributesOf(condition: FilterCondition): readonly string[] {
   if ('all' in condition) return condition.all.flatMap(attributesOf)

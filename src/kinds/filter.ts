@@ -24,14 +24,25 @@ const conditionSchema: z.ZodType<FilterCondition> = z.lazy(() =>
   ]),
 )
 
-const filterSchema = z
-  .strictObject({ accept: z.unknown().pipe(conditionSchema) })
-  .superRefine(({ accept }, context) => {
-    const { count, depth } = filterSize(accept)
+/** A condition of bounded size. Depth is asked first: reading one that is too deep would itself go too deep. */
+export const boundedCondition: z.ZodType<FilterCondition> = z
+  .unknown()
+  .refine((given) => !isDeeper(given, 2 * maxDepth), { message: `is nested deeper than ${maxDepth}`, abort: true })
+  .pipe(conditionSchema)
+  .superRefine((condition, context) => {
+    const { count, depth } = filterSize(condition)
     if (count > maxConditions)
       context.addIssue({ code: 'custom', message: `has more than ${maxConditions} conditions` })
     if (depth > maxDepth) context.addIssue({ code: 'custom', message: `is nested deeper than ${maxDepth}` })
-  }) satisfies z.ZodType<FilterContent>
+  })
+
+/** Levels of a JSON value; one of a condition takes two, a key and a list. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1))
+}
+
+const filterSchema = z.strictObject({ accept: boundedCondition }) satisfies z.ZodType<FilterContent>
 
 /** Which conversations a task takes. */
 export const filterKind: Kind<FilterContent> = {
@@ -41,14 +52,15 @@ export const filterKind: Kind<FilterContent> = {
   schema: filterSchema,
   references: () => [],
   interfaceOf: (content) => ({ attributes: filterAttributes(content) }),
-  diff: (before, after) => [...attributeChanges(before, after), ...diffJson(before, after, () => 'safe')],
+  diff: (before, after) => [
+    ...attributeChanges(filterAttributes(before), filterAttributes(after)),
+    ...diffJson(before, after, () => 'safe'),
+  ],
   summarize: (content) => `reads ${filterAttributes(content).join(', ')}`,
 }
 
 /** A new attribute must be given by every application; one that is no longer read does no harm. */
-function attributeChanges(before: FilterContent, after: FilterContent): readonly ClassedChange[] {
-  const old = filterAttributes(before)
-  const now = filterAttributes(after)
+export function attributeChanges(old: readonly string[], now: readonly string[]): readonly ClassedChange[] {
   const change = (name: string, what: 'added' | 'removed', risk: ClassedChange['class']): ClassedChange => ({
     path: `attributes/${name}`,
     change: what,

@@ -1,15 +1,22 @@
 import { type KindName, kindNames } from '../domain/version'
 import { SluiceError } from '../errors'
 import { datasetKind } from './dataset'
+import { embeddingKind } from './embedding'
 import { engineKind } from './engine'
 import { fieldKind } from './field'
 import { filterKind } from './filter'
 import type { Kind } from './kind'
 import { mappingKind } from './mapping'
+import { modelKind } from './model'
+import { platformKind } from './platform'
 import { policyKind } from './policy'
+import { postprocessKind } from './postprocess'
 import { promptKind } from './prompt'
+import { indexKind } from './retrieval-index'
+import { routerKind } from './router'
 import { schemaKind } from './schema'
 import { suiteKind } from './suite'
+import { toolKind } from './tool'
 
 /** The only list of artifact kinds. */
 export const kinds = {
@@ -19,9 +26,16 @@ export const kinds = {
   mapping: mappingKind,
   field: fieldKind,
   filter: filterKind,
+  tool: toolKind,
+  postprocess: postprocessKind,
+  embedding: embeddingKind,
+  index: indexKind,
+  router: routerKind,
+  model: modelKind,
   dataset: datasetKind,
   suite: suiteKind,
   policy: policyKind,
+  platform: platformKind,
 } as const satisfies Record<KindName, Kind>
 
 /** The kind of a name that is known to be one. */

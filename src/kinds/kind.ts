@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { ClassedChange } from '../domain/diff'
+import type { Risk } from '../domain/plan'
 import type { Digest, KindName } from '../domain/version'
 import { SluiceError } from '../errors'
 
@@ -44,12 +45,14 @@ export interface Kind<Content = unknown, Draft = Content> {
   readonly name: KindName
   /** Folder of a workspace. */
   readonly folder: string
-  /** What a release that moves it changes: the engine or its configuration; `test` kinds change no behaviour. */
-  readonly changeType: 'engine' | 'configuration' | 'test'
+  /** The risk of a release that moves it; `test` kinds change no behaviour, so they are in no composite. */
+  readonly changeType: Risk | 'test'
   /** Refuses unknown keys and fills defaults. Content fits it too, so a version can be registered again elsewhere. */
   readonly schema: z.ZodType<Draft>
   /** Keys whose values never change over all versions of one artifact. */
   readonly immutable?: readonly string[]
+  /** A name that a content takes for ever, and what all artifacts of the kind then say of it. */
+  claim?(content: Content): { readonly name: string; readonly value: unknown }
   references(draft: Draft): readonly Reference[]
   /** Where content is more than its draft with references resolved. */
   seal?(draft: Draft, tools: SealTools): Promise<Content>

@@ -1,4 +1,4 @@
-import type { PromptContent, PromptMessage } from '../domain/contents'
+import type { PromptBody, PromptMessage } from '../domain/contents'
 import { SluiceError } from '../errors'
 import { parseTemplate, type TemplatePart } from './prompt-template'
 
@@ -11,9 +11,9 @@ interface ParsedMessage {
 }
 
 /** Contents are immutable, so each is parsed once for as long as somebody holds it. */
-const parsedContents = new WeakMap<PromptContent, readonly ParsedMessage[]>()
+const parsedContents = new WeakMap<PromptBody, readonly ParsedMessage[]>()
 
-function parsed(content: PromptContent): readonly ParsedMessage[] {
+function parsed(content: PromptBody): readonly ParsedMessage[] {
   const known = parsedContents.get(content)
   if (known !== undefined) return known
   const messages: readonly PromptMessage[] =
@@ -24,7 +24,7 @@ function parsed(content: PromptContent): readonly ParsedMessage[] {
 }
 
 /** The names of all variables, sorted, each once. */
-export function promptVariables(content: PromptContent): readonly string[] {
+export function promptVariables(content: PromptBody): readonly string[] {
   const names = parsed(content).flatMap((message) =>
     message.parts.flatMap((part) => ('variable' in part ? [part.variable] : [])),
   )
@@ -36,19 +36,34 @@ export function promptVariables(content: PromptContent): readonly string[] {
  * neither text, finite number nor boolean. Values are inserted as they are; braces within them mean nothing.
  */
 export function renderPrompt(
-  content: PromptContent,
+  content: PromptBody,
   values: Readonly<Record<string, PromptValue>>,
 ): readonly PromptMessage[] {
-  const wanted = promptVariables(content)
+  requireValues(promptVariables(content), values)
+  return fill(content, values)
+}
+
+/** The same for prompts that share their values: each takes those that it names, and all of them together name all. */
+export function renderPrompts(
+  contents: readonly PromptBody[],
+  values: Readonly<Record<string, PromptValue>>,
+): readonly (readonly PromptMessage[])[] {
+  requireValues([...new Set(contents.flatMap(promptVariables))].sort(), values)
+  return contents.map((content) => fill(content, values))
+}
+
+function requireValues(wanted: readonly string[], values: Readonly<Record<string, PromptValue>>): void {
   const missing = wanted.filter((name) => !Object.hasOwn(values, name) || values[name] === undefined)
   const unknown = Object.keys(values).filter((name) => !wanted.includes(name))
   const unfit = wanted.filter((name) => !missing.includes(name) && !isPromptValue(values[name]))
   if (missing.length + unknown.length + unfit.length > 0) throw variablesError({ missing, unknown, unfit })
-  return parsed(content).map(({ role, parts }) => ({
+}
+
+const fill = (content: PromptBody, values: Readonly<Record<string, PromptValue>>): readonly PromptMessage[] =>
+  parsed(content).map(({ role, parts }) => ({
     role,
     content: parts.map((part) => ('variable' in part ? String(values[part.variable]) : part.literal)).join(''),
   }))
-}
 
 function isPromptValue(value: unknown): value is PromptValue {
   return (

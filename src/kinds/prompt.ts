@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { type PromptContent, promptRoles } from '../domain/contents'
 import { type ClassedChange, diffJson } from '../domain/diff'
-import type { Kind } from './kind'
+import { type Kind, refSchema } from './kind'
 import { promptVariables } from './prompt-render'
 import { parseTemplate, TemplateFault } from './prompt-template'
 
 const maxTemplateLength = 500_000
 const maxMessages = 64
 const maxVariables = 100
+const maxDatasets = 50
 
 const templateSchema = z
   .string()
@@ -23,17 +24,22 @@ const templateSchema = z
     }
   })
 
+const fewShot = z.array(refSchema('dataset')).min(1).max(maxDatasets).exactOptional()
+
 const promptSchema = z.union([
-  z.strictObject({ text: templateSchema }),
+  z.strictObject({ text: templateSchema, fewShot }),
   z.strictObject({
     messages: z
       .array(z.strictObject({ role: z.enum(promptRoles), content: templateSchema }))
       .min(1)
       .max(maxMessages),
+    fewShot,
   }),
-]) satisfies z.ZodType<PromptContent>
+])
 
-export const promptKind: Kind<PromptContent> = {
+type PromptDraft = z.infer<typeof promptSchema>
+
+export const promptKind: Kind<PromptContent, PromptDraft> = {
   name: 'prompt',
   folder: 'prompts',
   changeType: 'configuration',
@@ -41,7 +47,8 @@ export const promptKind: Kind<PromptContent> = {
     message: `has more than ${maxVariables} variables`,
     when: ({ issues }) => issues.length === 0,
   }),
-  references: () => [],
+  references: ({ fewShot: datasets = [] }) =>
+    datasets.map((ref, place) => ({ path: ['fewShot', `${place}`], kind: 'dataset', ref })),
   interfaceOf: (content) => ({ variables: promptVariables(content) }),
   diff: (before, after) => [...variableChanges(before, after), ...diffJson(before, after, () => 'safe')],
   summarize(content) {

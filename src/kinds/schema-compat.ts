@@ -8,21 +8,39 @@ import { annotations, identities, sameShape } from './schema-shape'
  */
 export function compareSchemas(before: unknown, after: unknown): readonly ClassedChange[] {
   const changes: ClassedChange[] = []
-  compareNode({ path: '', changes }, before, after)
+  compareNode({ path: '', changes, given: false }, before, after)
   return changes
 }
 
+/**
+ * What a change of a schema of arguments means for those who give them: the other way round. It is safe where every
+ * value that was taken still is; callers give no keys that the schema does not name, so a new key may be left out.
+ */
+export function compareInputs(before: unknown, after: unknown): readonly ClassedChange[] {
+  const changes: ClassedChange[] = []
+  compareNode({ path: '', changes, given: true }, after, before)
+  return changes
+}
+
+/**
+ * Comparisons ask whether the second schema lets out no more than the first. Where values are given instead (`given`),
+ * the schemas stand the other way round, and only what is said of a change turns back.
+ */
 interface Scope {
   readonly path: string
   readonly changes: ClassedChange[]
+  readonly given: boolean
 }
 type Node = Readonly<Record<string, unknown>>
 type CompareKeyword = (scope: Scope, before: Node, after: Node, keyword: string) => void
 
 function note(scope: Scope, keyword: string, values: readonly [unknown, unknown], risk: ClassedChange['class']): void {
   const path = keyword === '' ? scope.path : `${scope.path}/${pointerPart(keyword)}`
-  scope.changes.push({ ...describeChange(path, ...values), class: risk })
+  const [before, after] = scope.given ? [values[1], values[0]] : values
+  scope.changes.push({ ...describeChange(path, before, after), class: risk })
 }
+
+const within = (scope: Scope, path: string): Scope => ({ ...scope, path: `${scope.path}/${path}` })
 
 function compareNode(scope: Scope, before: unknown, after: unknown): void {
   if (sameJson(before, after)) return
@@ -111,23 +129,32 @@ const compareRequired: CompareKeyword = (scope, before, after) => {
   }
 }
 
-const requiredChange = (scope: Scope, key: string, change: 'added' | 'removed'): ClassedChange => ({
-  path: `${scope.path}/required/${pointerPart(key)}`,
-  change,
-  text: change === 'added' ? `${key} is always present now` : `${key} may be absent now`,
-  class: change === 'added' ? 'safe' : 'breaking',
-})
+function requiredChange({ path, given }: Scope, key: string, change: 'added' | 'removed'): ClassedChange {
+  const place = `${path}/required/${pointerPart(key)}`
+  if (given) {
+    return change === 'added'
+      ? { path: place, change: 'removed', text: `${key} may be left out now`, class: 'safe' }
+      : { path: place, change: 'added', text: `${key} must be given now`, class: 'breaking' }
+  }
+  return change === 'added'
+    ? { path: place, change, text: `${key} is always present now`, class: 'safe' }
+    : { path: place, change, text: `${key} may be absent now`, class: 'breaking' }
+}
 
 const compareProperties: CompareKeyword = (scope, before, after) => {
   const old = isRecord(before.properties) ? before.properties : {}
   const now = isRecord(after.properties) ? after.properties : {}
-  const described = before.patternProperties !== undefined || isRecord(before.additionalProperties)
+  // A key that only one side names is one that readers, or callers, of the earlier schema do not know, unless it
+  // described the rest of the keys.
+  const earlier = scope.given ? after : before
+  const described = earlier.patternProperties !== undefined || isRecord(earlier.additionalProperties)
+  const added = described ? 'breaking' : 'safe'
   for (const key of [...new Set([...Object.keys(old), ...Object.keys(now)])].sort()) {
-    const inner: Scope = { path: `${scope.path}/properties/${pointerPart(key)}`, changes: scope.changes }
+    const inner = within(scope, `properties/${pointerPart(key)}`)
     const was = own(old, key)
     const is = own(now, key)
-    if (was === undefined) note(inner, '', [undefined, is], described ? 'breaking' : 'safe')
-    else if (is === undefined) note(inner, '', [was, undefined], 'breaking')
+    if (was === undefined) note(inner, '', [undefined, is], scope.given ? 'breaking' : added)
+    else if (is === undefined) note(inner, '', [was, undefined], scope.given ? added : 'breaking')
     else compareNode(inner, was, is)
   }
 }
@@ -136,7 +163,7 @@ const compareProperties: CompareKeyword = (scope, before, after) => {
 const compareRest: CompareKeyword = (scope, before, after, keyword) => {
   const old = own(before, keyword) ?? true
   const now = own(after, keyword) ?? true
-  const inner: Scope = { path: `${scope.path}/${keyword}`, changes: scope.changes }
+  const inner = within(scope, keyword)
   if (Array.isArray(old) || Array.isArray(now) || before.prefixItems !== undefined) {
     opaque(scope, before, after, keyword)
   } else if (now === false) note(inner, '', [old, now], 'safe')
@@ -150,7 +177,7 @@ const compareBranches: CompareKeyword = (scope, before, after, keyword) => {
   if (!Array.isArray(old) || !Array.isArray(now)) return restriction(scope, before, after, keyword)
   if (old.length === now.length) {
     for (const [place, branch] of now.entries()) {
-      compareNode({ path: `${scope.path}/${keyword}/${place}`, changes: scope.changes }, old[place], branch)
+      compareNode(within(scope, `${keyword}/${place}`), old[place], branch)
     }
     return
   }

@@ -7,7 +7,8 @@ import { compileSchema, dialectOf } from './schema-compile'
 import { inlineReferences, SchemaFault } from './schema-inline'
 import { shapeOf } from './schema-shape'
 
-const outputSchema = z.record(z.string(), z.unknown()).superRefine((schema, context) => {
+/** A JSON Schema that compiles and is harmless to run. */
+export const jsonSchema = z.record(z.string(), z.unknown()).superRefine((schema, context) => {
   try {
     compileSchema(schema)
   } catch (error) {
@@ -21,7 +22,7 @@ export const schemaKind: Kind<SchemaContent> = {
   name: 'schema',
   folder: 'schemas',
   changeType: 'configuration',
-  schema: outputSchema,
+  schema: jsonSchema,
   references: () => [],
   interfaceOf: (schema) => ({ dialect: dialectOf(schema), outputs: shapeOf(inlineReferences(schema)) }),
   diff,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { branchText } from '../domain/branch'
 import type { SchemaContent } from '../domain/contents'
 import { type ResolveRequest, resolve } from '../domain/resolve'
 import type { Snapshot } from '../domain/snapshot'
@@ -13,7 +14,7 @@ import { Http } from './http'
 import { LastKnownGood } from './last-known-good'
 import { type ConnectOptions, Emitter, type Listener, type SluiceEvents } from './options'
 import { Recorder } from './recorder'
-import { amountsOf, eventsOf, type Report } from './report'
+import { amountsOf, eventsOf, pricedEngine, type Report } from './report'
 import { Reporter } from './reporter'
 import { runServing } from './run'
 import type { RunOptions, RunResult } from './run-result'
@@ -195,7 +196,7 @@ export class Sluice {
   report(serving: Serving, report: Report): boolean {
     try {
       const outcome = outcomeOf(serving, report)
-      const amounts = amountsOf(report, serving.ofKind('engine'))
+      const amounts = amountsOf(report, pricedEngine(serving, report))
       const thresholds = this.held.entry(serving.task, serving.seq)?.entry.thresholds
       this.recorder.record(serving, {
         requestId: report.requestId ?? randomUUID(),
@@ -206,6 +207,7 @@ export class Sluice {
         gap: serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt),
         ...(report.model === undefined ? {} : { model: report.model }),
         ...(report.fingerprint === undefined ? {} : { fingerprint: report.fingerprint }),
+        ...(report.branch === undefined ? {} : { branch: branchText(report.branch) }),
       })
       return true
     } catch (error) {
@@ -229,10 +231,11 @@ export class Sluice {
     return true
   }
 
-  /** Calls the pinned engine, validates the output and reports by itself. */
+  /** Calls the pinned engine, or the one its router names, reads the output and reports by itself. */
   run(serving: Serving, values: Readonly<Record<string, PromptValue>>, options?: RunOptions): Promise<RunResult> {
     const parts = {
       endpoints: this.options.endpoints ?? {},
+      postprocessors: this.options.postprocessors ?? {},
       report: (of: Serving, report: Report) => void this.report(of, report),
     }
     return runServing(serving, values, parts, options)

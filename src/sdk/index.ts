@@ -1,6 +1,8 @@
 import { Sluice } from './client'
 import type { ConnectOptions } from './options'
 
+export type { Branch } from '../domain/branch'
+export type { ToolCall, ToolTurn } from '../domain/tool-call'
 export { SluiceError } from '../errors'
 export type { ConversationRequest, LateQuality, Sluice } from './client'
 export type { ChangeEvent, ConnectOptions, StaleEvent } from './options'

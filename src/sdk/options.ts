@@ -1,5 +1,6 @@
 import type { Endpoints } from '../engines/engine'
 import type { SluiceError } from '../errors'
+import type { Postprocessors } from '../pipeline/postprocess'
 
 /** What an application tells `connect`. Only the first three are needed. */
 export interface ConnectOptions {
@@ -10,6 +11,8 @@ export interface ConnectOptions {
   readonly environment: string
   /** Where the endpoints that engines name are; needed by `run` only. */
   readonly endpoints?: Endpoints
+  /** Code that composites post-process by, under its digest; needed by `run` where a composite names one. */
+  readonly postprocessors?: Postprocessors
   /** Where the last known good snapshot is kept, so that the application starts with everything else down. */
   readonly cacheDir?: string
   /** Age at which a snapshot that the server did not confirm counts as stale. Default 300,000. */

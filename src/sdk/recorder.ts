@@ -60,6 +60,7 @@ export interface Recorded {
   readonly gap: boolean
   readonly model?: string
   readonly fingerprint?: string
+  readonly branch?: string
 }
 
 /**
@@ -291,7 +292,7 @@ function grouped(rows: readonly { stratum: Stratum; sent: UnitReport }[]): Telem
 }
 
 function logged(serving: Serving, request: Recorded): RequestRecord {
-  const { requestId, at, outcome, amounts, model, fingerprint } = request
+  const { requestId, at, outcome, amounts, model, fingerprint, branch } = request
   const { task, seq, slice, arm, tenant, conversation, reason, binding, cacheAgeMs, headSeq, tenantSeq, stale } =
     serving
   return {
@@ -314,5 +315,6 @@ function logged(serving: Serving, request: Recorded): RequestRecord {
     stale,
     ...(model === undefined ? {} : { model }),
     ...(fingerprint === undefined ? {} : { fingerprint }),
+    ...(branch === undefined ? {} : { branch }),
   }
 }

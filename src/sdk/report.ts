@@ -1,8 +1,13 @@
 import type { FrozenThresholds } from '../domain/allocation'
+import type { Branch } from '../domain/branch'
 import type { EngineContent } from '../domain/contents'
+import { own } from '../domain/diff'
+import type { RouterContent } from '../domain/pipeline-contents'
 import { type Cost, costOf } from '../domain/pricing'
 import type { EventName, Outcome } from '../domain/telemetry'
+import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
+import type { Serving } from './serving'
 
 /** What an application tells of one request. Amounts that are absent are zero, but for the cost. */
 export interface Report {
@@ -22,6 +27,8 @@ export interface Report {
   /** As the provider returned them. */
   readonly model?: string
   readonly fingerprint?: string
+  /** Which way the router sent it, as `run` tells: the candidate's prices count where `costUsd` is absent. */
+  readonly branch?: Branch
 }
 
 /** A report with every amount known and possible. */
@@ -60,6 +67,20 @@ export function amountsOf(report: Report, engine: EngineContent | undefined): Am
     throw new SluiceError('invalid_telemetry', text, { fields: faults })
   }
   return { latencyMs, ...usage, costUsd, uncachedCostUsd }
+}
+
+/**
+ * The engine whose prices a report goes by. Throws `invalid_telemetry` where a router chose it and the report tells
+ * neither which nor the cost: a guess would be a wrong cost.
+ */
+export function pricedEngine(serving: Serving, { branch, costUsd, outcome }: Report): EngineContent | undefined {
+  const router = serving.ofKind<RouterContent>('router')
+  if (router === undefined) return serving.ofKind('engine')
+  const digest = branch && own(router.candidates, branch.candidate)
+  if (digest !== undefined) return serving.referred(digest as Digest) as EngineContent
+  if (costUsd !== undefined || outcome === 'filtered') return undefined
+  const text = 'The report is refused: a router chose the engine, so it has to tell `branch` or `costUsd`.'
+  throw new SluiceError('invalid_telemetry', text, { fields: ['branch', 'costUsd'] })
 }
 
 const isAmount = (value: number, limit: number): boolean => typeof value === 'number' && value >= 0 && value <= limit

@@ -1,63 +1,104 @@
 import { randomUUID } from 'node:crypto'
+import { maxToolTurns } from '../domain/tool-call'
 import { callEngine } from '../engines'
 import { endpointOf } from '../engines/endpoints'
-import type { Endpoints } from '../engines/engine'
+import type { Endpoints, EngineAnswer } from '../engines/engine'
+import { SluiceError } from '../errors'
 import type { PromptValue } from '../kinds/prompt-render'
-import { compileSchema, type SchemaMismatch } from '../kinds/schema-compile'
+import {
+  answerRequest,
+  enginesOf,
+  type Pipeline,
+  type PipelineOutcome,
+  readAnswer,
+  renderRequest,
+} from '../pipeline/pipeline'
+import { type Postprocessors, requirePostprocessors } from '../pipeline/postprocess'
+import { checkToolCalls } from '../pipeline/tool-check'
 import type { Report } from './report'
 import type { RunOptions, RunResult } from './run-result'
 import type { Serving } from './serving'
 
 const nothingUsed = { latencyMs: 0, inputTokens: 0, cachedTokens: 0, outputTokens: 0, costUsd: 0 }
 
+interface RunParts {
+  readonly endpoints: Endpoints
+  readonly postprocessors: Postprocessors
+  report(serving: Serving, report: Report): void
+}
+
 /**
- * Renders the prompt, calls the pinned engine, validates the output against the served schema and reports. Throws
- * `prompt_variables`, `invalid_config` (no such endpoint) without a report, and `engine_failed` after one.
+ * Renders the prompt, calls the pinned engine (or the one that the router names), reads the output and reports. Throws
+ * `prompt_variables`, `invalid_config` (an endpoint or code that is not here) and `invalid_request` without a report,
+ * and `engine_failed` after one.
  */
 export async function runServing(
   serving: Serving,
   values: Readonly<Record<string, PromptValue>>,
-  parts: { readonly endpoints: Endpoints; report(serving: Serving, report: Report): void },
+  parts: RunParts,
   options: RunOptions = {},
 ): Promise<RunResult> {
   const requestId = options.requestId ?? randomUUID()
   if (options.attributes && !serving.accepts(options.attributes)) {
     parts.report(serving, { requestId, outcome: 'filtered', latencyMs: 0 })
-    return { requestId, outcome: 'filtered', text: '', output: undefined, mismatches: [], ...nothingUsed }
+    const nothing = { text: '', output: undefined, toolCalls: [], mismatches: [] }
+    return { requestId, outcome: 'filtered', ...nothing, ...nothingUsed }
   }
-  const { engine, schema } = serving
-  const messages = serving.prompt.render(values)
-  const endpoint = endpointOf(parts.endpoints, engine.endpoint)
-  const check = schema === undefined ? undefined : compileSchema(schema)
+  const { pipeline } = serving
+  requirePostprocessors(pipeline.postprocess, parts.postprocessors)
   const startedAt = performance.now()
-  const { signal } = options
-  const answer = await callEngine({ engine, endpoint, messages, ...(signal ? { signal } : {}) }).catch((error) => {
-    if (!signal?.aborted)
-      parts.report(serving, { requestId, outcome: 'error', latencyMs: performance.now() - startedAt })
-    throw error
-  })
-  const { text, latencyMs, inputTokens, cachedTokens, outputTokens, costUsd, uncachedCostUsd, model, fingerprint } =
-    answer
-  const parsed = check === undefined ? { output: text } : parseJson(text)
-  const mismatches = 'fault' in parsed ? [parsed.fault] : (check?.(parsed.output) ?? [])
-  const outcome = mismatches.length > 0 ? 'schema_failure' : 'ok'
-  const used = { latencyMs, inputTokens, cachedTokens, outputTokens, costUsd }
+  const asked = await ask(pipeline, values, parts.endpoints, options)
+  const branch = 'branch' in asked ? { branch: asked.branch } : {}
+  if ('error' in asked) {
+    const latencyMs = performance.now() - startedAt
+    if (!options.signal?.aborted) {
+      parts.report(serving, { requestId, outcome: 'error', ...asked.used, latencyMs, ...branch })
+    }
+    throw asked.error
+  }
+  const { answer, used } = asked
+  const { uncachedCostUsd, ...spent } = used
+  const toolCalls = answer.toolCalls ?? []
+  const read = readRun(pipeline, answer, parts.postprocessors)
+  const outcome = read.mismatches.length > 0 ? 'schema_failure' : 'ok'
+  const { model, fingerprint } = answer
   parts.report(serving, {
     requestId,
     outcome,
-    ...used,
+    ...spent,
     uncachedCostUsd,
+    ...branch,
     ...(model === undefined ? {} : { model }),
     ...(fingerprint === undefined ? {} : { fingerprint }),
   })
-  return { requestId, outcome, text, output: 'fault' in parsed ? text : parsed.output, mismatches, ...used }
+  return { requestId, outcome, text: answer.text, ...read, toolCalls, ...branch, ...spent }
 }
 
-/** The whole text must be JSON: what an application would have to clean up first does not fit. */
-function parseJson(text: string): { readonly output: unknown } | { readonly fault: SchemaMismatch } {
-  try {
-    return { output: JSON.parse(text) }
-  } catch {
-    return { fault: { path: '', message: 'is not JSON' } }
+function ask(
+  pipeline: Pipeline,
+  values: Readonly<Record<string, PromptValue>>,
+  endpoints: Endpoints,
+  { attributes = {}, signal, turns = [], branch }: RunOptions,
+): Promise<PipelineOutcome<EngineAnswer>> {
+  if (turns.length > maxToolTurns) {
+    throw new SluiceError('invalid_request', `A request has at most ${maxToolTurns} rounds of tool calls.`)
   }
+  const { messages, question } = renderRequest(pipeline, values)
+  for (const engine of enginesOf(pipeline)) endpointOf(endpoints, engine.endpoint)
+  const request = { attributes, ...(question ? { question } : {}), ...(branch ? { branch } : {}) }
+  const { tools } = pipeline
+  return answerRequest(pipeline, request, (engine, asked) =>
+    callEngine({
+      engine,
+      endpoint: endpointOf(endpoints, engine.endpoint),
+      ...(asked === undefined ? { messages, tools, turns } : { messages: asked }),
+      ...(signal ? { signal } : {}),
+    }),
+  )
+}
+
+/** An answer that calls tools is none yet: only its calls are checked. */
+function readRun(pipeline: Pipeline, { text, toolCalls }: EngineAnswer, postprocessors: Postprocessors) {
+  if (toolCalls === undefined) return readAnswer(pipeline, text, postprocessors)
+  return { output: undefined, mismatches: checkToolCalls(pipeline.tools, toolCalls) }
 }

@@ -1,11 +1,12 @@
-import type { Composite, ServedComposite } from '../domain/composite'
+import { type Composite, roleOfKind, type ServedComposite } from '../domain/composite'
 import type { EngineContent, FilterContent, PromptContent, PromptMessage, SchemaContent } from '../domain/contents'
 import type { Served, ServedReason, SkipReason } from '../domain/resolve'
 import type { Arm } from '../domain/telemetry'
-import type { KindName } from '../domain/version'
+import type { Digest, KindName } from '../domain/version'
 import { SluiceError } from '../errors'
 import { type Attributes, accepts } from '../kinds/filter-accepts'
 import { type PromptValue, renderPrompt } from '../kinds/prompt-render'
+import { type Pipeline, pipelineOf } from '../pipeline/pipeline'
 import type { RunOptions, RunResult } from './run-result'
 
 /** The conversation is not served, and why. */
@@ -90,8 +91,14 @@ export class Serving {
     return { content, render: (values) => renderPrompt(content, values) }
   }
 
+  /** Throws `not_found` where the composite has none of its own, as with a router. */
   get engine(): EngineContent {
     return this.required('engine')
+  }
+
+  /** How the composite answers a request. Throws `not_found` where it has no prompt, or neither engine nor router. */
+  get pipeline(): Pipeline {
+    return pipelineOf(this.served)
   }
 
   /** Undefined: outputs are free text. */
@@ -102,6 +109,11 @@ export class Serving {
   /** The content of any role; undefined where the composite has no such role. */
   content(role: string): unknown {
     return this.served.contents[role]
+  }
+
+  /** A content that another one of the composite refers to, such as a field of its mapping; undefined: it does not. */
+  referred(digest: Digest): unknown {
+    return this.served.closure?.[digest]
   }
 
   /** Whether the composite's filter takes the conversation; true without a filter. */
@@ -126,10 +138,4 @@ export class Serving {
     if (content !== undefined) return content
     throw new SluiceError('not_found', `The composite ${this.served.id} has no single role of the kind ${kind}.`)
   }
-}
-
-function roleOfKind(composite: Composite, kind: KindName): string | undefined {
-  if (composite.roles[kind]?.kind === kind) return kind
-  const roles = Object.keys(composite.roles).filter((role) => composite.roles[role]?.kind === kind)
-  return roles.length === 1 ? roles[0] : undefined
 }

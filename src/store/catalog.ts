@@ -1,8 +1,10 @@
+import type { ClientSession } from 'mongodb'
 import type { Composite, CompositeVerification, ServedComposite } from '../domain/composite'
 import type { CompositeDiff, VersionDiff } from '../domain/diff'
 import type { CheckedItem, Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
 import type { TaskDefinition, TaskDraft } from '../domain/task'
 import type { Digest, KindName, Version } from '../domain/version'
+import { claimCollections } from './claims'
 import { compositeCollections, createCompositeStore } from './composites'
 import type { CollectionSpec, Database } from './database'
 import { createRowStore, rowCollections } from './rows'
@@ -45,12 +47,13 @@ export interface Catalog {
 
   putTask(task: TaskDraft, author: string): Promise<TaskDefinition>
   /** Throws unknown_task. */
-  task(name: string): Promise<TaskDefinition>
+  task(name: string, session?: ClientSession): Promise<TaskDefinition>
   tasks(): Promise<readonly TaskDefinition[]>
 }
 
 export const catalogCollections: readonly CollectionSpec[] = [
   ...versionCollections,
+  ...claimCollections,
   ...rowCollections,
   ...compositeCollections,
   ...taskCollections,

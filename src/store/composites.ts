@@ -12,8 +12,9 @@ import type { Digest, KindName } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import { digestOf } from './canonical'
+import { type Closures, closureOf, readClosures } from './closures'
 import type { CollectionSpec, Database } from './database'
-import { identityOf, readContent, type VersionDocument } from './version-documents'
+import { identityOf, type VersionDocument } from './version-documents'
 import { compareDocuments } from './version-drafts'
 import { databaseView, type VersionView } from './version-view'
 
@@ -49,8 +50,8 @@ export function createCompositeStore(database: Database): CompositeStore {
     const documents = await composites.find({ _id: { $in: [...new Set(ids)] } }).toArray()
     const known = new Map(documents.map((document) => [document._id, compositeOf(document)]))
     const found = ids.map((id) => known.get(id) ?? raiseMissing(id))
-    const contents = await contentsOf(database, [...known.values()])
-    return found.map((composite) => served(composite, contents))
+    const closures = await readClosures(database, [...known.values()].flatMap(pinnedDigests))
+    return found.map((composite) => served(composite, closures))
   }
   const composite = async (id: Digest): Promise<ServedComposite> => {
     const [found] = await compositesByIds([id])
@@ -118,22 +119,20 @@ const compositeOf = ({ _id, pins }: CompositeDocument): Composite => ({
   roles: Object.fromEntries(pins.map(({ role, kind, ref, digest }) => [role, { kind, ref, digest }])),
 })
 
-async function contentsOf(database: Database, composites: readonly Composite[]): Promise<Map<Digest, unknown>> {
-  const digests = composites.flatMap(({ roles }) => Object.values(roles).map((pin) => pin.digest))
-  const cursor = database.collection<VersionDocument>('versions').find({ digest: { $in: [...new Set(digests)] } })
-  const contents = new Map<Digest, unknown>()
-  for await (const document of cursor) {
-    if (!contents.has(document.digest)) contents.set(document.digest, readContent(document))
-  }
-  return contents
-}
+const pinnedDigests = ({ roles }: Composite): readonly Digest[] => Object.values(roles).map((pin) => pin.digest)
 
-function served(composite: Composite, contents: ReadonlyMap<Digest, unknown>): ServedComposite {
+function served(composite: Composite, closures: Closures): ServedComposite {
   const byRole = Object.entries(composite.roles).map(([role, { digest, ref }]): [string, unknown] => {
-    if (contents.has(digest)) return [role, contents.get(digest)]
+    const read = closures.get(digest)
+    if (read !== undefined) return [role, read.content]
     throw new SluiceError('digest_mismatch', `${composite.id} pins ${ref} as ${digest}, which nothing has any more.`)
   })
-  return { ...composite, contents: Object.fromEntries(byRole) }
+  const closure = closureOf(closures, pinnedDigests(composite))
+  return {
+    ...composite,
+    contents: Object.fromEntries(byRole),
+    ...(Object.keys(closure).length === 0 ? {} : { closure }),
+  }
 }
 
 async function verify({ id, roles }: Composite, database: Database): Promise<CompositeVerification> {

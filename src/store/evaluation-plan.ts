@@ -1,4 +1,4 @@
-import type { ServedComposite } from '../domain/composite'
+import { rolesOfKind, type ServedComposite } from '../domain/composite'
 import type {
   EngineContent,
   PromptContent,
@@ -125,9 +125,17 @@ export async function loadPolicy(catalog: EvaluationCatalog, digest: Digest): Pr
   return (await catalog.byDigest('policy', digest)).content as Policy
 }
 
-/** Throws not_found, or invalid_content where the composite has no prompt or no engine to call. */
+/** Parts of an answer that a suite does not go through: a score without them would be of something else. */
+const unscoredKinds: readonly KindName[] = ['router', 'tool', 'postprocess']
+
+/** Throws not_found, or invalid_content where the composite is not called by one prompt and one engine alone. */
 export async function loadCallable(catalog: EvaluationCatalog, id: Digest): Promise<Callable> {
   const composite = await catalog.composite(id)
+  const unscored = unscoredKinds.flatMap((kind) => rolesOfKind(composite, kind))
+  if (unscored.length > 0) {
+    const text = `The composite ${id} answers through ${unscored.join(', ')}, which suites do not run.`
+    throw new SluiceError('invalid_content', text, { id, roles: unscored })
+  }
   const engine = contentOf(composite, 'engine') as EngineContent | undefined
   const prompt = contentOf(composite, 'prompt') as PromptContent | undefined
   const schema = contentOf(composite, 'schema') as SchemaContent | undefined

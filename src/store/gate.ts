@@ -28,7 +28,7 @@ export function createDeployGate(catalog: Pick<Catalog, 'task' | 'byDigest'>, ev
       return rolloutEnvironment(content as Policy)
     },
     async assertDeployable(question, session) {
-      const { suiteDigest } = await catalog.task(question.task)
+      const { suiteDigest } = await catalog.task(question.task, session)
       const { task: _task, ...pair } = question
       if (await evidence.passing({ ...pair, suite: suiteDigest }, session)) return
       throw undeployable(question, suiteDigest)

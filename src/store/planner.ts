@@ -6,13 +6,15 @@ import {
   type PlannedChange,
   planRisk,
   type ReleaseRequest,
+  type Risk,
 } from '../domain/plan'
 import type { Policy } from '../domain/policy'
 import { planSteps, rolloutEnvironment, rolloutWarnings } from '../domain/rollout'
 import { roleRef, type TaskDefinition } from '../domain/task'
 import type { TenantEntry } from '../domain/tenant'
 import type { Digest, Version } from '../domain/version'
-import { SluiceError } from '../errors'
+import { assert, SluiceError } from '../errors'
+import { kindOf } from '../kinds'
 import { hoursFor, unitsToFindRatio } from '../stats/power'
 import type { Catalog } from './catalog'
 import type { Ledger } from './ledger'
@@ -71,13 +73,19 @@ async function makePlan(deps: PlannerDeps, request: ReleaseRequest): Promise<Pla
     })),
     changes,
     changeClass,
-    risk: planRisk(changes),
+    risk: planRisk(changes.map(({ kind }) => riskOf(kind))),
     steps,
     blastRadius: await blastRadius(deps, task, policy),
     warnings: rolloutWarnings(policy, hasIncumbent),
     forecast: traffic === undefined || !hasIncumbent ? [] : forecast(policy, traffic.conversationsPerHour),
     rollback: rollbackText(last),
   }
+}
+
+function riskOf(kind: PlannedChange['kind']): Risk {
+  const { changeType } = kindOf(kind)
+  assert(changeType !== 'test', `a composite has no role of the kind ${kind}`)
+  return changeType
 }
 
 const policyRef = (ref: string): string => (ref.includes('/') ? ref : `policy/${ref}`)

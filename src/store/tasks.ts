@@ -1,3 +1,4 @@
+import type { ClientSession } from 'mongodb'
 import { sameJson } from '../domain/diff'
 import { parseRef } from '../domain/ref'
 import { roleRef, type TaskDefinition, type TaskDraft } from '../domain/task'
@@ -32,7 +33,7 @@ const maxTasks = 10_000
 
 export interface TaskStore {
   putTask(task: TaskDraft, author: string): Promise<TaskDefinition>
-  task(name: string): Promise<TaskDefinition>
+  task(name: string, session?: ClientSession): Promise<TaskDefinition>
   tasks(): Promise<readonly TaskDefinition[]>
 }
 
@@ -57,8 +58,8 @@ export function createTaskStore(database: Database): TaskStore {
         return task
       })
     },
-    async task(name) {
-      const found = await collection.findOne({ _id: name })
+    async task(name, session) {
+      const found = await collection.findOne({ _id: name }, session ? { session } : {})
       if (!found) throw new SluiceError('unknown_task', `No task is named ${name}.`, { task: name })
       return definitionOf(found)
     },

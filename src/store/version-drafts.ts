@@ -1,4 +1,4 @@
-import { classOf, isRecord } from '../domain/diff'
+import { classOf, isRecord, own } from '../domain/diff'
 import { isDigest, isLabel, parseRef } from '../domain/ref'
 import type { Registered, Registration } from '../domain/registration'
 import { baseOf, byLabel, successorOf, suggestLabel, understates } from '../domain/semver-class'
@@ -9,6 +9,7 @@ import { type InterfaceLookup, nameSchema, parseDraft, type Reference, type RowT
 import { compileSchema } from '../kinds/schema-compile'
 import { prepareScorer } from '../scorers'
 import { canonicalJson, digestOf } from './canonical'
+import { requireClaim } from './claims'
 import { identityOf, positionOf, readContent, type VersionDocument } from './version-documents'
 import { maxVersions, type VersionView } from './version-view'
 
@@ -88,13 +89,17 @@ function withDigests(draft: unknown, references: readonly Resolved[]): unknown {
   if (references.length === 0) return draft
   const copy: unknown = structuredClone(draft)
   for (const { path, digest } of references) {
-    const holder = path.slice(0, -1).reduce<unknown>((node, key) => (isRecord(node) ? node[key] : undefined), copy)
+    const partOf = (node: unknown, key: string) => (isContainer(node) ? own(node, key) : undefined)
+    const holder = path.slice(0, -1).reduce<unknown>(partOf, copy)
     const key = path.at(-1)
-    assert(isRecord(holder) && key !== undefined, `the reference at ${path.join('/')} stands in its draft`)
+    assert(isContainer(holder) && key !== undefined, `the reference at ${path.join('/')} stands in its draft`)
     Object.assign(holder, { [key]: digest })
   }
   return copy
 }
+
+/** An object, or a list, whose keys are its places. */
+const isContainer = (node: unknown): node is Readonly<Record<string, unknown>> => isRecord(node) || Array.isArray(node)
 
 /** The interfaces of all that these contents refer to. */
 export async function interfacesOf(
@@ -131,6 +136,7 @@ export async function judge(document: VersionDocument, view: VersionView): Promi
   }
   const semvers = labels.map((label) => label.semver)
   await requireImmutable(document, [...semvers].sort(byLabel)[0], view)
+  await requireClaim(document, view)
   const judgement = await judgeLabel(document, semvers, view)
   await requireHonestSuccessor(document, semvers, view)
   return judgement

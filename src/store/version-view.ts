@@ -1,11 +1,12 @@
 import type { ClientSession } from 'mongodb'
 import type { Digest, KindName, Ref } from '../domain/version'
 import { SluiceError } from '../errors'
+import { type ClaimDocument, type ClaimView, claimOf } from './claims'
 import type { Database } from './database'
 import type { VersionDocument } from './version-documents'
 
 /** Versions as one reader sees them: the database, a transaction on it, or a check that has more in mind. */
-export interface VersionView {
+export interface VersionView extends ClaimView {
   /** Throws unknown_ref. */
   find(ref: Ref): Promise<VersionDocument>
   /** The first label of this content; throws unknown_ref. */
@@ -19,6 +20,7 @@ export const maxVersions = 10_000
 
 export function databaseView(database: Database, session?: ClientSession): VersionView {
   const versions = database.collection<VersionDocument>('versions')
+  const claims = database.collection<ClaimDocument>('claims')
   const options = session ? { session } : {}
   return {
     async find({ kind, name, version }) {
@@ -36,6 +38,7 @@ export function databaseView(database: Database, session?: ClientSession): Versi
         .find({ kind, name }, { ...options, projection: { semver: 1, digest: 1 } })
         .limit(maxVersions)
         .toArray(),
+    claim: async (id) => (await claims.findOne({ _id: id }, options)) ?? undefined,
   }
 }
 
@@ -60,6 +63,10 @@ export function overlayView(below: VersionView, documents: readonly VersionDocum
     async labels(kind, name) {
       const own = documents.filter((document) => document.kind === kind && document.name === name)
       return [...(await below.labels(kind, name)), ...own]
+    },
+    async claim(id) {
+      const claims = documents.map(claimOf)
+      return (await below.claim(id)) ?? claims.find((claim) => claim?._id === id)
     },
   }
 }

@@ -4,6 +4,7 @@ import { isDigest, parseRef } from '../domain/ref'
 import type { Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
 import type { Digest, KindName, Version } from '../domain/version'
 import { assert, SluiceError } from '../errors'
+import { writeClaim } from './claims'
 import type { Database } from './database'
 import type { RowStore } from './rows'
 import { positionRange, summaryOf, type VersionDocument, versionOf } from './version-documents'
@@ -85,6 +86,7 @@ async function insertJudged(database: Database, document: VersionDocument): Prom
     const judgement = await judge(document, databaseView(database, session))
     if (judgement === undefined) return undefined
     await database.collection<VersionDocument>('versions').insertOne(document, { session })
+    await writeClaim(database, document, session)
     return judgement
   }
   return database.transact(work)

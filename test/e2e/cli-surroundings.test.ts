@@ -74,13 +74,16 @@ describe('what surrounds releases, by command line', () => {
       await until('the application has the step', async () => sluice.heads[ground.task] === headSeq)
       const serving = sluice.resolve(ground.task, { tenant: 'birch', conversation: 'c-1', startedAt: headAt })
       if (serving.skip !== undefined) throw new Error(`skipped: ${serving.skip}`)
-      sluice.report(serving, { requestId: 'r-1', outcome: 'ok', latencyMs: 800, inputTokens: 900, outputTokens: 100 })
+      const branch = { candidate: 'small', by: 'rule', rule: 2 } as const
+      const tokens = { inputTokens: 900, outputTokens: 100 }
+      sluice.report(serving, { requestId: 'r-1', outcome: 'ok', latencyMs: 800, ...tokens, branch })
       await sluice.shutdown()
 
       const run = await ground.sluice('explain', 'r-1')
       expect([run.code, run.err]).toEqual([0, ''])
       expect(run.out).toContain('the rest 100 % get the candidate')
       expect(run.out).toContain(`step of release ${id}`)
+      expect(run.out).toMatch(/^branch +rule 2: small$/m)
       expect(run.out).toMatch(/its next +request would be served the same/)
       expect(run.out).toContain('agree')
       await ground.sluice('release', 'rollback', id, '--reason', 'enough')

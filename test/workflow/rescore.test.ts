@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { Client, Connection } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
 import type { FastifyInstance } from 'fastify'
@@ -179,6 +180,24 @@ describe('a new version of a suite', () => {
     expect(err).toMatch(/suite_mismatch[\s\S]*eval run/)
     const shown = await sluice('eval', 'show', 'by-hand')
     expect(shown.out).toMatch(/suite\/airline@2\.0\.0/)
+  })
+
+  test('the commands of docs/evaluation.md do what the page says', async () => {
+    const { catalog } = ground.store
+    const { roles } = await catalog.task(ground.task)
+    await catalog.putTask({ name: 'csat-scoring', roles, suite: 'airline@1.0.0', policy: 'quick@1.0.0' }, 'ann')
+    const [, block = ''] = /```sh\n([\s\S]*?)```/.exec(readFileSync('docs/evaluation.md', 'utf8')) ?? []
+    const commands = block.trim().split('\n')
+    expect(commands.map((line) => line.split(' ').slice(0, 3).join(' '))).toEqual([
+      ...['run', 'show', 'compare', 'rescore', 'rescore'].map((verb) => `sluice eval ${verb}`),
+    ])
+    let evaluation = ''
+    for (const line of commands) {
+      const named = line.replace('<before>', 'by-hand').replace(/<(evaluation|after)>/, evaluation)
+      const { code, err } = await sluice(...named.split(' ').slice(1))
+      expect({ line, code, err }).toMatchObject({ code: 0 })
+      evaluation = /^evaluation (\w+)/.exec(err)?.[1] ?? evaluation
+    }
   })
 
   test('is refused where it cannot be planned, and nothing is begun', async () => {

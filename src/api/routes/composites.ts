@@ -5,7 +5,11 @@ import type { ApiDeps, App } from '../app'
 import { compositeSchema, pinSchema } from '../catalog-schemas'
 import { compositeOfRef } from '../composite-ref'
 
-const servedSchema = z.object({ ...compositeSchema.shape, contents: z.record(z.string(), z.unknown()) })
+const servedSchema = z.object({
+  ...compositeSchema.shape,
+  contents: z.record(z.string(), z.unknown()),
+  closure: z.record(z.string(), z.unknown()).optional(),
+})
 
 /** Each pin with what the stored content says of it; `valid` where all agree with the id. */
 const verificationSchema = z.object({

@@ -34,6 +34,7 @@ const loggedRequestSchema = z.object({
   stale: z.boolean(),
   model: text.optional(),
   fingerprint: text.optional(),
+  branch: text.optional(),
 })
 
 /** The request log, one served request at a time. */

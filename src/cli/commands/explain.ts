@@ -81,7 +81,7 @@ function factsOf(
   composite: Composite,
   next: Served | Skipped,
 ): readonly Fact[] {
-  const { requestId, task, environment, tenant, conversation, at, model, fingerprint } = logged
+  const { requestId, task, environment, tenant, conversation, at, model, fingerprint, branch } = logged
   return [
     ['request', `${requestId}, ${dateText(at)}: ${amountsText(logged)}`],
     ['conversation', `${conversation} of ${tenant}, ${task} in ${environment}, bound as ${logged.binding}`],
@@ -97,6 +97,7 @@ function factsOf(
     ...(model === undefined
       ? []
       : [['model', `${model}${fingerprint === undefined ? '' : `, ${fingerprint}`}`] as const]),
+    ...(branch === undefined ? [] : [['branch', branch] as const]),
     ['its next', nextText(logged, next)],
     ...(differences.length > 0 ? [] : [['ledgers', 'agree: resolved again it is the same'] as const]),
   ]

@@ -4,71 +4,11 @@ import { kindNames } from '../../../src/domain/version'
 import { kindOf } from '../../../src/kinds'
 import { schemaKind } from '../../../src/kinds/schema'
 import { compileSchema } from '../../../src/kinds/schema-compile'
-import { digestOf } from '../../../src/store/canonical'
-import { samples } from '../../support/contents'
+import { canonicalJson, digestOf } from '../../../src/store/canonical'
+import { draftOf } from '../../support/kind-drafts'
+import { asReadBy, edit, jsonValues, type Schema, schemas } from '../../support/schema-pairs'
 
-type Schema = Readonly<Record<string, unknown>>
 const itself = (digest: `sha256:${string}`) => digest
-
-/** Ways to say one thing about a value; two of one way differ by what an edit would change. */
-const ways: readonly fc.Arbitrary<Schema>[] = [
-  fc.constant({}),
-  fc.constantFrom('string', 'integer', 'number', 'boolean', 'null').map((type) => ({ type })),
-  fc.subarray(['string', 'integer', 'number', 'null'], { minLength: 1 }).map((type) => ({ type })),
-  fc.subarray([0, 1, 2, 'a', null], { minLength: 1 }).map((options) => ({ enum: options })),
-  fc.constantFrom(0, 1, 'a').map((value) => ({ const: value })),
-  bounds('minimum', 'maximum'),
-  bounds('exclusiveMinimum', 'exclusiveMaximum'),
-  bounds('minLength', 'maxLength'),
-]
-const leaf = fc.oneof(...ways)
-const edit = fc.oneof(...ways.map((way) => fc.tuple(way, way)))
-
-function bounds(...keys: readonly [string, string]): fc.Arbitrary<Schema> {
-  const bound = fc.integer({ min: 0, max: 3 })
-  return fc.record({ [keys[0]]: bound, [keys[1]]: bound }, { requiredKeys: [] })
-}
-
-const schemas: fc.Arbitrary<Schema> = fc.letrec<{ schema: Schema }>((tie) => ({
-  schema: fc.oneof(
-    { maxDepth: 2, depthSize: 'small' },
-    leaf,
-    fc
-      .record(
-        {
-          properties: fc.dictionary(fc.constantFrom('a', 'b', 'c'), tie('schema'), { noNullPrototype: true }),
-          required: fc.subarray(['a', 'b', 'c']),
-          additionalProperties: fc.oneof(fc.boolean(), tie('schema')),
-        },
-        { requiredKeys: [] },
-      )
-      .map((parts) => ({ type: 'object', ...parts })),
-    tie('schema').map((items) => ({ type: 'array', items })),
-    fc.array(tie('schema'), { minLength: 1, maxLength: 2 }).map((anyOf) => ({ anyOf })),
-    fc.array(tie('schema'), { minLength: 1, maxLength: 2 }).map((allOf) => ({ allOf })),
-    fc.array(tie('schema'), { minLength: 1, maxLength: 2 }).map((oneOf) => ({ oneOf })),
-    tie('schema').map((not) => ({ not })),
-  ),
-})).schema
-
-const values = fc.letrec<{ value: unknown }>((tie) => ({
-  value: fc.oneof(
-    { maxDepth: 3, depthSize: 'small' },
-    fc.constantFrom<unknown>(0, 1, 2, 3, 0.5, '', 'a', 'ab', 'abc', true, null),
-    fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), tie('value'), { noNullPrototype: true, maxKeys: 3 }),
-    fc.array(tie('value'), { maxLength: 2 }),
-  ),
-})).value
-
-/** What a reader of the old outputs sees of a value: keys that the old schema does not know are not looked at. */
-function asReadBy(schema: unknown, value: unknown): unknown {
-  if (!isRecord(schema)) return value
-  if (Array.isArray(value)) return value.map((item) => asReadBy(schema.items, item))
-  if (!isRecord(value) || !isRecord(schema.properties)) return value
-  const { properties } = schema
-  const known = Object.entries(value).filter(([key]) => Object.hasOwn(properties, key))
-  return Object.fromEntries(known.map(([key, part]) => [key, asReadBy(properties[key], part)]))
-}
 
 /** Only objects and arrays of them: for unions there is no one old reading of an unknown key. */
 const isPlain = (schema: unknown): boolean =>
@@ -91,7 +31,7 @@ describe('the class of a schema change', () => {
       .filter((pair): pair is [Schema, Schema] => pair.every(taken) && isPlain(pair[0]))
     let safe = 0
     fc.assert(
-      fc.property(edits, fc.array(values, { minLength: 30, maxLength: 30 }), ([before, after], outputs) => {
+      fc.property(edits, fc.array(jsonValues, { minLength: 30, maxLength: 30 }), ([before, after], outputs) => {
         if (classOf(schemaKind.diff(before, after, itself)) === 'breaking') return
         safe += 1
         for (const output of outputs) {
@@ -139,19 +79,58 @@ function reordered(value: unknown, seed: number): unknown {
   return Object.fromEntries(keys.map((key) => [key, reordered(value[key], seed)]))
 }
 
-describe.each(kindNames)('a %s', (name) => {
+describe.each(kindNames)('a draft of a %s', (name) => {
   const kind = kindOf(name)
-  const { before } = samples[name]
 
-  it('has a digest that depends neither on the order of keys nor on white space', () => {
+  it('has a digest that depends neither on the order of keys, nor on white space, nor on where it was read', () => {
     fc.assert(
-      fc.property(fc.nat(), fc.nat({ max: 8 }), (seed, indent) => {
-        const written = JSON.stringify(reordered(before, seed), undefined, indent)
-        const parsed = kind.schema.parse(JSON.parse(written))
-        expect(digestOf(parsed)).toBe(digestOf(before))
-        expect(kind.diff(before, parsed, itself)).toEqual([])
+      fc.property(draftOf[name], fc.nat(), fc.nat({ max: 8 }), (draft, seed, indent) => {
+        const content = kind.schema.parse(draft)
+        const written = JSON.stringify(reordered(draft, seed), undefined, indent)
+        const elsewhere = kind.schema.parse(JSON.parse(written))
+        expect(digestOf(elsewhere)).toBe(digestOf(content))
+        // A database keeps the canonical text.
+        expect(digestOf(JSON.parse(canonicalJson(content)))).toBe(digestOf(content))
+        if (name !== 'dataset') expect(kind.diff(content, elsewhere, itself)).toEqual([])
       }),
-      { numRuns: 30 },
+      { numRuns: 100 },
+    )
+  })
+
+  it('is read from its content again as that content', () => {
+    fc.assert(
+      fc.property(draftOf[name], (draft) => {
+        const content = kind.schema.parse(draft)
+        expect(canonicalJson(kind.schema.parse(JSON.parse(canonicalJson(content))))).toBe(canonicalJson(content))
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  it('says where its references stand, and sums its content up in a line', () => {
+    fc.assert(
+      fc.property(draftOf[name], (draft) => {
+        const content = kind.schema.parse(draft)
+        for (const { path, ref } of kind.references(content)) {
+          expect(path.reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], content)).toBe(ref)
+        }
+        if (name !== 'dataset') expect(kind.summarize(content).length).toBeGreaterThan(0)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('differs from another one exactly where their digests do, and breaks only where its interface moved', () => {
+    if (name === 'dataset') return
+    fc.assert(
+      fc.property(draftOf[name], draftOf[name], (one, other) => {
+        const [before, after] = [kind.schema.parse(one), kind.schema.parse(other)]
+        const changes = kind.diff(before, after, itself)
+        expect(changes.length === 0).toBe(digestOf(before) === digestOf(after))
+        const moved = digestOf(kind.interfaceOf(before, itself)) !== digestOf(kind.interfaceOf(after, itself))
+        if (classOf(changes) === 'breaking') expect(moved).toBe(true)
+      }),
+      { numRuns: 100 },
     )
   })
 })

@@ -31,14 +31,16 @@ export const rooms = {
   scorers: { path: /^src\/scorers\//, rooms: registry, packages: ['zod', 'ajv', 'ajv-formats'] },
   notify: { path: /^src\/notify\//, rooms: registry, packages: ['zod', 'node'] },
   engines: { path: /^src\/engines\//, rooms: registry, packages: ['zod', 'node', 'undici'] },
+  /** How a composite answers one request; applications and evaluations go through it alike. */
+  pipeline: { path: /^src\/pipeline\//, rooms: [...pure, 'kinds'], packages: [] },
   store: {
     path: /^src\/store\//,
-    rooms: [...registry, ...registries],
+    rooms: [...registry, ...registries, 'pipeline'],
     packages: ['mongodb', 'node', 'canonicalize', 'ulid', 'zod'],
   },
   sdk: {
     path: /^src\/sdk\//,
-    rooms: [...pure, ...registries],
+    rooms: [...pure, ...registries, 'pipeline'],
     packages: ['node', 'eventsource-parser', 'ajv', 'ajv-formats'],
   },
   log: { path: /^src\/log\.ts$/, rooms: ['errors'], types: ['config'], packages: ['pino', 'node'] },
@@ -89,7 +91,7 @@ export const rooms = {
   },
   activities: {
     path: /^activities\//,
-    rooms: [...registry, ...registries, 'store', 'sdk'],
+    rooms: [...registry, ...registries, 'pipeline', 'store', 'sdk'],
     types: ['workflows'],
     packages: ['node', 'ulid', '@temporalio/activity', '@temporalio/common'],
   },

@@ -71,6 +71,59 @@ describe('composites and tasks', () => {
       expect(served.roles['prompt.judge']?.ref).toBe('prompt/csat@2.0.0')
     })
 
+    it('is served with all that its contents refer to, but for what no application reads', async () => {
+      const artifact = { digest: `sha256:${'1'.repeat(64)}`, uri: 's3://models/1' }
+      const step = { name: 'tune', code: artifact.digest, parameters: {} }
+      const model = { bases: [{ provider: 'p', name: 'm' }], datasets: { train: ['cases@1.0.0'] }, steps: [step] }
+      const versions: [string, unknown][] = [
+        ['model/base@1.0.0', { ...model, checkpoint: artifact }],
+        ['model/tuned@1.0.0', { ...model, bases: [{ model: 'base@1.0.0' }], checkpoint: artifact }],
+        ['engine/tuned@1.0.0', { ...engineContent, tunedModel: 'tuned@1.0.0' }],
+        ['prompt/triage@1.0.0', { text: 'Hard? {{call}}', fewShot: ['cases@1.0.0'] }],
+        [
+          'router/two@1.0.0',
+          {
+            candidates: { small: 'small@1.0.0', tuned: 'tuned@1.0.0' },
+            classifier: {
+              engine: 'small@1.0.0',
+              prompt: 'triage@1.0.0',
+              labels: { hard: 'tuned' },
+              onFailure: 'tuned',
+            },
+            default: 'small',
+          },
+        ],
+      ]
+      for (const [ref, content] of versions) await store.catalog.register(registration(ref, content))
+      const { id } = await commit({ prompt: 'csat@1.0.0', router: 'two@1.0.0' })
+      const served = await store.catalog.composite(id)
+      const expected: Record<string, unknown> = {}
+      for (const ref of ['engine/small', 'engine/tuned', 'model/tuned', 'model/base', 'prompt/triage']) {
+        const { digest, content } = await store.catalog.version(`${ref}@1.0.0`)
+        expected[digest] = content
+      }
+      expect(served.closure).toEqual(expected)
+      expect(await store.catalog.composite((await commit(roles)).id)).not.toHaveProperty('closure')
+      const both = await store.catalog.compositesByIds([(await commit(roles)).id, id])
+      expect(both.map(({ closure }) => Object.keys(closure ?? {}).length)).toEqual([0, 5])
+    })
+
+    it('is not served where something that it refers to was altered', async () => {
+      const fields: [string, unknown][] = [
+        ['field/kept@1.0.0', { computerName: 'kept', type: 'string', label: 'Kept' }],
+        ['mapping/kept@1.0.0', { fields: { kept: 'kept@1.0.0' } }],
+      ]
+      for (const [ref, content] of fields) await store.catalog.register(registration(ref, content))
+      const { id } = await commit({ ...roles, mapping: 'kept@1.0.0' })
+      expect(Object.values((await store.catalog.composite(id)).closure ?? {})).toMatchObject([{ computerName: 'kept' }])
+      await store.database
+        .collection<{ _id: string }>('versions')
+        .updateOne({ _id: 'field/kept@1.0.0' }, { $set: { content: '{}' } })
+      await expect(store.catalog.composite(id)).rejects.toMatchObject({ code: 'digest_mismatch' })
+      await store.database.collection<{ _id: string }>('versions').deleteOne({ _id: 'field/kept@1.0.0' })
+      await expect(store.catalog.composite(id)).rejects.toMatchObject({ code: 'digest_mismatch' })
+    })
+
     it('comes in the order it is asked for', async () => {
       const first = await commit(roles)
       const second = await commit({ ...roles, prompt: 'csat@1.1.0' })

@@ -97,6 +97,56 @@ describe('registering versions', () => {
     expect(await register('field/mood@1.0.1', { ...field, label: 'Humour' })).toMatchObject({ changeClass: 'safe' })
   })
 
+  describe('a computer name', () => {
+    const field = (computerName: string, type: string) => ({ computerName, type, label: 'any' })
+    const standing = (name: string) =>
+      store.database.collection('versions').countDocuments({ kind: 'field', name: { $in: [`${name}-a`, `${name}-b`] } })
+
+    it('has one type for ever, whatever the fields are called', async () => {
+      await register('field/tone-a@1.0.0', field('tone', 'string'))
+      await expect(register('field/tone-b@1.0.0', field('tone', 'number'))).rejects.toEqual(
+        refusal('immutable_field', { claim: 'field/tone', standing: 'field/tone-a@1.0.0' }),
+      )
+      expect(await standing('tone')).toBe(1)
+      expect(await register('field/tone-b@1.0.0', field('tone', 'string'))).toMatchObject({ created: true })
+      expect(await register('field/tone-a@1.0.0', field('tone', 'string'))).toMatchObject({ created: false })
+    })
+
+    it('goes to one of many that claim it at once, and nothing is left of the others', async () => {
+      const types = ['string', 'number', 'integer', 'boolean', 'date']
+      const all = Array.from({ length: 20 }, (_, number) =>
+        (number % 2 === 0 ? store : other).catalog.register(
+          registration(`field/race-${number}@1.0.0`, field('race', types[number % types.length] ?? 'string')),
+        ),
+      )
+      const settled = await Promise.allSettled(all)
+      const taken = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value.version.content] : []))
+      const refused = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []))
+      expect(new Set(taken.map((content) => (content as { type: string }).type)).size).toBe(1)
+      expect([taken.length, refused]).toEqual([4, Array(16).fill('immutable_field')])
+      expect(await store.database.collection('versions').countDocuments({ name: /^race-/ })).toBe(4)
+    })
+
+    it('is claimed within a checked workspace too, and the check itself claims nothing', async () => {
+      const drafts = [
+        registration('field/pace-a@1.0.0', field('pace', 'string')),
+        registration('field/pace-b@1.0.0', field('pace', 'date')),
+      ]
+      const items = await store.catalog.check(drafts, [])
+      expect(items.map(({ outcome, code }) => [outcome, code])).toEqual([
+        ['new', undefined],
+        ['refused', 'immutable_field'],
+      ])
+      expect(await register('field/pace-b@1.0.0', field('pace', 'date'))).toMatchObject({ created: true })
+    })
+  })
+
+  it('resolves references within lists', async () => {
+    const { version: dataset } = await register('dataset/shots@1.0.0', { rows: [{ id: 'a' }] })
+    const { version } = await register('prompt/shots@1.0.0', { text: 'Hi', fewShot: ['shots@1.0.0', dataset.digest] })
+    expect(version.content).toEqual({ text: 'Hi', fewShot: [dataset.digest, dataset.digest] })
+  })
+
   it('resolves references to digests and keeps the identity free of labels', async () => {
     const field = await register('field/csat@1.0.0', { computerName: 'csat', type: 'integer', label: 'CSAT' })
     const byLabel = await register('mapping/labelled@1.0.0', { fields: { csat: 'csat@1.0.0' } })

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { EngineContent } from '../../../src/domain/contents'
 import { callEngine, endpointOf } from '../../../src/engines'
 import type { EngineCall } from '../../../src/engines/engine'
@@ -95,6 +96,41 @@ describe('calling an OpenAI-compatible engine', () => {
     expect(given.costUsd).toBeCloseTo((600 * 2 + 400 * 0.5 + 100 * 8) / 1e6, 12)
     expect(given.uncachedCostUsd).toBeCloseTo((1000 * 2 + 100 * 8) / 1e6, 12)
     expect(given.latencyMs).toBeGreaterThan(0)
+  })
+
+  it('offers tools, tells what came of earlier calls, and reads what the engine asks for', async () => {
+    let sent: { messages?: unknown; tools?: unknown } = {}
+    const asked = { id: 'call_1', type: 'function', function: { name: 'find', arguments: '{"locator":"X1"}' } }
+    const unreadable = [null, { id: 7 }, { id: 'x', type: 'custom', custom: { name: 'free' } }]
+    handler = async (request, response) => {
+      sent = JSON.parse(await text(request))
+      const message = { content: null, tool_calls: [asked, ...unreadable] }
+      answer(response, 200, { ...completion, choices: [{ finish_reason: 'tool_calls', message }] })
+    }
+    const tool = { name: 'find', description: 'Finds.', parameters: { type: 'object' } }
+    const earlier = { id: 'call_0', name: 'find', arguments: '{}' }
+    const given = await call({}, { tools: [tool], turns: [{ calls: [earlier], results: { call_0: 'nothing' } }] })
+    expect(given).toMatchObject({
+      text: '',
+      toolCalls: [{ id: 'call_1', name: 'find', arguments: '{"locator":"X1"}' }],
+    })
+    expect(given.toolCalls).toHaveLength(1)
+    expect(sent.tools).toEqual([{ type: 'function', function: tool }])
+    const before = { id: 'call_0', type: 'function', function: { name: 'find', arguments: '{}' } }
+    expect(sent.messages).toEqual([
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: null, tool_calls: [before] },
+      { role: 'tool', tool_call_id: 'call_0', content: 'nothing' },
+    ])
+  })
+
+  it.each([
+    [429, true],
+    [500, true],
+    [400, false],
+  ])('says of a failure with %d whether another engine may fare better: %s', async (status, retryable) => {
+    handler = (_, response) => answer(response, status, 'no')
+    await expect(call({ maxAttempts: 1 })).rejects.toMatchObject({ code: 'engine_failed', details: { retryable } })
   })
 
   it.each([429, 500, 503])('tries again after %d, as long as the provider asks it to', async (status) => {

@@ -1,12 +1,15 @@
 import { classOf } from '../../../src/domain/diff'
 import type { Digest } from '../../../src/domain/version'
+import { embeddingKind } from '../../../src/kinds/embedding'
 import { engineKind } from '../../../src/kinds/engine'
 import { fieldKind } from '../../../src/kinds/field'
 import { filterKind } from '../../../src/kinds/filter'
 import { accepts } from '../../../src/kinds/filter-accepts'
 import { mappingKind } from '../../../src/kinds/mapping'
+import { modelKind } from '../../../src/kinds/model'
 import { policyKind } from '../../../src/kinds/policy'
 import { suiteKind } from '../../../src/kinds/suite'
+import { digestOf } from '../../../src/store/canonical'
 import { engineContent, samples } from '../../support/contents'
 
 const itself = (digest: Digest): Digest => digest
@@ -78,8 +81,51 @@ describe('a filter', () => {
     let deep: object = { attribute: 'a', eq: 1 }
     for (let depth = 0; depth < 20; depth += 1) deep = { not: deep }
     expect(filterKind.schema.safeParse({ accept: deep }).success).toBe(false)
+    for (let depth = 0; depth < 5000; depth += 1) deep = { all: [deep] }
+    expect(filterKind.schema.safeParse({ accept: deep }).success).toBe(false)
     const wide = { any: Array.from({ length: 600 }, () => ({ attribute: 'a', eq: 1 })) }
     expect(filterKind.schema.safeParse({ accept: wide }).success).toBe(false)
+  })
+})
+
+describe('what an engine runs on', () => {
+  const engine = (change: object) => ({ ...engineContent, ...change })
+  const stack = { library: '0.6.3', hardware: 'a10g', quantization: 'int8' }
+
+  it('is part of its identity, and so is the seed', () => {
+    const contents = [
+      engine({}),
+      engine({ seed: 7 }),
+      engine({ seed: 8 }),
+      engine({ inferenceStack: stack }),
+      engine({ inferenceStack: { ...stack, quantization: 'none' } }),
+    ]
+    const digests = contents.map((content) => digestOf(engineKind.schema.parse(content)))
+    expect(new Set(digests).size).toBe(contents.length)
+  })
+
+  it.each(['latest', 'Latest', '*', '^0.6.0', '~1.2', '>=2', '1 || 2', 'main', ''])(
+    'is pinned: %j is not',
+    (library) => {
+      for (const kind of [engineKind, embeddingKind]) {
+        const content = kind === engineKind ? engine({}) : samples.embedding.before
+        const given = (version: string) => ({ ...(content as object), inferenceStack: { ...stack, library: version } })
+        expect(kind.schema.safeParse(given('0.6.3')).success).toBe(true)
+        expect(kind.schema.safeParse(given(library)).success).toBe(false)
+      }
+    },
+  )
+})
+
+describe('heavy bytes', () => {
+  const model = (uri: string) => ({ ...(samples.model.before as object), checkpoint: { digest: digestOf('x'), uri } })
+
+  it.each(['file:///data/model', '/data/model', 'model', 's3://', ''])('are not taken at %j', (uri) => {
+    expect(modelKind.schema.safeParse(model(uri)).success).toBe(false)
+  })
+
+  it('are taken where every machine finds them', () => {
+    expect(modelKind.schema.safeParse(model('s3://bucket/model')).success).toBe(true)
   })
 })
 

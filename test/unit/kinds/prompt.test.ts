@@ -1,6 +1,6 @@
 import { parseDotprompt } from '../../../src/cli/dotprompt'
 import { promptKind } from '../../../src/kinds/prompt'
-import { promptVariables, renderPrompt } from '../../../src/kinds/prompt-render'
+import { promptVariables, renderPrompt, renderPrompts } from '../../../src/kinds/prompt-render'
 
 describe('a prompt', () => {
   const chat = {
@@ -80,6 +80,41 @@ describe('a prompt', () => {
   })
 })
 
+describe('prompts that share their values', () => {
+  const prompts = [{ text: 'Rate {{call}}' }, { text: 'Is {{call}} hard, for a {{tier}} customer?' }]
+
+  it('each take the values that they name', () => {
+    const rendered = renderPrompts(prompts, { call: 'x', tier: 'gold' })
+    expect(rendered.map(([message]) => message?.content)).toEqual(['Rate x', 'Is x hard, for a gold customer?'])
+  })
+
+  it.each([
+    [{ call: 'x' }, 'missing: tier'],
+    [{ call: 'x', tier: 'y', tone: 'z' }, 'unknown: tone'],
+  ])('together refuse the values %j', (values, problem) => {
+    expect(() => renderPrompts(prompts, values)).toThrow(expect.objectContaining({ code: 'prompt_variables' }))
+    expect(() => renderPrompts(prompts, values)).toThrow(problem)
+  })
+})
+
+describe('the datasets of few-shot examples', () => {
+  const digest = `sha256:${'a'.repeat(64)}` as const
+
+  it('are references, and no part of what callers see', () => {
+    const content = promptKind.schema.parse({ text: 'Hi {{name}}', fewShot: ['calls@1.0.0', digest] })
+    expect(promptKind.references(content)).toEqual([
+      { path: ['fewShot', '0'], kind: 'dataset', ref: 'calls@1.0.0' },
+      { path: ['fewShot', '1'], kind: 'dataset', ref: digest },
+    ])
+    const plain = { text: 'Hi {{name}}' }
+    expect(promptKind.diff(plain, { ...plain, fewShot: [digest] }, (one) => one)).toMatchObject([{ class: 'safe' }])
+  })
+
+  it.each([[[]], ['calls@1.0.0'], [['engine/small@1.0.0']]])('are not %j', (fewShot) => {
+    expect(promptKind.schema.safeParse({ text: 'Hi', fewShot }).success).toBe(false)
+  })
+})
+
 describe('a dotprompt file', () => {
   const read = (text: string) => parseDotprompt(text, 'a.prompt')
 
@@ -106,6 +141,20 @@ describe('a dotprompt file', () => {
     expect(read('# licence\r\n---\r\ndescription: why\r\n---\r\nHi').envelope).toEqual({ description: 'why' })
   })
 
+  it('takes an escaped marker for text', () => {
+    expect(read('---\na: 1\n---\nWrite \\{{role "user"}} here').content).toEqual({
+      text: 'Write \\{{role "user"}} here',
+    })
+  })
+
+  it('names the datasets of its examples in the front matter', () => {
+    const { content, envelope } = read('---\ndescription: why\nfewShot: [calls@1.0.0]\n---\nHi')
+    expect({ content, envelope }).toEqual({
+      content: { text: 'Hi', fewShot: ['calls@1.0.0'] },
+      envelope: { description: 'why' },
+    })
+  })
+
   it('says what belongs elsewhere', () => {
     expect(read('---\nmodel: m\nconfig: { temperature: 1 }\n---\nHi').notices).toEqual([
       'a.prompt: `model` is not part of a prompt; an engine holds it',
@@ -118,6 +167,7 @@ describe('a dotprompt file', () => {
     ['---\na: 1\n---\nHi\n{{#each x}}', 'a.prompt:5'],
     ['---\na: 1\n---\n{{role "judge"}}\nHi', 'a.prompt:4'],
     ['---\ninput: { schema: { name: string } }\n---\nHi {{other}}', 'name, other'],
+    ['---\na: 1\n---\n{{role "system"}}\n\n{{ history }}', 'a.prompt:6'],
     ['---\ninput: { default: { name: x } }\n---\nHi {{name}}', 'defaults'],
   ])('refuses %j, naming the place', (text, place) => {
     expect(() => read(text)).toThrow(

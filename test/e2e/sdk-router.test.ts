@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import type { Digest } from '../../src/domain/version'
+import type { RunOptions, Serving, Sluice } from '../../src/sdk'
+import { registration } from '../support/contents'
+import { environment, served, type TrafficGround, task, trafficGround } from '../support/traffic'
+
+/** What one model of the engine server, a third party over HTTP, answers. */
+type Reply = { readonly status: number; readonly content?: string; readonly tool?: object }
+
+const coded: Digest = `sha256:${'c'.repeat(64)}`
+const price = (input: number) => ({ input, cachedInput: input, output: input })
+const versions: readonly [string, object][] = [
+  ...['small', 'large', 'triage'].map((model, place): [string, object] => [
+    `engine/${model}@1.0.0`,
+    { endpoint: 'simulated', model, pricePerMillion: price(10 ** place), maxAttempts: 1 },
+  ]),
+  ['prompt/rate@1.0.0', { text: 'Rate {{call}}' }],
+  ['prompt/triage@1.0.0', { text: 'Hard for a {{tier}} customer? {{call}}' }],
+  ['schema/rating@1.0.0', { type: 'object', properties: { rating: { type: 'number' } }, required: ['rating'] }],
+  [
+    'tool/find@1.0.0',
+    { name: 'find', description: 'Finds.', parameters: { type: 'object', properties: { id: { type: 'string' } } } },
+  ],
+  [
+    'postprocess/tidy@1.0.0',
+    {
+      steps: [
+        { step: 'rename', keys: { rating: 'score' } },
+        { step: 'clamp', key: 'score', max: 5 },
+      ],
+    },
+  ],
+  ['postprocess/coded@1.0.0', { code: { digest: coded, uri: 's3://code/1' } }],
+  [
+    'router/two@1.0.0',
+    {
+      candidates: { small: 'small@1.0.0', large: 'large@1.0.0' },
+      rules: [{ when: { attribute: 'language', eq: 'de' }, use: 'large' }],
+      classifier: {
+        engine: 'triage@1.0.0',
+        prompt: 'triage@1.0.0',
+        labels: { hard: 'large', easy: 'small' },
+        onFailure: 'large',
+      },
+      default: 'small',
+      fallbacks: ['large'],
+    },
+  ],
+]
+const roles = {
+  prompt: 'rate@1.0.0',
+  router: 'two@1.0.0',
+  schema: 'rating@1.0.0',
+  tool: 'find@1.0.0',
+  postprocess: 'tidy@1.0.0',
+}
+
+let ground: TrafficGround
+let engine: Server
+let sluice: Sluice
+let composite: Digest
+let replies: Record<string, Reply>
+let asked: { model: string; messages: unknown; tools?: unknown }[]
+
+beforeAll(async () => {
+  ground = await trafficGround()
+  for (const [ref, content] of versions) await ground.store.catalog.register(registration(ref, content))
+  const server = await ground.serve()
+  composite = await settle(roles)
+  engine = createServer(async (request, response) => {
+    const sent = JSON.parse(await text(request))
+    asked.push(sent)
+    const { status, content, tool } = replies[sent.model] ?? { status: 500 }
+    const usage = { prompt_tokens: 1_000, completion_tokens: 0 }
+    const message = { content: content ?? null, ...(tool ? { tool_calls: [tool] } : {}) }
+    response.writeHead(status, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ model: `${sent.model}-1`, choices: [{ finish_reason: 'stop', message }], usage }))
+  })
+  await new Promise<void>((resolve) => engine.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(engine.address() as AddressInfo).port}/v1`
+  sluice = await ground.connect(server.url, { endpoints: { simulated: { url } } })
+})
+afterAll(async () => {
+  await ground.end()
+  engine.closeAllConnections()
+  await new Promise((resolve) => engine.close(resolve))
+})
+beforeEach(() => {
+  asked = []
+  replies = {
+    triage: { status: 200, content: 'easy' },
+    small: { status: 200, content: '{"rating": 4}' },
+    large: { status: 200, content: '{"rating": 9}' },
+  }
+})
+
+async function settle(of: Readonly<Record<string, string>>): Promise<Digest> {
+  const { id } = await ground.store.catalog.commitComposite(of)
+  const draft = { cause: 'settle' as const, by: 'test', incumbent: id, exposure: [], salt: randomUUID() }
+  const expectedBase = (await ground.ledger.lane(environment, task)).baseSeq
+  const place = { environment, task, key: randomUUID() }
+  await ground.ledger.forward({ ...place, draft, expectedBase, policy: id, leadMs: 0 })
+  return id
+}
+
+async function serving(): Promise<Serving> {
+  const startedAt = (await ground.store.database.now()) + 1
+  const result = sluice.resolve(task, { tenant: 'acme', conversation: randomUUID(), startedAt })
+  if (result.skip !== undefined) throw new Error(result.skip)
+  return result
+}
+
+const run = async (options: RunOptions = {}) => (await serving()).run({ call: 'x', tier: 'gold' }, options)
+const logged = async (requestId: string) => {
+  await sluice.flush()
+  return ground.store.telemetry.requests.find(requestId)
+}
+const models = () => asked.map(({ model }) => model)
+
+describe('a composite with a router', () => {
+  it('goes where a rule says, and the log has the branch and the prices of who answered', async () => {
+    const result = await run({ attributes: { language: 'de' } })
+    expect(models()).toEqual(['large'])
+    expect(result).toMatchObject({
+      outcome: 'ok',
+      output: { score: 5 },
+      branch: { candidate: 'large', by: 'rule', rule: 0 },
+    })
+    expect(result.costUsd).toBeCloseTo((1_000 * 10) / 1e6, 12)
+    expect(await logged(result.requestId)).toMatchObject({
+      composite,
+      branch: 'rule 0: large',
+      model: 'large-1',
+      costUsd: result.costUsd,
+    })
+  })
+
+  it('asks the classifier where no rule holds, with values of its own, and pays it too', async () => {
+    const result = await run()
+    expect(asked).toMatchObject([
+      { model: 'triage', messages: [{ content: 'Hard for a gold customer? x' }] },
+      { model: 'small', messages: [{ content: 'Rate x' }] },
+    ])
+    expect(asked.map(({ tools }) => tools !== undefined)).toEqual([false, true])
+    expect(result).toMatchObject({ output: { score: 4 }, branch: { by: 'label', label: 'easy' }, inputTokens: 2_000 })
+    expect(result.costUsd).toBeCloseTo((1_000 * (100 + 1)) / 1e6, 12)
+    expect(await logged(result.requestId)).toMatchObject({ branch: 'label easy: small', costUsd: result.costUsd })
+  })
+
+  it('goes on where its classifier fails, and to a fallback where the candidate does', async () => {
+    replies = { ...replies, triage: { status: 500 } }
+    expect(await run()).toMatchObject({ outcome: 'ok', branch: { candidate: 'large', by: 'classifier_failed' } })
+    replies = { ...replies, triage: { status: 200, content: 'easy' }, small: { status: 503 } }
+    asked = []
+    const result = await run()
+    expect(models()).toEqual(['triage', 'small', 'large'])
+    expect(await logged(result.requestId)).toMatchObject({ branch: 'label easy: large, fallback 0', model: 'large-1' })
+  })
+
+  it('reports an error with its branch and what the classifier cost where nobody answers', async () => {
+    replies = { triage: { status: 200, content: 'hard' } }
+    const requestId = randomUUID()
+    await expect(run({ requestId })).rejects.toMatchObject({ code: 'engine_failed' })
+    expect(await logged(requestId)).toMatchObject({
+      outcome: 'error',
+      branch: 'label hard: large',
+      inputTokens: 1_000,
+      costUsd: (1_000 * 100) / 1e6,
+    })
+  })
+
+  it('does not ask another engine what one has refused', async () => {
+    replies = { ...replies, small: { status: 400 } }
+    await expect(run()).rejects.toMatchObject({ code: 'engine_failed' })
+    expect(models()).toEqual(['triage', 'small'])
+  })
+
+  it('refuses values before anybody is asked', async () => {
+    const only = (await serving()).run({ call: 'x' })
+    await expect(only).rejects.toMatchObject({ code: 'prompt_variables', message: expect.stringContaining('tier') })
+    expect(asked).toEqual([])
+  })
+
+  it('needs the branch or the cost where the application makes the call itself', async () => {
+    const own = await serving()
+    const dropped = sluice.dropped
+    expect(sluice.report(own, { outcome: 'ok', latencyMs: 1, inputTokens: 1_000 })).toBe(false)
+    expect(sluice.dropped).toBe(dropped + 1)
+    const requestId = randomUUID()
+    const branch = { candidate: 'large', by: 'default' } as const
+    expect(sluice.report(own, { requestId, outcome: 'ok', latencyMs: 1, inputTokens: 1_000, branch })).toBe(true)
+    expect(await logged(requestId)).toMatchObject({ costUsd: (1_000 * 10) / 1e6, branch: 'default: large' })
+  })
+})
+
+describe('tools', () => {
+  const call = (id: string) => ({ id: 'c1', type: 'function', function: { name: 'find', arguments: id } })
+
+  it('are called before there is an answer; the next round stays with the engine that asked', async () => {
+    replies = { ...replies, large: { status: 200, tool: call('{"id":"X1"}') } }
+    const first = await run({ attributes: { language: 'de' } })
+    expect(first).toMatchObject({ outcome: 'ok', output: undefined, toolCalls: [{ id: 'c1', name: 'find' }] })
+    replies = { ...replies, large: { status: 200, content: '{"rating": 2}' } }
+    asked = []
+    const turns = [{ calls: first.toolCalls, results: { c1: 'a booking' } }]
+    const second = await run({ turns, branch: first.branch })
+    expect(asked).toMatchObject([
+      { model: 'large', messages: [{ role: 'user' }, { role: 'assistant' }, { role: 'tool', content: 'a booking' }] },
+    ])
+    expect(second).toMatchObject({ outcome: 'ok', output: { score: 2 }, toolCalls: [] })
+    expect(await logged(second.requestId)).toMatchObject({ branch: 'rule 0: large' })
+  })
+
+  it('are a failure of the schema where the arguments do not fit', async () => {
+    replies = { ...replies, small: { status: 200, tool: call('{"id":7}') } }
+    expect(await run()).toMatchObject({ outcome: 'schema_failure', mismatches: [{ path: '/tools/0/id' }] })
+  })
+
+  it('have a bound on their rounds', async () => {
+    const turns = Array.from({ length: 33 }, () => ({ calls: [], results: {} }))
+    await expect(run({ turns })).rejects.toMatchObject({ code: 'invalid_request' })
+    expect(asked).toEqual([])
+  })
+})
+
+describe('post-processing by code', () => {
+  it('is refused before anybody is paid where the code is not here', async () => {
+    const seq = sluice.heads[task] ?? 0
+    await settle({ ...roles, postprocess: 'coded@1.0.0' })
+    await served(sluice, seq + 1)
+    await expect(run()).rejects.toMatchObject({ code: 'invalid_config', details: { digest: coded } })
+    expect(asked).toEqual([])
+  })
+})
