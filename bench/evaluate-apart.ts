@@ -1,7 +1,7 @@
 import type { Digest } from '../src/domain/version'
 import { runEvaluation } from '../src/store/evaluation-run'
 import { openStore } from '../src/store/store'
-import type { Evaluated, EvaluateOrder } from './evaluate'
+import type { Evaluated, EvaluateOrder } from './evaluate-order'
 
 const bytesPerMegabyte = 1024 * 1024
 

@@ -2,31 +2,9 @@ import { fork } from 'node:child_process'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { policyKind } from '../src/kinds/policy'
+import type { Evaluated, EvaluateOrder } from './evaluate-order'
 import { liveGround } from './live-lane'
 import { type Finding, type Row, rounded } from './measure'
-
-/** What the child process is to evaluate. */
-export interface EvaluateOrder {
-  readonly mongodbUri: string
-  readonly database: string
-  readonly url: string
-  readonly concurrency: number
-  readonly candidate: string
-  readonly suite: string
-  readonly policy: string
-  readonly evaluationId: string
-  /** Calls of the bare loop that comes before. */
-  readonly bareCalls: number
-  readonly bodyBytes: number
-}
-
-export interface Evaluated {
-  readonly seconds: number
-  readonly bareSeconds: number
-  readonly peakMegabytes: number
-  readonly calls: number
-  readonly verdict: string
-}
 
 interface Load {
   readonly cases: number

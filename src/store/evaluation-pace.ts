@@ -1,5 +1,5 @@
+import type { Slots } from '../engines'
 import type { Pace } from '../engines/engine'
-import type { Slots } from '../engines/pace'
 
 /**
  * The pace of an endpoint for one call of one run: within the run's own slots, until the run stops; it remembers whether

@@ -132,16 +132,7 @@ export function createResultStore(database: Database): ResultStore {
       )
     },
     async lostCalls({ composite, suite }) {
-      const pipeline = [
-        { $match: { composite, suite } },
-        {
-          $group: {
-            _id: null,
-            calls: { $sum: '$calls' },
-            results: { $sum: { $cond: [{ $and: ['$result', { $ne: ['$adopted', true] }] }, 1, 0] } },
-          },
-        },
-      ]
+      const pipeline = [{ $match: { composite, suite } }, { $group: countedCalls }]
       const [row] = await documents.aggregate<{ calls: number; results: number }>(pipeline).toArray()
       return row ? row.calls - row.results : 0
     },
@@ -160,6 +151,9 @@ export function createResultStore(database: Database): ResultStore {
     },
   }
 }
+
+const ownResult = { $and: ['$result', { $ne: ['$adopted', true] }] }
+const countedCalls = { _id: null, calls: { $sum: '$calls' }, results: { $sum: { $cond: [ownResult, 1, 0] } } }
 
 /** A place without any call. */
 const placeOf = (key: ResultKey) => ({ $setOnInsert: { ...keyOf(key), calls: 0 } })

@@ -1,7 +1,7 @@
 import type { ArmReport, CaseOutcome, Comparison } from '../../../src/domain/evaluation'
 import { type GateInput, judgeEvaluation } from '../../../src/domain/evaluation-gate'
-import { armReport, compareArms } from '../../../src/domain/evaluation-report'
 import { largestShift, outputShift } from '../../../src/domain/output-shift'
+import { armReport, compareArms } from '../../support/outcome-reports'
 
 const suite = { scorers: ['resolved'], primary: 'resolved' }
 const digest = (letter: string) => `sha256:${letter.repeat(64)}` as const

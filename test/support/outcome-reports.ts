@@ -1,7 +1,7 @@
-import { ArmFold, type ScoredSuite } from './arm-fold'
-import { ComparisonFold } from './comparison-fold'
-import type { ArmReport, CaseOutcome, Comparison } from './evaluation'
-import type { Digest } from './version'
+import { ArmFold, type ScoredSuite } from '../../src/domain/arm-fold'
+import { ComparisonFold } from '../../src/domain/comparison-fold'
+import type { ArmReport, CaseOutcome, Comparison } from '../../src/domain/evaluation'
+import type { Digest } from '../../src/domain/version'
 
 /** All outcomes of one arm at once; see `ArmFold`. */
 export function armReport(composite: Digest, outcomes: readonly CaseOutcome[], suite: ScoredSuite): ArmReport {
