@@ -108,6 +108,7 @@ export interface EvaluationCheck {
 }
 
 export const checkNames = [
+  'leakage',
   'complete',
   'engine_errors',
   'accuracy',

@@ -1,19 +1,29 @@
 import { driftNotices } from '../domain/engine-drift'
-import type { ArmReport, EvidenceKey, Paid, Verdict } from '../domain/evaluation'
+import type { ArmReport, EvaluationCheck, EvidenceKey, Paid, Verdict } from '../domain/evaluation'
 import { judgeEvaluation } from '../domain/evaluation-gate'
+import { leakageCheck } from '../domain/leakage'
 import type { Policy } from '../domain/policy'
 import type { Endpoints } from '../engines/engine'
 import { SluiceError } from '../errors'
 import { type CallsInput, type CallsOutcome, runCalls } from './evaluation-calls'
 import { type OutcomeReports, StoredOutcomes } from './evaluation-outcomes'
-import { type EvaluationCatalog, type LoadedSuite, loadCallable, loadPolicy, loadSuite } from './evaluation-plan'
-import type { EvaluationProgress, EvaluationRuns } from './evaluations'
+import {
+  casePages,
+  type EvaluationCatalog,
+  type LoadedSuite,
+  loadCallable,
+  loadPolicy,
+  loadSuite,
+} from './evaluation-plan'
+import { type EvaluationProgress, type EvaluationRuns, noProgress } from './evaluations'
 import type { Evidence } from './evidence'
+import type { Leakage } from './leakage'
 
 export interface EvaluationDeps {
   readonly catalog: EvaluationCatalog
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
+  readonly leakage: Leakage
   readonly endpoints: Endpoints
 }
 
@@ -33,6 +43,8 @@ export interface EvaluationHooks {
 /** Progress goes to the store at most this often. */
 const progressIntervalMs = 500
 const maxReasons = 20
+/** Nothing is paid for cases that the candidate may know. */
+const noCalls: CallsOutcome = { calls: 0 }
 
 /**
  * Runs the suite on candidate and incumbent, judges, and puts the verdict in force. Only what has no stored result is
@@ -75,6 +87,10 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
   const incumbent = order.incumbent === undefined ? undefined : await loadCallable(catalog, order.incumbent)
   const outcomes = new StoredOutcomes(results, { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}) })
   const saver = progressSaver(deps.evaluations, evaluationId, hooks.onProgress)
+  const signal = hooks.signal ? { signal: hooks.signal } : {}
+  const question = { composite: order.candidate, suite: order.suite }
+  const proof = await deps.leakage.prove(question, { ...signal, onProgress: saver.alive }).finally(saver.flush)
+  const leakage = leakageCheck(proof, policy)
   const input: CallsInput = {
     evaluationId,
     suite,
@@ -83,9 +99,12 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
     onProgress: saver.onProgress,
     onPage: (cases, failed) => outcomes.add(cases, failed),
     ...(concurrency === undefined ? {} : { concurrency }),
-    ...(hooks.signal ? { signal: hooks.signal } : {}),
+    ...signal,
   }
-  const calls = await runCalls({ catalog, results, endpoints }, input).finally(saver.flush)
+  const run = () => runCalls({ catalog, results, endpoints }, input).finally(saver.flush)
+  const calls = leakage.verdict === 'pass' ? await run() : noCalls
+  // What is stored is told all the same, though nothing is concluded from it.
+  if (calls === noCalls) for await (const cases of casePages(catalog, suite)) await outcomes.add(cases)
   const reports = outcomes.reports()
   const paid = await paidOf(evidence, order, reports, calls)
   return evidence.record({
@@ -94,7 +113,7 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
     suite: order.suite,
     policy: order.policy,
     evaluationId,
-    ...judge({ suite, policy, calls, reports, paid }),
+    ...judge({ suite, policy, leakage, calls, reports, paid }),
   })
 }
 
@@ -110,11 +129,19 @@ function progressSaver(evaluations: EvaluationRuns, id: string, onProgress: Eval
     // Progress is for people only: a write that fails must not fail the run, which has its own writes to fail on.
     saving = saving.then(() => evaluations.progress(id, progress)).catch(() => undefined)
   }
+  const saveSeldom = (): void => {
+    if (performance.now() - savedAt >= progressIntervalMs) save()
+  }
   return {
     onProgress(progress: EvaluationProgress): void {
       newest = progress
       onProgress?.(progress)
-      if (performance.now() - savedAt >= progressIntervalMs) save()
+      saveSeldom()
+    },
+    /** Shows that the run goes on where no case was run yet: a run that is silent for long counts as lost. */
+    alive(): void {
+      newest ??= noProgress
+      saveSeldom()
     },
     async flush(): Promise<void> {
       save()
@@ -126,6 +153,7 @@ function progressSaver(evaluations: EvaluationRuns, id: string, onProgress: Eval
 interface JudgeInput {
   readonly suite: LoadedSuite
   readonly policy: Policy
+  readonly leakage: EvaluationCheck
   readonly calls: CallsOutcome
   readonly reports: OutcomeReports
   readonly paid: Paid
@@ -134,6 +162,7 @@ interface JudgeInput {
 function judge({
   suite,
   policy,
+  leakage,
   calls,
   reports,
   paid,
@@ -144,6 +173,7 @@ function judge({
     expected: cases * content.repeats,
     thresholds: content.thresholds,
     policy,
+    leakage,
     ...(calls.stopped === undefined ? {} : { stopped: calls.stopped }),
   })
   return {
