@@ -182,7 +182,17 @@ describe('a run that does not go smoothly', () => {
     const onProgress = ({ done }: EvaluationProgress) => {
       if (done === 15) stop.abort(new Error('the worker is going away'))
     }
-    await expect(run('e', { signal: stop.signal, onProgress })).rejects.toThrow('the worker is going away')
+    // Two calls at a time: at the stop no more than 31 of the 40 can have been begun.
+    const order = {
+      evaluationId: 'e',
+      by: 'ann',
+      candidate,
+      suite: ground.suite,
+      policy: ground.policy,
+      concurrency: 2,
+    }
+    const stopped = runEvaluation(ground.deps, order, { signal: stop.signal, onProgress })
+    await expect(stopped).rejects.toThrow('the worker is going away')
     expect(await ground.store.evaluations.get('e')).toMatchObject({ state: 'cancelled' })
     expect(await ground.store.evidence.verdictOf('e')).toBeUndefined()
     expect(await passing()).toBe(false)
