@@ -19,11 +19,12 @@ const loads: readonly Load[] = [
 /** Of an input, and of an output. */
 const textBytes = 4_096
 const maxBareCalls = 1_600
+const heapMegabytes = 96
 
 /**
  * One whole evaluation, from its order to its verdict, against what the concurrency limit and the engine's latency allow:
  * cases ÷ concurrency × latency. A bare loop of `fetch`, as many at a time, tells how near this machine comes to that at
- * all. Each load runs in a process of its own, whose peak memory is told.
+ * all. Each load runs in a process of its own with a small heap; its peak memory is told.
  */
 export async function benchEvaluate(mongodbUri: string): Promise<Finding[]> {
   const engine = await startFixedEngine()
@@ -126,7 +127,9 @@ async function startFixedEngine(): Promise<FixedEngine> {
 }
 
 function evaluateApart(order: EvaluateOrder): Promise<Evaluated> {
-  const child = fork(require.resolve('./evaluate-apart'), [JSON.stringify(order)])
+  // A small heap: peak memory then tells what is needed, not what the collector had left lying.
+  const options = { execArgv: [`--max-old-space-size=${heapMegabytes}`] }
+  const child = fork(require.resolve('./evaluate-apart'), [JSON.stringify(order)], options)
   return new Promise((resolve, reject) => {
     child.once('message', (found) => resolve(found as Evaluated))
     child.once('exit', (code) => reject(new Error(`the evaluating process ended with ${code} before it answered`)))

@@ -95,7 +95,7 @@ function asError(call: EngineCall, failure: Failure, attempts: number): SluiceEr
 }
 
 async function tryOnce(call: EngineCall): Promise<Attempt> {
-  const timeOut = AbortSignal.timeout(call.engine.timeoutMs)
+  const ending = endingOf(call)
   const started = performance.now()
   try {
     const response = await fetch(`${call.endpoint.url}/chat/completions`, {
@@ -105,18 +105,41 @@ async function tryOnce(call: EngineCall): Promise<Attempt> {
         ...(call.endpoint.apiKey === undefined ? {} : { authorization: `Bearer ${call.endpoint.apiKey}` }),
       },
       body: JSON.stringify(requestBody(call)),
-      signal: call.signal ? AbortSignal.any([timeOut, call.signal]) : timeOut,
+      signal: ending.signal,
     })
     const text = await response.text()
     if (!response.ok) return { failure: refusal(response, text) }
     return readAnswer(call, text, performance.now() - started)
   } catch (error) {
-    if (timeOut.aborted && !call.signal?.aborted) {
+    if (ending.isOverdue() && !call.signal?.aborted) {
       const message = `no answer within ${call.engine.timeoutMs} ms`
       return { failure: { cause: 'time_out', message, retryable: true } }
     }
     const reason = (error as Error & { cause?: Error }).cause?.message ?? (error as Error).message
     return { failure: { cause: 'unreachable', message: reason, retryable: true } }
+  } finally {
+    ending.clear()
+  }
+}
+
+/** What ends a try early. Cleared with the try, so that a signal that outlives many calls keeps nothing of them. */
+function endingOf({ engine, signal }: EngineCall) {
+  const ending = new AbortController()
+  const abort = (): void => ending.abort(signal?.reason)
+  let overdue = false
+  const timer = setTimeout(() => {
+    overdue = true
+    ending.abort(new Error('time-out'))
+  }, engine.timeoutMs)
+  if (signal?.aborted) abort()
+  signal?.addEventListener('abort', abort, { once: true })
+  return {
+    signal: ending.signal,
+    isOverdue: () => overdue,
+    clear(): void {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', abort)
+    },
   }
 }
 

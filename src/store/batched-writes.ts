@@ -1,14 +1,17 @@
 import { type AnyBulkWriteOperation, type Collection, type Document, MongoBulkWriteError } from 'mongodb'
+import { createSlots } from '../engines'
 
 /** Writes of one round trip at most. */
 const maxBatch = 500
+/** Batches under way at the same time: one that is slow does not hold up the others. */
+const maxUnderWay = 4
 const maxTries = 3
 const duplicateKey = 11_000
 
 type Write<T extends Document> = AnyBulkWriteOperation<T>
 
 /**
- * Small writes of many callers in few round trips: while one batch is under way the next one gathers, so that a single
+ * Small writes of many callers in few round trips: while some batches are under way the next one gathers, so that a single
  * caller waits no longer than without it. Each write must stand for itself: a batch has no order.
  */
 export interface BatchedWrites<T extends Document> {
@@ -22,17 +25,16 @@ interface Gathered<T extends Document> {
 }
 
 export function batchedWrites<T extends Document>(collection: Collection<T>): BatchedWrites<T> {
-  let before: Promise<unknown> = Promise.resolve()
+  const slots = createSlots(maxUnderWay)
   let gathering: Gathered<T> | undefined
   const gather = (): Gathered<T> => {
     const operations: Write<T>[] = []
-    const send = (): Promise<void> => {
+    const send = async (): Promise<void> => {
+      const leave = await slots.enter()
       if (gathering?.operations === operations) gathering = undefined
-      return writeAll(collection, operations)
+      await writeAll(collection, operations).finally(leave)
     }
-    const written = before.then(send)
-    before = written.catch(() => undefined)
-    return { operations, written }
+    return { operations, written: send() }
   }
   return {
     write(operation) {

@@ -116,7 +116,7 @@ class CallRun {
     this.slots = input.concurrency === undefined ? undefined : createSlots(input.concurrency)
     // Every lane may wait for its slot at the same time.
     this.waitSignal = input.signal ? AbortSignal.any([this.halt.signal, input.signal]) : this.halt.signal
-    setMaxListeners(2 * maxLanes, this.waitSignal)
+    setMaxListeners(2 * maxLanes, this.waitSignal, ...(input.signal ? [input.signal] : []))
   }
 
   async all(): Promise<void> {
