@@ -6,6 +6,7 @@ import { onTerminal } from '../src/embedded/progress'
 import { benchEvaluate } from './evaluate'
 import { benchLeakage } from './leakage'
 import type { Finding, Row } from './measure'
+import { benchPush } from './push'
 import { benchReleases } from './releases'
 import { benchResolve } from './resolve'
 import { benchPeers } from './resolve-peers'
@@ -19,6 +20,7 @@ const onServers = {
   ingest: ({ mongodbUri }: Ground) => benchIngest(mongodbUri),
   watch: ({ mongodbUri }: Ground) => benchWatch(mongodbUri),
   evaluate: ({ mongodbUri }: Ground) => benchEvaluate(mongodbUri),
+  push: ({ mongodbUri }: Ground) => benchPush(mongodbUri),
 } as const
 const names = [...Object.keys(local), ...Object.keys(onServers)]
 

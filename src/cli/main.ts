@@ -7,19 +7,24 @@ import { createApiClient, findConnection } from './client'
 import { activeCommand } from './commands/active'
 import { artifactCommand } from './commands/artifact'
 import { auditCommand } from './commands/audit'
+import { captureCommand, eraseCommand } from './commands/capture'
 import { compositeCommand } from './commands/composite'
+import { datasetCommand } from './commands/dataset'
 import { diffCommand } from './commands/diff'
 import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
 import { explainCommand } from './commands/explain'
 import { holdCommand } from './commands/hold'
 import { leaksCommand } from './commands/leaks'
+import { lineageCommand } from './commands/lineage'
 import { notesCommand } from './commands/notes'
 import { overridesCommand } from './commands/overrides'
 import { planCommand } from './commands/plan'
+import { providerCommand } from './commands/provider'
 import { pushCommand } from './commands/push'
 import { reconcileCommand } from './commands/reconcile'
 import { releaseCommand } from './commands/release'
+import { reproduceCommand } from './commands/reproduce'
 import { rollbackCommand } from './commands/rollback'
 import { switchCommand } from './commands/switch'
 import { taskCommand } from './commands/task'
@@ -34,7 +39,9 @@ const commands: readonly RegisterCommand[] = [
   pushCommand,
   diffCommand,
   artifactCommand,
+  datasetCommand,
   compositeCommand,
+  lineageCommand,
   taskCommand,
   evalCommand,
   leaksCommand,
@@ -48,6 +55,10 @@ const commands: readonly RegisterCommand[] = [
   overridesCommand,
   notesCommand,
   explainCommand,
+  captureCommand,
+  eraseCommand,
+  reproduceCommand,
+  providerCommand,
   auditCommand,
   reconcileCommand,
 ]

@@ -74,12 +74,22 @@ class FieldFold {
   }
 
   private kind(): FieldShift['kind'] {
-    const sides = [this.before, this.after]
-    if (sides.every((side) => side.isAll('boolean'))) return 'boolean'
-    if (sides.every((side) => side.isAll('number'))) return 'number'
-    const distinct = new Set(sides.flatMap((side) => [...side.distinct]))
-    return sides.every((side) => side.isShort) && distinct.size <= maxCategories ? 'category' : 'text'
+    return kindOf([this.before, this.after])
   }
+}
+
+/** How values of one key are compared: by what all of them are, absent ones aside. */
+export function fieldKind(values: readonly unknown[]): FieldShift['kind'] {
+  const fold = new ValueFold()
+  for (const value of values) fold.add(value)
+  return kindOf([fold])
+}
+
+function kindOf(sides: readonly ValueFold[]): FieldShift['kind'] {
+  if (sides.every((side) => side.isAll('boolean'))) return 'boolean'
+  if (sides.every((side) => side.isAll('number'))) return 'number'
+  const distinct = new Set(sides.flatMap((side) => [...side.distinct]))
+  return sides.every((side) => side.isShort) && distinct.size <= maxCategories ? 'category' : 'text'
 }
 
 /** One field of one arm: enough to tell what kind of values it has, and their level as that kind. */

@@ -101,6 +101,7 @@ const policySchema = z
       .array(z.enum(['shifting', 'breaking']))
       .max(2)
       .default([]),
+    onProviderChange: z.enum(['pause', 'notify']).exactOptional(),
     leakage: z.strictObject({ allow: z.array(artifactName).min(1).max(maxRules) }).exactOptional(),
     afterRollback: z.strictObject({ hold: z.boolean().default(true), veto: z.boolean().default(true) }).prefault({}),
   })

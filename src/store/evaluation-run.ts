@@ -83,6 +83,8 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
   const { evaluationId, concurrency } = order
   const suite = await loadSuite(catalog, order.suite)
   const policy = await loadPolicy(catalog, order.policy)
+  // Before any result is read: one that a provider change makes void meanwhile is recorded as void.
+  const epochs = await evidence.epochs(order)
   const candidate = await loadCallable(catalog, order.candidate)
   const incumbent = order.incumbent === undefined ? undefined : await loadCallable(catalog, order.incumbent)
   const outcomes = new StoredOutcomes(results, { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}) })
@@ -113,6 +115,7 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
     suite: order.suite,
     policy: order.policy,
     evaluationId,
+    epochs,
     ...judge({ suite, policy, leakage, calls, reports, paid }),
   })
 }
