@@ -96,6 +96,10 @@ export const errorTable = {
   // evidence
   suite_mismatch: row(409, 'Scores of different suite digests never compare. Re-score with `sluice eval run`.'),
   engine_failed: row(502, 'The engine does not answer or answers with an error. See `details`.', true),
+  scorer_failed: row(
+    422,
+    'A scorer of the suite does not work on the case named in `details`. Correct it under a new version of the suite; stored results are not paid again.',
+  ),
   invalid_telemetry: row(400, 'A telemetry value is not finite, negative or absurd. It was refused and counted.'),
   // set-up
   provision_failed: row(

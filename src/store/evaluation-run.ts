@@ -4,9 +4,12 @@ import { judgeEvaluation } from '../domain/evaluation-gate'
 import type { Policy } from '../domain/policy'
 import type { Endpoints } from '../engines/engine'
 import { SluiceError } from '../errors'
+import { EvaluationBudget } from './evaluation-budget'
 import { type CallsInput, type CallsOutcome, runCalls } from './evaluation-calls'
+import { Judging, type JudgingInput } from './evaluation-judging'
 import { type OutcomeReports, StoredOutcomes } from './evaluation-outcomes'
 import { type EvaluationCatalog, type LoadedSuite, loadCallable, loadPolicy, loadSuite } from './evaluation-plan'
+import { questionsEach } from './evaluation-scoring'
 import type { EvaluationProgress, EvaluationRuns } from './evaluations'
 import type { Evidence } from './evidence'
 
@@ -73,21 +76,33 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
   const policy = await loadPolicy(catalog, order.policy)
   const candidate = await loadCallable(catalog, order.candidate)
   const incumbent = order.incumbent === undefined ? undefined : await loadCallable(catalog, order.incumbent)
-  const outcomes = new StoredOutcomes(results, { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}) })
-  const saver = progressSaver(deps.evaluations, evaluationId, hooks.onProgress)
-  const input: CallsInput = {
+  const arms = incumbent && order.incumbent !== order.candidate ? [candidate, incumbent] : [candidate]
+  const spentUsd = (await results.spentUsd(evaluationId)) + (await results.judgements.paidBy(evaluationId)).costUsd
+  const bounds = {
     evaluationId,
-    suite,
-    arms: incumbent && order.incumbent !== order.candidate ? [candidate, incumbent] : [candidate],
-    budgetUsd: policy.test.budgetUsd,
-    onProgress: saver.onProgress,
-    onPage: (cases, failed) => outcomes.add(cases, failed),
+    budget: new EvaluationBudget(policy.test.budgetUsd, spentUsd),
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(hooks.signal ? { signal: hooks.signal } : {}),
   }
-  const calls = await runCalls({ catalog, results, endpoints }, input).finally(saver.flush)
+  const saver = progressSaver(deps.evaluations, evaluationId, hooks.onProgress)
+  const progress = new SharedProgress(saver.onProgress)
+  const judging = judgingOf(deps, suite, arms.length, { ...bounds, onProgress: () => progress.judged(judging) })
+  const given = { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}), ...(judging ? { judging } : {}) }
+  const outcomes = new StoredOutcomes(results, given)
+  const input: CallsInput = {
+    ...bounds,
+    suite,
+    arms,
+    onProgress: (called) => progress.called(called, judging),
+    onPage: (cases, failed) => outcomes.add(cases, failed),
+  }
+  const calls = await runCalls({ catalog, results, endpoints }, input).finally(async () => {
+    await outcomes.close()
+    await saver.flush()
+  })
   const reports = outcomes.reports()
-  const paid = await paidOf(evidence, order, reports, calls)
+  const judges = judging && { judges: await judging.paid() }
+  const paid = { ...(await paidOf(evidence, order, reports, calls)), ...judges }
   return evidence.record({
     candidate: order.candidate,
     ...(order.incumbent === undefined ? {} : { incumbent: order.incumbent }),
@@ -96,6 +111,46 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
     evaluationId,
     ...judge({ suite, policy, calls, reports, paid }),
   })
+}
+
+/** Only a suite that asks judges has something to judge. */
+function judgingOf(
+  { evidence, endpoints }: EvaluationDeps,
+  suite: LoadedSuite,
+  arms: number,
+  bounds: Omit<JudgingInput, 'judges' | 'endpoints' | 'expected'>,
+): Judging | undefined {
+  const each = questionsEach(suite)
+  if (each === 0) return undefined
+  const expected = arms * suite.cases * suite.content.repeats * each
+  return new Judging(evidence.results.judgements, { ...bounds, judges: suite.judges, endpoints, expected })
+}
+
+/** Calls of the arms and of the judges told as one. */
+class SharedProgress {
+  private calls: EvaluationProgress | undefined
+  private readonly tell: (progress: EvaluationProgress) => void
+
+  constructor(tell: (progress: EvaluationProgress) => void) {
+    this.tell = tell
+  }
+
+  called(progress: EvaluationProgress, judging: Judging | undefined): void {
+    this.calls = progress
+    this.judged(judging)
+  }
+
+  judged(judging: Judging | undefined): void {
+    if (!this.calls) return
+    const { done = 0, fromStore = 0, expected = 0 } = judging ?? {}
+    const { calls } = this
+    this.tell({
+      done: calls.done + done,
+      total: calls.total + expected,
+      fromStore: calls.fromStore + fromStore,
+      paidUsd: judging?.paidUsd ?? calls.paidUsd,
+    })
+  }
 }
 
 /** Writes progress seldom and one at a time; `flush` waits for the last one. */
@@ -144,7 +199,9 @@ function judge({
     expected: cases * content.repeats,
     thresholds: content.thresholds,
     policy,
+    primary: content.primary,
     ...(calls.stopped === undefined ? {} : { stopped: calls.stopped }),
+    ...(paid.judges?.stopped === undefined ? {} : { judging: paid.judges.stopped }),
   })
   return {
     verdict: gate.verdict,
@@ -157,6 +214,7 @@ function judge({
       groups,
       repeats: content.repeats,
       ...reports,
+      ...(gate.shifts.length === 0 ? {} : { shifts: gate.shifts }),
       checks: gate.checks,
       paid,
     },

@@ -2,6 +2,7 @@ import type { Cost, TokenUsage } from '../domain/pricing'
 import type { Digest } from '../domain/version'
 import { batchedWrites } from './batched-writes'
 import type { CollectionSpec, Database } from './database'
+import { createJudgementStore, type JudgementStore, judgementCollections } from './judgements'
 
 export interface ResultSet {
   readonly composite: Digest
@@ -38,6 +39,8 @@ export interface StoredResult extends ResultKey {
  * their keys, a page of a suite at a time: whole suites of outputs never are in memory.
  */
 export interface ResultStore {
+  /** What judges answered about results, by what they were asked. */
+  readonly judgements: JudgementStore
   /** Those of the keys that have a result. */
   read(keys: readonly ResultKey[]): Promise<readonly StoredResult[]>
   /** The same without reading the outputs. */
@@ -71,6 +74,7 @@ interface ResultDocument extends ResultKey {
 }
 
 export const resultCollections: readonly CollectionSpec[] = [
+  ...judgementCollections,
   {
     name: 'eval_results',
     indexes: [
@@ -93,6 +97,7 @@ export function createResultStore(database: Database): ResultStore {
   const writes = batchedWrites(documents)
   const answered = (keys: readonly ResultKey[]) => ({ _id: { $in: keys.map(idOf) }, result: { $exists: true } })
   return {
+    judgements: createJudgementStore(database),
     async read(keys) {
       const found = await documents.find(answered(keys)).toArray()
       return found.flatMap(({ result, ...rest }) => (result ? [{ ...keyOf(rest), result }] : []))
