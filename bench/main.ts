@@ -4,6 +4,7 @@ import { readConfig } from '../src/config'
 import { type Ground, startEmbedded } from '../src/embedded/embedded'
 import { onTerminal } from '../src/embedded/progress'
 import { benchEvaluate } from './evaluate'
+import { benchLeakage } from './leakage'
 import type { Finding, Row } from './measure'
 import { benchReleases } from './releases'
 import { benchResolve } from './resolve'
@@ -12,7 +13,7 @@ import { benchIngest } from './telemetry'
 import { benchWatch } from './watch'
 
 /** `resolve` comes first, into a heap that nothing else has filled. */
-const local = { resolve: benchResolve, peers: benchPeers } as const
+const local = { resolve: benchResolve, peers: benchPeers, leakage: benchLeakage } as const
 const onServers = {
   releases: ({ temporalAddress, namespace }: Ground) => benchReleases(temporalAddress, namespace),
   ingest: ({ mongodbUri }: Ground) => benchIngest(mongodbUri),

@@ -95,6 +95,10 @@ export const errorTable = {
   not_dead_letter: row(409, 'Only a dead letter is sent again. `GET /v1/outbox?state=dead` lists them.'),
   // evidence
   suite_mismatch: row(409, 'Scores of different suite digests never compare. Re-score with `sluice eval run`.'),
+  leaked: row(
+    409,
+    'Cases of the suite stand in what the composite was made from. Take them out of the data or out of the suite.',
+  ),
   engine_failed: row(502, 'The engine does not answer or answers with an error. See `details`.', true),
   scorer_failed: row(
     422,

@@ -13,6 +13,7 @@ import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
 import { explainCommand } from './commands/explain'
 import { holdCommand } from './commands/hold'
+import { leaksCommand } from './commands/leaks'
 import { notesCommand } from './commands/notes'
 import { overridesCommand } from './commands/overrides'
 import { planCommand } from './commands/plan'
@@ -36,6 +37,7 @@ const commands: readonly RegisterCommand[] = [
   compositeCommand,
   taskCommand,
   evalCommand,
+  leaksCommand,
   planCommand,
   releaseCommand,
   activeCommand,

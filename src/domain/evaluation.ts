@@ -171,6 +171,7 @@ export interface EvaluationCheck {
 }
 
 export const checkNames = [
+  'leakage',
   'complete',
   'engine_errors',
   'scored',

@@ -15,7 +15,7 @@ import type { Catalog } from './catalog'
 import { type Judges, loadJudges } from './evaluation-judges'
 
 /** Cases of one suite that are run; a larger suite is refused rather than cut. */
-const maxCases = 100_000
+export const maxCases = 100_000
 /** Cases in memory at once, with their results: a page. */
 const pageCases = 64
 /** A cursor that nobody asked for so long is closed by the database; reading then goes on from the same place. */
@@ -114,8 +114,8 @@ const invalidSuite = (problem: string): SluiceError =>
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** A row without group is a group of its own. */
-function readCase(row: unknown): SuiteCase {
+/** A row without group is a group of its own. Throws invalid_content. */
+export function readCase(row: unknown): SuiteCase {
   if (!isRecord(row) || typeof row.id !== 'string' || row.id === '') throw invalidSuite('a row has no id')
   const { id, group = id, input, expected = {} } = row
   if (typeof group !== 'string') throw invalidSuite(`the group of ${id} is no text`)

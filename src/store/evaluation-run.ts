@@ -1,6 +1,7 @@
 import { driftNotices } from '../domain/engine-drift'
-import type { ArmReport, EvidenceKey, Paid, Verdict } from '../domain/evaluation'
+import type { ArmReport, EvaluationCheck, EvidenceKey, JudgesPaid, Paid, Verdict } from '../domain/evaluation'
 import { judgeEvaluation } from '../domain/evaluation-gate'
+import { leakageCheck } from '../domain/leakage'
 import type { Policy } from '../domain/policy'
 import type { Endpoints } from '../engines/engine'
 import { SluiceError } from '../errors'
@@ -8,15 +9,26 @@ import { EvaluationBudget } from './evaluation-budget'
 import { type CallsInput, type CallsOutcome, runCalls } from './evaluation-calls'
 import { Judging, type JudgingInput } from './evaluation-judging'
 import { type OutcomeReports, StoredOutcomes } from './evaluation-outcomes'
-import { type EvaluationCatalog, type LoadedSuite, loadCallable, loadPolicy, loadSuite } from './evaluation-plan'
+import {
+  type Callable,
+  casePages,
+  type EvaluationCatalog,
+  type LoadedSuite,
+  loadCallable,
+  loadPolicy,
+  loadSuite,
+} from './evaluation-plan'
+import { type ProgressSaver, progressSaver, SharedProgress } from './evaluation-progress'
 import { questionsEach } from './evaluation-scoring'
 import type { EvaluationProgress, EvaluationRuns } from './evaluations'
 import type { Evidence } from './evidence'
+import type { Leakage } from './leakage'
 
 export interface EvaluationDeps {
   readonly catalog: EvaluationCatalog
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
+  readonly leakage: Leakage
   readonly endpoints: Endpoints
 }
 
@@ -33,8 +45,6 @@ export interface EvaluationHooks {
   readonly onProgress?: (progress: EvaluationProgress) => void
 }
 
-/** Progress goes to the store at most this often. */
-const progressIntervalMs = 500
 const maxReasons = 20
 
 /**
@@ -69,13 +79,68 @@ function faultOf(error: unknown): { readonly code: string; readonly message: str
 }
 
 async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: EvaluationHooks): Promise<Verdict> {
-  const { catalog, evidence, endpoints } = deps
-  const { results } = evidence
-  const { evaluationId, concurrency } = order
+  const { catalog, evidence } = deps
   const suite = await loadSuite(catalog, order.suite)
   const policy = await loadPolicy(catalog, order.policy)
   const candidate = await loadCallable(catalog, order.candidate)
   const incumbent = order.incumbent === undefined ? undefined : await loadCallable(catalog, order.incumbent)
+  const saver = progressSaver(deps.evaluations, order.evaluationId, hooks.onProgress)
+  const question = { composite: order.candidate, suite: order.suite }
+  const watched = { ...(hooks.signal ? { signal: hooks.signal } : {}), onProgress: saver.alive }
+  const proof = await deps.leakage.prove(question, watched).finally(saver.flush)
+  const leakage = leakageCheck(proof, policy)
+  const setting: Setting = { order, suite, policy, candidate, ...(incumbent ? { incumbent } : {}) }
+  const run = leakage.verdict === 'pass' ? callAndScore(deps, setting, hooks, saver) : scoreStored(deps, setting)
+  const { calls, reports, judges } = await run.finally(saver.flush)
+  const paid = { ...(await paidOf(evidence, order, reports, calls)), ...(judges ? { judges } : {}) }
+  return evidence.record({
+    candidate: order.candidate,
+    ...(order.incumbent === undefined ? {} : { incumbent: order.incumbent }),
+    suite: order.suite,
+    policy: order.policy,
+    evaluationId: order.evaluationId,
+    ...judge({ suite, policy, leakage, calls, reports, paid }),
+  })
+}
+
+/** What one evaluation is about, loaded. */
+interface Setting {
+  readonly order: EvaluationOrder
+  readonly suite: LoadedSuite
+  readonly policy: Policy
+  readonly candidate: Callable
+  readonly incumbent?: Callable
+}
+
+interface Run {
+  readonly calls: CallsOutcome
+  readonly reports: OutcomeReports
+  /** Absent where no judge was asked. */
+  readonly judges?: JudgesPaid
+}
+
+/** Nothing is paid, neither calls nor judges, for cases that the candidate may know. */
+async function scoreStored(deps: EvaluationDeps, { order, suite, candidate, incumbent }: Setting): Promise<Run> {
+  const { evaluationId } = order
+  const given = { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}) }
+  const outcomes = new StoredOutcomes(deps.evidence.results, given)
+  try {
+    for await (const cases of casePages(deps.catalog, suite)) await outcomes.add(cases)
+    return { calls: { calls: 0 }, reports: outcomes.reports() }
+  } finally {
+    await outcomes.close()
+  }
+}
+
+async function callAndScore(
+  deps: EvaluationDeps,
+  { order, suite, policy, candidate, incumbent }: Setting,
+  hooks: EvaluationHooks,
+  saver: ProgressSaver,
+): Promise<Run> {
+  const { catalog, endpoints } = deps
+  const { results } = deps.evidence
+  const { evaluationId, concurrency } = order
   const arms = incumbent && order.incumbent !== order.candidate ? [candidate, incumbent] : [candidate]
   const spentUsd = (await results.spentUsd(evaluationId)) + (await results.judgements.paidBy(evaluationId)).costUsd
   const bounds = {
@@ -84,7 +149,6 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(hooks.signal ? { signal: hooks.signal } : {}),
   }
-  const saver = progressSaver(deps.evaluations, evaluationId, hooks.onProgress)
   const progress = new SharedProgress(saver.onProgress)
   const judging = judgingOf(deps, suite, arms.length, { ...bounds, onProgress: () => progress.judged(judging) })
   const given = { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}), ...(judging ? { judging } : {}) }
@@ -96,21 +160,8 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
     onProgress: (called) => progress.called(called, judging),
     onPage: (cases, failed) => outcomes.add(cases, failed),
   }
-  const calls = await runCalls({ catalog, results, endpoints }, input).finally(async () => {
-    await outcomes.close()
-    await saver.flush()
-  })
-  const reports = outcomes.reports()
-  const judges = judging && { judges: await judging.paid() }
-  const paid = { ...(await paidOf(evidence, order, reports, calls)), ...judges }
-  return evidence.record({
-    candidate: order.candidate,
-    ...(order.incumbent === undefined ? {} : { incumbent: order.incumbent }),
-    suite: order.suite,
-    policy: order.policy,
-    evaluationId,
-    ...judge({ suite, policy, calls, reports, paid }),
-  })
+  const calls = await runCalls({ catalog, results, endpoints }, input).finally(() => outcomes.close())
+  return { calls, reports: outcomes.reports(), ...(judging ? { judges: await judging.paid() } : {}) }
 }
 
 /** Only a suite that asks judges has something to judge. */
@@ -126,61 +177,10 @@ function judgingOf(
   return new Judging(evidence.results.judgements, { ...bounds, judges: suite.judges, endpoints, expected })
 }
 
-/** Calls of the arms and of the judges told as one. */
-class SharedProgress {
-  private calls: EvaluationProgress | undefined
-  private readonly tell: (progress: EvaluationProgress) => void
-
-  constructor(tell: (progress: EvaluationProgress) => void) {
-    this.tell = tell
-  }
-
-  called(progress: EvaluationProgress, judging: Judging | undefined): void {
-    this.calls = progress
-    this.judged(judging)
-  }
-
-  judged(judging: Judging | undefined): void {
-    if (!this.calls) return
-    const { done = 0, fromStore = 0, expected = 0 } = judging ?? {}
-    const { calls } = this
-    this.tell({
-      done: calls.done + done,
-      total: calls.total + expected,
-      fromStore: calls.fromStore + fromStore,
-      paidUsd: judging?.paidUsd ?? calls.paidUsd,
-    })
-  }
-}
-
-/** Writes progress seldom and one at a time; `flush` waits for the last one. */
-function progressSaver(evaluations: EvaluationRuns, id: string, onProgress: EvaluationHooks['onProgress']) {
-  let newest: EvaluationProgress | undefined
-  let savedAt = 0
-  let saving: Promise<void> = Promise.resolve()
-  const save = (): void => {
-    const progress = newest
-    savedAt = performance.now()
-    if (!progress) return
-    // Progress is for people only: a write that fails must not fail the run, which has its own writes to fail on.
-    saving = saving.then(() => evaluations.progress(id, progress)).catch(() => undefined)
-  }
-  return {
-    onProgress(progress: EvaluationProgress): void {
-      newest = progress
-      onProgress?.(progress)
-      if (performance.now() - savedAt >= progressIntervalMs) save()
-    },
-    async flush(): Promise<void> {
-      save()
-      await saving
-    },
-  }
-}
-
 interface JudgeInput {
   readonly suite: LoadedSuite
   readonly policy: Policy
+  readonly leakage: EvaluationCheck
   readonly calls: CallsOutcome
   readonly reports: OutcomeReports
   readonly paid: Paid
@@ -189,6 +189,7 @@ interface JudgeInput {
 function judge({
   suite,
   policy,
+  leakage,
   calls,
   reports,
   paid,
@@ -199,6 +200,7 @@ function judge({
     expected: cases * content.repeats,
     thresholds: content.thresholds,
     policy,
+    leakage,
     primary: content.primary,
     ...(calls.stopped === undefined ? {} : { stopped: calls.stopped }),
     ...(paid.judges?.stopped === undefined ? {} : { judging: paid.judges.stopped }),

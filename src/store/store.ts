@@ -6,6 +6,7 @@ import { createEvidence, type Evidence, evidenceCollections } from './evidence'
 import { createDeployGate } from './gate'
 import { createIdempotencyStore, type IdempotencyStore, idempotencyCollections } from './idempotency'
 import { createKeyStore, type KeyStore, keyCollections } from './keys'
+import { createLeakage, type Leakage, leakageCollections } from './leakage'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
@@ -31,6 +32,7 @@ export interface Store {
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
   readonly rescores: Rescores
+  readonly leakage: Leakage
   readonly outbox: Outbox
   readonly telemetry: Telemetry
 }
@@ -46,6 +48,7 @@ const collections = [
   ...evidenceCollections,
   ...evaluationCollections,
   ...rescoreCollections,
+  ...leakageCollections,
   ...outboxCollections,
   ...channelCollections,
   ...telemetryCollections,
@@ -81,6 +84,7 @@ export function storeOn(database: Database): Store {
     evidence,
     evaluations: createEvaluationRuns(database),
     rescores: createRescores(database),
+    leakage: createLeakage(database, catalog),
     outbox: createOutbox(database),
     telemetry,
   }

@@ -7,6 +7,7 @@ import { diffRoutes } from './diff'
 import { evaluationRoutes } from './evaluations'
 import { healthRoutes } from './health'
 import { laneRoutes } from './lanes'
+import { leakRoutes } from './leaks'
 import { notesRoutes } from './notes'
 import { releaseRoutes } from './releases'
 import { requestRoutes } from './requests'
@@ -30,6 +31,7 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   taskRoutes,
   evaluationRoutes,
   rescoreRoutes,
+  leakRoutes,
   notesRoutes,
   snapshotRoutes,
   resolveRoutes,

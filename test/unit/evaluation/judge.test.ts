@@ -24,9 +24,10 @@ interface Run {
   readonly on?: Digest
   readonly policy?: Digest
   readonly onProgress?: (progress: EvaluationProgress) => void
+  readonly signal?: AbortSignal
 }
 
-async function run({ id, prompt, incumbent, on = suite, policy = ground.policy, onProgress }: Run): Promise<Verdict> {
+async function run({ id, prompt, incumbent, on = suite, policy = ground.policy, ...hooks }: Run): Promise<Verdict> {
   const order = {
     evaluationId: id,
     by: 'ann',
@@ -35,7 +36,7 @@ async function run({ id, prompt, incumbent, on = suite, policy = ground.policy, 
     suite: on,
     policy,
   }
-  return runEvaluation(ground.deps, order, onProgress ? { onProgress } : {})
+  return runEvaluation(ground.deps, order, hooks)
 }
 
 /** The example's judged suite with some of its content changed. */
@@ -118,6 +119,25 @@ describe('a suite with a judge', () => {
     expect(ground.engine.requests()).toBe(requests)
     expect(report.paid).toMatchObject({ costUsd: 0, judges: { calls: 0, costUsd: 0 } })
     expect(report.candidate.accuracy.mean).toBeGreaterThan((await airlineScores('1.0.0')).resolved)
+  })
+
+  it('pays only for what is missing after it was stopped in the midst of judging', async () => {
+    const stop = new AbortController()
+    const onProgress = ({ done }: EvaluationProgress) => {
+      if (done === cases + 7) stop.abort(new Error('the worker is going away'))
+    }
+    const first = run({ id: 'one', prompt: '1.0.0', onProgress, signal: stop.signal })
+    await expect(first).rejects.toThrow('the worker is going away')
+    const paid = await ground.store.evidence.results.judgements.paidBy('one')
+    expect(paid.answers).toBeGreaterThanOrEqual(7)
+    expect(paid.answers).toBeLessThan(cases)
+    const requests = ground.engine.requests()
+    const { report } = await run({ id: 'one', prompt: '1.0.0' })
+    expect(ground.engine.requests() - requests).toBe(cases - paid.answers)
+    expect(report.paid.judges).toMatchObject({ calls: cases - paid.answers, answers: cases })
+    // Calls that were in flight at the stop are the only ones made twice, and they are counted.
+    expect(report.paid.judges?.lostCalls).toBe(requests - cases - paid.answers)
+    expect(report.candidate.unscored).toBeUndefined()
   })
 
   it('stops judging on the budget, concludes nothing, and goes on where it stopped', async () => {

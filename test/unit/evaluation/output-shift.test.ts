@@ -181,6 +181,7 @@ const gateOf = (candidate: readonly CaseOutcome[], incumbent: readonly CaseOutco
     candidate: armReport(digest('a'), candidate, suite),
     incumbent: armReport(digest('b'), incumbent, suite),
     ...(comparison ? { comparison } : {}),
+    leakage: { name: 'leakage', verdict: 'pass', text: 'nothing leaked' },
     expected: candidate.length,
     thresholds: { minAccuracy: 0.6 },
     policy: { test, exceptions: [] },
