@@ -15,7 +15,7 @@ import type { Catalog } from './catalog'
 import { type Judges, loadJudges } from './evaluation-judges'
 
 /** Cases of one suite that are run; a larger suite is refused rather than cut. */
-export const maxCases = 100_000
+export const maxCases = 20_000
 /** Cases in memory at once, with their results: a page. */
 const pageCases = 64
 /** A cursor that nobody asked for so long is closed by the database; reading then goes on from the same place. */

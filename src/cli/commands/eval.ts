@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { driftNotices } from '../../domain/engine-drift'
 import type { ArmReport, Comparison, EvaluationReport, Verdict } from '../../domain/evaluation'
 import type { TaskDefinition } from '../../domain/task'
 import { SluiceError } from '../../errors'
@@ -150,6 +151,7 @@ async function showEvaluation(cli: Cli, id: string): Promise<void> {
 function printVerdict(cli: Cli, { verdict, report, shifting }: Verdict): void {
   cli.print.line(`verdict: ${verdict}${shifting ? ' (shifting)' : ''}`)
   for (const check of report.checks) cli.print.line(`  ${check.verdict.padEnd(14)} ${check.text}`)
+  for (const notice of driftNotices(report)) cli.print.line(`  ${'notice'.padEnd(14)} ${notice}`)
   cli.print.line()
   cli.print.table(armHeadings, armRows(report))
   printScores(cli, report)
