@@ -13,8 +13,10 @@ import {
   parseDraft,
   type Reference,
   type RowTools,
+  type SealTools,
 } from '../kinds/kind'
 import { compileSchema } from '../kinds/schema-compile'
+import { patternFault } from '../kinds/schema-pattern'
 import { prepareScorer } from '../scorers'
 import { canonicalJson, digestOf } from './canonical'
 import { requireClaim } from './claims'
@@ -36,7 +38,7 @@ export async function documentOf(draft: Registration, view: VersionView, rows: R
   const parsed = parseDraft(kindOf(kind), draft.content, ref)
   const references = await resolveReferences(kindOf(kind).references(parsed), view)
   const resolved = withDigests(parsed, references)
-  const content = await (kindOf(kind).seal?.(resolved, { ...rows, requireScorer }) ?? resolved)
+  const content = await (kindOf(kind).seal?.(resolved, sealTools(view, rows)) ?? resolved)
   const text = canonicalJson(content)
   if (Buffer.byteLength(text) > maxContentBytes) {
     throw new SluiceError('invalid_content', `${ref} is larger than ${maxContentBytes} bytes.`)
@@ -68,9 +70,13 @@ function inputsOf(provenance: Registration['provenance']): Pick<VersionDocument,
   return inputs.length === 0 ? {} : { inputs: [...inputs] }
 }
 
-const requireScorer = (name: string, options: Readonly<Record<string, unknown>>): void => {
-  prepareScorer(name, options, { compileSchema })
-}
+const sealTools = (view: VersionView, rows: RowTools): SealTools => ({
+  ...rows,
+  requireScorer(name, options, judges) {
+    prepareScorer(name, options, { compileSchema, patternFault, judges })
+  },
+  contentOf: async (kind, digest) => readContent(await view.findDigest(kind, digest)),
+})
 
 function requireEnvelope(draft: Registration, ref: string): void {
   const refuse = (text: string) => {
@@ -181,7 +187,7 @@ async function judgeLabel(
   const compared = await compareDocuments(await view.find({ kind, name, version: base }), document, view)
   if (!understates(semver, base, compared.changeClass)) return { ...compared, base }
   const suggested = suggestLabel(base, semvers)
-  const text = `${document._id} breaks what ${name}@${base} promised (${broken(compared)}): register it as ${suggested}.`
+  const text = `${document._id} is breaking against ${name}@${base}: ${broken(compared)}. Register it as ${suggested}.`
   throw new SluiceError('semver_understated', text, { class: compared.changeClass, base, suggested, ...compared })
 }
 
@@ -193,15 +199,18 @@ async function requireHonestSuccessor(document: VersionDocument, semvers: readon
   const compared = await compareDocuments(document, await view.find({ kind, name, version: successor }), view)
   if (!understates(successor, semver, compared.changeClass)) return
   const suggested = suggestLabel(successor, semvers)
-  const text = `${name}@${successor} would break what ${document._id} promises (${broken(compared)}): register it as ${suggested}.`
+  const text = `${name}@${successor} would be breaking against ${document._id}: ${broken(compared)}. Register it as ${suggested}.`
   throw new SluiceError('semver_understated', text, { class: compared.changeClass, successor, suggested, ...compared })
 }
 
-const broken = ({ changes }: Pick<Judgement, 'changes'>): string =>
-  changes
-    .filter((change) => change.class === 'breaking')
-    .map((change) => change.text)
-    .join('; ')
+/** Differences that are told in a message; all of them stand in its details. */
+const maxTold = 5
+
+function broken({ changes }: Pick<Judgement, 'changes'>): string {
+  const texts = changes.filter((change) => change.class === 'breaking').map(({ text }) => text.split('\n')[0] ?? '')
+  const more = texts.length > maxTold ? [`and ${texts.length - maxTold} more`] : []
+  return [...texts.slice(0, maxTold), ...more].join('; ')
+}
 
 /** The semantic differences of two versions of one kind. */
 export async function compareDocuments(before: VersionDocument, after: VersionDocument, view: VersionView) {
