@@ -27,6 +27,8 @@ export function windowBetween(earlier: BreakerTotals, later: BreakerTotals, wind
 export interface Spend {
   readonly releaseUsd: number
   readonly lastHourUsd: number
+  /** The tenant for whom the release spent most. Absent: no budget asks for it, or nothing was spent. */
+  readonly topTenant?: { readonly tenant: string; readonly usd: number }
 }
 
 /** Absolute limits on the candidate. They need no control and no sample, and always have the role `rollback`. */
@@ -47,12 +49,16 @@ export function judgeBreakers(
         return [
           ...judgeBudget('budget_per_hour', 'the last hour', spend.lastHourUsd, breaker.usdPerHour),
           ...judgeBudget('budget_per_release', 'this release', spend.releaseUsd, breaker.usdPerRelease),
+          ...judgeBudget('budget_per_tenant', tenantSpan(spend), spend.topTenant?.usd ?? 0, breaker.usdPerTenant),
         ]
       default:
         return assertNever(breaker)
     }
   })
 }
+
+const tenantSpan = ({ topTenant }: Spend): string =>
+  topTenant === undefined ? 'this release for any tenant' : `this release for ${topTenant.tenant}`
 
 function judgeErrors(
   breaker: Extract<BreakerPolicy, { kind: 'errors' }>,
