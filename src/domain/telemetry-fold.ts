@@ -107,7 +107,7 @@ export function mergeUnit(existing: UnitState | undefined, reporter: string, rep
     return { unit: before, delta: nothing, changed: false, full: true }
   }
   const part = mergePart(known, report, key)
-  const events = eventNames.filter((name) => before.events.includes(name) || report.events.includes(name))
+  const events = unionOf(before.events, report.events)
   const closed = before.closed || report.closed
   const gap = before.gap || report.gap
   const outputs = firstOutputs(before.outputs, report.outputs)
@@ -127,14 +127,20 @@ export function mergeUnit(existing: UnitState | undefined, reporter: string, rep
 function mergePart(known: ReporterPart | undefined, report: UnitReport, key: string | undefined): ReporterPart {
   const { part, revision } = report
   const fresh = { part, revision, current: countersOf(report), ...(key === undefined ? {} : { key }) }
-  if (known === undefined) return { ...fresh, finished: noCounters, events: report.events }
-  if (part < known.part || (part === known.part && revision <= known.revision)) return known
+  if (known === undefined) return { ...fresh, finished: noCounters, events: unionOf([], report.events) }
+  // A part from before its events were kept apart is taken to have told all that its unit knows.
+  const events = known.events === undefined ? {} : { events: unionOf(known.events, report.events) }
+  if (part < known.part || (part === known.part && revision <= known.revision)) {
+    return events.events === undefined || events.events.length === known.events?.length
+      ? known
+      : { ...known, ...events }
+  }
   const finished = part === known.part ? known.finished : sumCounters(known.finished, known.current)
-  // A part from before its events were kept apart has told all that its unit knows.
-  const events =
-    known.events && eventNames.filter((name) => known.events?.includes(name) || report.events.includes(name))
-  return { ...fresh, finished, ...(events === undefined ? {} : { events }) }
+  return { ...fresh, finished, ...events }
 }
+
+const unionOf = (left: readonly EventName[], right: readonly EventName[]): readonly EventName[] =>
+  eventNames.filter((name) => left.includes(name) || right.includes(name))
 
 /** What was told first stays; a field that was silent takes what comes. The same list where nothing is new. */
 function firstOutputs(before: UnitState['outputs'], told: UnitReport['outputs']): UnitState['outputs'] {
