@@ -19,7 +19,15 @@ const armReport = z.object({
   tokens: z.object({ inputMean: z.number(), cachedMean: z.number(), outputMean: z.number() }),
   latency: z.object({ p50Ms: z.number(), p95Ms: z.number(), from: z.number(), to: z.number() }).optional(),
   cost: z.object({ totalUsd: z.number(), meanUsd: z.number(), uncachedMeanUsd: z.number() }),
-  engines: list(z.object({ model: z.string(), fingerprint: z.string(), results: z.number() })),
+  engines: list(
+    z.object({
+      model: z.string(),
+      fingerprint: z.string(),
+      results: z.number(),
+      from: z.number().optional(),
+      to: z.number().optional(),
+    }),
+  ),
 })
 
 const caseList = z.object({ count: z.number(), cases: list(z.string()) })

@@ -38,11 +38,14 @@ export interface CaseOutcome extends TokenUsage {
   readonly fingerprint?: string
 }
 
-/** What the provider said it ran, and how often: more than one under one engine version is drift. */
+/** What the provider said it ran, how often and when: more than one under one engine version is drift. */
 export interface EngineSeen {
   readonly model: string
   readonly fingerprint: string
   readonly results: number
+  /** First and last call that it answered, milliseconds since the epoch; absent in reports of earlier versions. */
+  readonly from?: number
+  readonly to?: number
 }
 
 /** One composite on the suite. Shares are 0..1 with 95 % intervals by group. */

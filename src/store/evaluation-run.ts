@@ -1,13 +1,20 @@
-import type { CaseOutcome, EvaluationCheck, EvidenceKey, Paid, Verdict } from '../domain/evaluation'
+import { driftNotices } from '../domain/engine-drift'
+import type { ArmReport, EvaluationCheck, EvidenceKey, Paid, Verdict } from '../domain/evaluation'
 import { judgeEvaluation } from '../domain/evaluation-gate'
-import { armReport, compareArms } from '../domain/evaluation-report'
 import { leakageCheck } from '../domain/leakage'
 import type { Policy } from '../domain/policy'
 import type { Endpoints } from '../engines/engine'
 import { SluiceError } from '../errors'
-import { type CallsOutcome, runCalls } from './evaluation-calls'
-import { scoredOutcomes } from './evaluation-outcomes'
-import { type EvaluationCatalog, type LoadedSuite, loadCallable, loadPolicy, loadSuite } from './evaluation-plan'
+import { type CallsInput, type CallsOutcome, runCalls } from './evaluation-calls'
+import { type OutcomeReports, StoredOutcomes } from './evaluation-outcomes'
+import {
+  casePages,
+  type EvaluationCatalog,
+  type LoadedSuite,
+  loadCallable,
+  loadPolicy,
+  loadSuite,
+} from './evaluation-plan'
 import { type EvaluationProgress, type EvaluationRuns, noProgress } from './evaluations'
 import type { Evidence } from './evidence'
 import type { Leakage } from './leakage'
@@ -24,7 +31,7 @@ export interface EvaluationOrder extends EvidenceKey {
   /** Running an id again resumes it, or gives the verdict it has. */
   readonly evaluationId: string
   readonly by: string
-  /** Calls in flight at the same time. */
+  /** Calls of this evaluation in flight at the same time; absent: as many as its endpoints take. */
   readonly concurrency?: number
 }
 
@@ -33,13 +40,11 @@ export interface EvaluationHooks {
   readonly onProgress?: (progress: EvaluationProgress) => void
 }
 
-const defaultConcurrency = 8
 /** Progress goes to the store at most this often. */
 const progressIntervalMs = 500
 const maxReasons = 20
-const none: ReadonlySet<string> = new Set()
 /** Nothing is paid for cases that the candidate may know. */
-const noCalls: CallsOutcome = { calls: 0, failed: new Map() }
+const noCalls: CallsOutcome = { calls: 0 }
 
 /**
  * Runs the suite on candidate and incumbent, judges, and puts the verdict in force. Only what has no stored result is
@@ -74,59 +79,44 @@ function faultOf(error: unknown): { readonly code: string; readonly message: str
 
 async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: EvaluationHooks): Promise<Verdict> {
   const { catalog, evidence, endpoints } = deps
-  const { evaluationId, candidate, incumbent, concurrency = defaultConcurrency } = order
+  const { results } = evidence
+  const { evaluationId, concurrency } = order
   const suite = await loadSuite(catalog, order.suite)
   const policy = await loadPolicy(catalog, order.policy)
   // Before any result is read: one that a provider change makes void meanwhile is recorded as void.
   const epochs = await evidence.epochs(order)
-  const arms = [await loadCallable(catalog, candidate)]
-  if (incumbent !== undefined && incumbent !== candidate) arms.push(await loadCallable(catalog, incumbent))
-  const signal = hooks.signal ? { signal: hooks.signal } : {}
+  const candidate = await loadCallable(catalog, order.candidate)
+  const incumbent = order.incumbent === undefined ? undefined : await loadCallable(catalog, order.incumbent)
+  const outcomes = new StoredOutcomes(results, { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}) })
   const saver = progressSaver(deps.evaluations, evaluationId, hooks.onProgress)
-  const question = { composite: candidate, suite: order.suite }
+  const signal = hooks.signal ? { signal: hooks.signal } : {}
+  const question = { composite: order.candidate, suite: order.suite }
   const proof = await deps.leakage.prove(question, { ...signal, onProgress: saver.alive }).finally(saver.flush)
   const leakage = leakageCheck(proof, policy)
-  const calls =
-    leakage.verdict === 'pass'
-      ? await runCalls(evidence.results, {
-          evaluationId,
-          suite,
-          arms,
-          endpoints,
-          budgetUsd: policy.test.budgetUsd,
-          concurrency,
-          onProgress: saver.onProgress,
-          ...signal,
-        }).finally(saver.flush)
-      : noCalls
-  const outcomes: (readonly CaseOutcome[])[] = []
-  for (const arm of arms)
-    outcomes.push(
-      await scoredOutcomes(evidence.results, {
-        suite,
-        arm,
-        evaluationId,
-        failed: calls.failed.get(arm.composite) ?? none,
-      }),
-    )
-  const [own = [], against = incumbent === candidate ? own : undefined] = outcomes
+  const input: CallsInput = {
+    evaluationId,
+    suite,
+    arms: incumbent && order.incumbent !== order.candidate ? [candidate, incumbent] : [candidate],
+    budgetUsd: policy.test.budgetUsd,
+    onProgress: saver.onProgress,
+    onPage: (cases, failed) => outcomes.add(cases, failed),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...signal,
+  }
+  const run = () => runCalls({ catalog, results, endpoints }, input).finally(saver.flush)
+  const calls = leakage.verdict === 'pass' ? await run() : noCalls
+  // What is stored is told all the same, though nothing is concluded from it.
+  if (calls === noCalls) for await (const cases of casePages(catalog, suite)) await outcomes.add(cases)
+  const reports = outcomes.reports()
+  const paid = await paidOf(evidence, order, reports, calls)
   return evidence.record({
-    candidate,
-    ...(incumbent === undefined ? {} : { incumbent }),
+    candidate: order.candidate,
+    ...(order.incumbent === undefined ? {} : { incumbent: order.incumbent }),
     suite: order.suite,
     policy: order.policy,
     evaluationId,
     epochs,
-    ...judge({
-      order,
-      suite,
-      policy,
-      leakage,
-      calls,
-      candidate: own,
-      paid: await paidOf(evidence, order, own, against, calls),
-      ...(against ? { incumbent: against } : {}),
-    }),
+    ...judge({ suite, policy, leakage, calls, reports, paid }),
   })
 }
 
@@ -164,36 +154,26 @@ function progressSaver(evaluations: EvaluationRuns, id: string, onProgress: Eval
 }
 
 interface JudgeInput {
-  readonly order: EvaluationOrder
   readonly suite: LoadedSuite
   readonly policy: Policy
   readonly leakage: EvaluationCheck
   readonly calls: CallsOutcome
-  readonly candidate: readonly CaseOutcome[]
-  readonly incumbent?: readonly CaseOutcome[]
+  readonly reports: OutcomeReports
   readonly paid: Paid
 }
 
 function judge({
-  order,
   suite,
   policy,
   leakage,
   calls,
+  reports,
   paid,
-  ...outcomes
 }: JudgeInput): Pick<Verdict, 'verdict' | 'reasons' | 'shifting' | 'report'> {
-  const { content } = suite
-  const scored = { scorers: content.scorers.map(({ name }) => name), primary: content.primary }
-  const candidate = armReport(order.candidate, outcomes.candidate, scored)
-  const incumbent =
-    order.incumbent && outcomes.incumbent ? armReport(order.incumbent, outcomes.incumbent, scored) : undefined
-  const comparison = outcomes.incumbent && compareArms(outcomes.candidate, outcomes.incumbent, content.primary)
-  const compared = { ...(incumbent ? { incumbent } : {}), ...(comparison ? { comparison } : {}) }
+  const { content, cases, groups } = suite
   const gate = judgeEvaluation({
-    candidate,
-    ...compared,
-    expected: suite.cases.length * content.repeats,
+    ...reports,
+    expected: cases * content.repeats,
     thresholds: content.thresholds,
     policy,
     leakage,
@@ -202,15 +182,14 @@ function judge({
   return {
     verdict: gate.verdict,
     shifting: gate.shifting,
-    reasons: gate.reasons.slice(0, maxReasons),
+    reasons: [...gate.reasons, ...driftNotices(reports)].slice(0, maxReasons),
     report: {
       suite: suite.digest,
       primary: content.primary,
-      cases: suite.cases.length,
-      groups: new Set(suite.cases.map(({ group }) => group)).size,
+      cases,
+      groups,
       repeats: content.repeats,
-      candidate,
-      ...compared,
+      ...reports,
       checks: gate.checks,
       paid,
     },
@@ -218,20 +197,19 @@ function judge({
 }
 
 async function paidOf(
-  evidence: Evidence,
-  order: EvaluationOrder,
-  ...rest: [readonly CaseOutcome[], readonly CaseOutcome[] | undefined, CallsOutcome]
+  { results }: Evidence,
+  { candidate, incumbent, suite, evaluationId }: EvaluationOrder,
+  reports: OutcomeReports,
+  { calls }: CallsOutcome,
 ): Promise<Paid> {
-  const [candidate, incumbent, { calls }] = rest
-  const { suite } = order
-  const lost = (composite: EvidenceKey['candidate'] | undefined) =>
-    composite === undefined ? 0 : evidence.results.lostCalls({ composite, suite })
-  const own = (outcomes: readonly CaseOutcome[]) =>
-    outcomes.filter(({ status, fromStore }) => status === 'ok' && !fromStore).length
+  const arms = [...new Set([candidate, ...(incumbent === undefined ? [] : [incumbent])])]
+  const own = (arm: ArmReport) => arm.results - arm.errors - arm.fromStore
+  let lostCalls = 0
+  for (const composite of arms) lostCalls += await results.lostCalls({ composite, suite })
   return {
     calls,
-    results: own(candidate) + (order.incumbent === order.candidate ? 0 : own(incumbent ?? [])),
-    costUsd: await evidence.results.spentUsd(order.evaluationId),
-    lostCalls: (await lost(order.candidate)) + (await lost(order.incumbent)),
+    results: own(reports.candidate) + (reports.incumbent && incumbent !== candidate ? own(reports.incumbent) : 0),
+    costUsd: await results.spentUsd(evaluationId),
+    lostCalls,
   }
 }

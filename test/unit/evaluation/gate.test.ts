@@ -1,7 +1,7 @@
 import type { ArmReport, CaseOutcome, Comparison } from '../../../src/domain/evaluation'
 import { type GateInput, judgeEvaluation } from '../../../src/domain/evaluation-gate'
-import { armReport, compareArms } from '../../../src/domain/evaluation-report'
 import { largestShift, outputShift } from '../../../src/domain/output-shift'
+import { armReport, compareArms } from '../../support/outcome-reports'
 
 const suite = { scorers: ['resolved'], primary: 'resolved' }
 const digest = (letter: string) => `sha256:${letter.repeat(64)}` as const
@@ -236,7 +236,7 @@ it('tells which models and fingerprints answered', () => {
   )
   const report: ArmReport = armReport(digest('a'), drifted, suite)
   expect(report.engines).toEqual([
-    { model: 'm', fingerprint: 'f', results: 37 },
-    { model: 'm', fingerprint: 'g', results: 3 },
+    { model: 'm', fingerprint: 'f', results: 37, from: 1_000_003, to: 1_000_039 },
+    { model: 'm', fingerprint: 'g', results: 3, from: 1_000_000, to: 1_000_002 },
   ])
 })
