@@ -106,7 +106,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     ledger,
     tenants,
     releases: createReleases(database),
-    planner: createPlanner({ catalog, ledger, tenants, traffic }),
+    planner: createPlanner({ catalog, ledger, tenants, traffic, read: telemetry.read }),
     evidence,
     evaluations: createEvaluationRuns(database),
     rescores: createRescores(database),
