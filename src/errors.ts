@@ -62,6 +62,10 @@ export const errorTable = {
     409,
     'The composite has no passing test evidence for the current suite. Run `sluice eval run` on it.',
   ),
+  change_breaks: row(
+    409,
+    'The composite breaks those who read the task. Make it a new task that supersedes it, or name the exception in the policy.',
+  ),
   not_settled: row(
     409,
     'The composite never was the settled incumbent of this lane. Choose one that was: `sluice active`.',

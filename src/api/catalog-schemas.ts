@@ -17,6 +17,7 @@ export const changeSchema = z.object({
   after: z.unknown().optional(),
   text: z.string(),
   class: z.enum(['safe', 'breaking']),
+  rule: z.string().optional(),
 })
 
 const share = z.object({ mean: z.number(), lower: z.number(), upper: z.number() })

@@ -81,7 +81,16 @@ export const ledgerCollections: readonly CollectionSpec[] = [
       { key: { releaseId: 1 } },
     ],
   },
-  { name: 'lanes', indexes: [{ key: { releaseId: 1 } }, { key: { environment: 1 } }, { key: { task: 1 } }] },
+  {
+    name: 'lanes',
+    indexes: [
+      { key: { releaseId: 1 } },
+      { key: { environment: 1 } },
+      { key: { task: 1 } },
+      { key: { incumbent: 1 } },
+      { key: { candidate: 1 } },
+    ],
+  },
   { name: 'lifts', indexes: [{ key: { at: -1 } }] },
 ]
 

@@ -4,6 +4,7 @@ import { Captures } from './captures'
 import { type Catalog, catalogCollections, createCatalog } from './catalog'
 import { channelCollections } from './channels'
 import { type Database, openDatabase } from './database'
+import { createDiffer, type Differ } from './differ'
 import { createEvaluationRuns, type EvaluationRuns, evaluationCollections } from './evaluations'
 import { createEvidence, type Evidence, evidenceCollections } from './evidence'
 import { createDeployGate } from './gate'
@@ -33,6 +34,7 @@ export interface Store {
   readonly keys: KeyStore
   readonly leases: Leases
   readonly catalog: Catalog
+  readonly differ: Differ
   readonly idempotency: IdempotencyStore
   readonly ledger: Ledger
   readonly tenants: Tenants
@@ -102,6 +104,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     keys: createKeyStore(database),
     leases: createLeases(database),
     catalog,
+    differ: createDiffer({ database, catalog, evidence, tenants }),
     idempotency: createIdempotencyStore(database),
     ledger,
     tenants,

@@ -8,6 +8,7 @@ import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import {
   type InterfaceLookup,
+  maxContentBytes,
   nameSchema,
   parseDraft,
   type Reference,
@@ -22,7 +23,6 @@ import { requireClaim } from './claims'
 import { identityOf, positionOf, readContent, type VersionDocument } from './version-documents'
 import { maxVersions, type VersionView } from './version-view'
 
-const maxContentBytes = 1_000_000
 const maxDescription = 10_000
 const maxParents = 100
 const maxProvenanceBytes = 100_000
@@ -187,7 +187,7 @@ async function judgeLabel(
   const compared = await compareDocuments(await view.find({ kind, name, version: base }), document, view)
   if (!understates(semver, base, compared.changeClass)) return { ...compared, base }
   const suggested = suggestLabel(base, semvers)
-  const text = `${document._id} breaks what ${name}@${base} promised (${broken(compared)}): register it as ${suggested}.`
+  const text = `${document._id} is breaking against ${name}@${base}: ${broken(compared)}. Register it as ${suggested}.`
   throw new SluiceError('semver_understated', text, { class: compared.changeClass, base, suggested, ...compared })
 }
 
@@ -199,15 +199,18 @@ async function requireHonestSuccessor(document: VersionDocument, semvers: readon
   const compared = await compareDocuments(document, await view.find({ kind, name, version: successor }), view)
   if (!understates(successor, semver, compared.changeClass)) return
   const suggested = suggestLabel(successor, semvers)
-  const text = `${name}@${successor} would break what ${document._id} promises (${broken(compared)}): register it as ${suggested}.`
+  const text = `${name}@${successor} would be breaking against ${document._id}: ${broken(compared)}. Register it as ${suggested}.`
   throw new SluiceError('semver_understated', text, { class: compared.changeClass, successor, suggested, ...compared })
 }
 
-const broken = ({ changes }: Pick<Judgement, 'changes'>): string =>
-  changes
-    .filter((change) => change.class === 'breaking')
-    .map((change) => change.text)
-    .join('; ')
+/** Differences that are told in a message; all of them stand in its details. */
+const maxTold = 5
+
+function broken({ changes }: Pick<Judgement, 'changes'>): string {
+  const texts = changes.filter((change) => change.class === 'breaking').map(({ text }) => text.split('\n')[0] ?? '')
+  const more = texts.length > maxTold ? [`and ${texts.length - maxTold} more`] : []
+  return [...texts.slice(0, maxTold), ...more].join('; ')
+}
 
 /** The semantic differences of two versions of one kind. */
 export async function compareDocuments(before: VersionDocument, after: VersionDocument, view: VersionView) {
