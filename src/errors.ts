@@ -44,6 +44,10 @@ export const errorTable = {
     409,
     'The content does not have the digest it claims. It was altered; take it from its source again.',
   ),
+  content_dropped: row(
+    410,
+    'Retention dropped this content; its metadata stands. Push the same content again to restore it under its digest.',
+  ),
   // lanes
   lane_moved: row(409, 'The lane has a newer entry than expected. Read its head and decide again.'),
   lane_held: row(

@@ -15,6 +15,16 @@ export const changeSchema = z.object({
   class: z.enum(['safe', 'breaking']),
 })
 
+/** What stands where retention dropped content. `at` is milliseconds since the epoch. */
+export const droppedSchema = z.object({
+  what: z.enum(['content', 'rows']),
+  at: z.number(),
+  by: z.string(),
+  why: z.string(),
+  run: z.string(),
+  bytes: z.number(),
+})
+
 const summaryShape = {
   kind: kindSchema,
   name: z.string(),
@@ -27,6 +37,7 @@ const summaryShape = {
   description: z.string(),
   parents: z.array(digestSchema),
   provenance: z.record(z.string(), z.unknown()).optional(),
+  dropped: droppedSchema.optional(),
 }
 export const versionSummarySchema = z.object(summaryShape)
 export const versionSchema = z.object({ ...summaryShape, content: z.unknown(), summary: z.string() })
@@ -63,4 +74,5 @@ export const summaryView = (version: Omit<Version, 'content'>) => ({
   description: version.description,
   parents: [...version.parents],
   ...(version.provenance === undefined ? {} : { provenance: { ...version.provenance } }),
+  ...(version.dropped === undefined ? {} : { dropped: version.dropped }),
 })

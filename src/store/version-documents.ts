@@ -1,7 +1,7 @@
 import { parseRef } from '../domain/ref'
 import { sortKeyOf } from '../domain/semver-class'
-import type { Digest, KindName, Ref, Version } from '../domain/version'
-import { SluiceError } from '../errors'
+import type { Digest, Dropped, KindName, Ref, Version } from '../domain/version'
+import { assert, SluiceError } from '../errors'
 import { digestOf } from './canonical'
 import type { CollectionSpec } from './database'
 
@@ -24,6 +24,10 @@ export interface VersionDocument {
   provenance?: string
   /** What the content refers to: lineage follows these. */
   references: { path: string; kind: KindName; digest: Digest }[]
+  /** When something was last about to depend on it, beside its creation. What is marked is not dropped for a day. */
+  usedAt?: Date
+  /** Set in the same write that empties `content`; of rows, `content` stands. */
+  dropped?: Dropped
 }
 
 export const versionCollections: readonly CollectionSpec[] = [
@@ -35,6 +39,8 @@ export const versionCollections: readonly CollectionSpec[] = [
       { key: { digest: 1 } },
       { key: { position: 1 }, unique: true },
       { key: { 'references.digest': 1 } },
+      { key: { createdAt: 1 } },
+      { key: { usedAt: 1 } },
     ],
   },
   // One document an artifact: registrations of the same artifact lock it, so that semvers are judged one after another.
@@ -63,12 +69,24 @@ function cursorPosition({ kind, name, version }: Ref): string {
 /** What the digest of a version is taken over. */
 export const identityOf = (kind: KindName, content: unknown): Digest => digestOf({ content, kind })
 
-/** The content of a stored version; throws digest_mismatch where it was altered. */
+/** The content of a stored version. Throws content_dropped, and digest_mismatch where it was altered. */
 export function readContent(document: VersionDocument): unknown {
+  if (document.dropped?.what === 'content') throw contentDropped(document)
   const content: unknown = JSON.parse(document.content)
   if (identityOf(document.kind, content) === document.digest) return content
   const text = `The stored content of ${document._id} is not what its digest ${document.digest} says.`
   throw new SluiceError('digest_mismatch', text, { ref: document._id })
+}
+
+/** What is known of a version whose heavy part is gone, as an error: who dropped it, when and why, and what it was. */
+export function contentDropped(document: Omit<VersionDocument, 'content'>): SluiceError {
+  const { _id, dropped } = document
+  assert(dropped !== undefined, `${_id} says what was dropped of it`)
+  const { what, at, by, why } = dropped
+  const text =
+    `The ${what} of ${_id} ${what === 'rows' ? 'were' : 'was'} dropped at ${new Date(at).toISOString()} by ${by}: ${why}. ` +
+    'Push the same content again to restore it.'
+  return new SluiceError('content_dropped', text, { ref: _id, dropped, version: summaryOf(document) })
 }
 
 export const versionOf = (document: VersionDocument): Version => ({
@@ -77,7 +95,7 @@ export const versionOf = (document: VersionDocument): Version => ({
 })
 
 export function summaryOf(document: Omit<VersionDocument, 'content'>): Omit<Version, 'content'> {
-  const { kind, name, semver, digest, author, createdAt, description, parents, provenance } = document
+  const { kind, name, semver, digest, author, createdAt, description, parents, provenance, dropped } = document
   return {
     kind,
     name,
@@ -89,5 +107,6 @@ export function summaryOf(document: Omit<VersionDocument, 'content'>): Omit<Vers
     description,
     parents,
     ...(provenance === undefined ? {} : { provenance: JSON.parse(provenance) as Record<string, unknown> }),
+    ...(dropped === undefined ? {} : { dropped }),
   }
 }
