@@ -34,7 +34,7 @@ export const errorTable = {
     'A reference names nothing that is registered. Push the artifact first or correct the reference.',
   ),
   malformed_ref: row(400, 'The reference cannot be read. Write `kind/name@semver` or `kind/name@sha256:…`.'),
-  malformed_file: row(400, 'A workspace file cannot be read. Correct it at the place named in the message.'),
+  malformed_file: row(400, 'A file cannot be read. Correct it at the place named in the message.'),
   version_exists: row(409, 'This semver is registered with other content. Register the content under a new semver.'),
   semver_understated: row(409, 'The change is larger than its semver says. Raise it as `details.suggested` says.'),
   invalid_content: row(400, 'The content does not fit its kind. Correct the fields named in `details`.'),
@@ -48,6 +48,11 @@ export const errorTable = {
     410,
     'Retention dropped this content; its metadata stands. Push the same content again to restore it under its digest.',
   ),
+  merge_refused: row(
+    409,
+    'Two versions are not merged into one that nobody tested. Promote one, or register a new version with both as parents.',
+  ),
+  promotion_refused: row(409, 'Only a tested experiment becomes a release. The message says what it lacks.'),
   // lanes
   lane_moved: row(409, 'The lane has a newer entry than expected. Read its head and decide again.'),
   lane_held: row(

@@ -15,6 +15,7 @@ import { evalCommand } from './commands/eval'
 import { explainCommand } from './commands/explain'
 import { holdCommand } from './commands/hold'
 import { leaksCommand } from './commands/leaks'
+import { lineageCommand } from './commands/lineage'
 import { notesCommand } from './commands/notes'
 import { overridesCommand } from './commands/overrides'
 import { planCommand } from './commands/plan'
@@ -38,6 +39,7 @@ const commands: readonly RegisterCommand[] = [
   diffCommand,
   artifactCommand,
   compositeCommand,
+  lineageCommand,
   taskCommand,
   evalCommand,
   leaksCommand,

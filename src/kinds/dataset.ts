@@ -29,6 +29,7 @@ export const datasetKind: Kind<DatasetContent, DatasetDraft> = {
   schema: datasetSchema,
   references: () => [],
   seal,
+  rowsOf: ({ root, count }) => ({ root, count }),
   interfaceOf: ({ columns }) => ({ columns }),
   diff: (before, after) =>
     diffJson(before, after, ({ path, change }) =>

@@ -3,7 +3,7 @@ import { ulid } from 'ulid'
 import type { FrozenThresholds } from '../domain/allocation'
 import type { EvidenceKey, Verdict } from '../domain/evaluation'
 import type { Digest } from '../domain/version'
-import { quantileOf } from '../stats/grouped'
+import { type GroupedEstimate, quantileOf } from '../stats/grouped'
 import { digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
 import { type EvidenceEpochs, EvidenceLife, type ProviderStanding } from './evidence-epochs'
@@ -63,6 +63,14 @@ interface HeadDocument {
   readonly verdictId: string
   readonly verdict: Verdict['verdict']
   readonly epochs?: EvidenceEpochs
+  readonly candidate: Digest
+  readonly incumbent?: Digest
+  readonly suite: Digest
+  readonly evaluationId: string
+  readonly at: number
+  readonly accuracy?: GroupedEstimate
+  /** What the candidate rests on, so that `tested` and the score of a version are found without a walk. */
+  readonly versions: readonly Digest[]
 }
 
 export const evidenceCollections: readonly CollectionSpec[] = [
@@ -101,6 +109,7 @@ export function createEvidence(database: Database, providers: Providers): Eviden
   const heads = database.collection<HeadDocument>('verdict_heads')
   const results = createResultStore(database, providers)
   const life = new EvidenceLife(providers, database.collection('verdicts'))
+  const composites = database.collection<{ _id: Digest; closure: Digest[] }>('composites')
 
   const verdictOf = async (evaluationId: string, session?: ClientSession): Promise<Verdict | undefined> => {
     const found = await verdicts.findOne({ evaluationId }, session ? { session } : {})
@@ -115,8 +124,9 @@ export function createEvidence(database: Database, providers: Providers): Eviden
     const judged = await life.measured(draft, session)
     const document: VerdictDocument = { ...judged, epochs, _id: ulid(at), key: keyId(draft), at }
     await verdicts.insertOne(document, { session })
-    const head = { $set: { verdictId: document._id, verdict: document.verdict, epochs } }
-    await heads.updateOne({ _id: document.key }, head, { upsert: true, session })
+    const rests = await composites.findOne({ _id: draft.candidate }, { session, projection: { closure: 1 } })
+    // Replaced as a whole, so that no accuracy of the verdict before stays behind.
+    await heads.replaceOne({ _id: document.key }, inForce(document, rests?.closure ?? []), { upsert: true, session })
     return verdictFrom(document)
   }
 
@@ -168,5 +178,17 @@ function percentiles(results: readonly { readonly costUsd: number; readonly late
   return {
     costUsd: at95(results.map(({ costUsd }) => costUsd)),
     latencyMs: at95(results.map(({ latencyMs }) => latencyMs)),
+  }
+}
+
+/** What the head of a key says of its newest verdict. Figures of a part of a suite are no accuracy. */
+function inForce(document: VerdictDocument, versions: readonly Digest[]): Omit<HeadDocument, '_id'> {
+  const { _id: verdictId, verdict, candidate, incumbent, suite, evaluationId, at, report, epochs } = document
+  const accuracy = verdict === 'no_evidence' ? undefined : report.candidate?.accuracy
+  return {
+    ...{ verdictId, verdict, candidate, suite, evaluationId, at, versions },
+    ...(incumbent === undefined ? {} : { incumbent }),
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(accuracy === undefined ? {} : { accuracy }),
   }
 }

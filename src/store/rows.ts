@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
 import { MongoBulkWriteError } from 'mongodb'
 import { isRecord } from '../domain/diff'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { maxDatasetRows, rowColumns } from '../kinds/dataset'
 import type { RowTools, StoredRow } from '../kinds/kind'
-import { canonicalJson, digestOf } from './canonical'
+import { canonicalJson, digestOf, textDigest } from './canonical'
 import type { CollectionSpec, Database } from './database'
 
 /** A row travels in one request body, so it stays under the API's limit. */
@@ -81,6 +80,7 @@ export function createRowStore(database: Database): RowStore {
     async *rows(root) {
       const set = await sets.findOne({ _id: root })
       if (!set) throw missingSet(root)
+      if (rootOf(set.digests) !== root) throw alteredSet(root)
       for (const page of pagesOf([...new Set(set.digests)])) {
         let place = set.digests.indexOf(page[0] as Digest)
         for await (const row of rows.find({ _id: { $in: page } }).sort({ _id: 1 })) {
@@ -120,8 +120,6 @@ export function dryRowTools(store: RowStore): RowTools {
 
 /** Order-free: the same rows in any order have the same root. */
 const rootOf = (sorted: readonly Digest[]): Digest => digestOf({ rows: sorted })
-
-const textDigest = (text: string): Digest => `sha256:${createHash('sha256').update(text).digest('hex')}`
 
 const storedRow = ({ _id, columns }: Omit<RowDocument, 'text'>): StoredRow => ({
   digest: _id,
@@ -166,6 +164,9 @@ const missingSet = (root: Digest): SluiceError =>
   new SluiceError('unknown_ref', `No dataset with the root ${root} is registered here.`, { root })
 const alteredRow = (digest: Digest): SluiceError =>
   new SluiceError('digest_mismatch', `The stored row ${digest} has other content than its digest says.`, { digest })
+
+const alteredSet = (root: Digest): SluiceError =>
+  new SluiceError('digest_mismatch', `The stored rows of ${root} are not those that its root stands for.`, { root })
 
 function raise(error: Error): never {
   throw error

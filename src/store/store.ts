@@ -12,12 +12,15 @@ import { createKeyStore, type KeyStore, keyCollections } from './keys'
 import { createLeakage, type Leakage, leakageCollections } from './leakage'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
+import { createLineage, type LineageStore } from './lineage'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
+import { createPromotions, type Promotions } from './promotion'
 import { Providers, providerCollections } from './providers'
 import { createReleases, type Releases, releaseCollections } from './releases'
 import { createReproductions, type Reproductions, reproductionCollections } from './reproductions'
 import { snapshotIndexes } from './snapshots'
+import { createStandings, type Standings, standingIndexes } from './standing'
 import { createTelemetry, type Telemetry, telemetryCollections } from './telemetry'
 import { createTenants, type Tenants, tenantCollections } from './tenants'
 import { trafficOf } from './traffic'
@@ -42,6 +45,9 @@ export interface Store {
   readonly captures: Captures
   readonly providers: Providers
   readonly reproductions: Reproductions
+  readonly standings: Standings
+  readonly lineage: LineageStore
+  readonly promotions: Promotions
 }
 
 export interface StoreOptions {
@@ -67,6 +73,7 @@ const collections = [
   ...captureCollections,
   ...providerCollections,
   ...reproductionCollections,
+  ...standingIndexes,
 ]
 
 /** Connects, creates collections and indexes (safe from several processes at once), and wires the aggregates. */
@@ -83,6 +90,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
   const evidence = createEvidence(database, providers)
   const telemetry = createTelemetry(database, providers)
   const gate = createDeployGate(catalog, evidence, providers)
+  const standings = createStandings(database, providers)
   const ledger = createLedger(database, gate)
   const tenants = createTenants(database, ledger, gate)
   const traffic = (environment: string, task: string) => trafficOf(telemetry, environment, task)
@@ -104,5 +112,8 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     captures: new Captures(database, new Vault(options.captureKeys ?? [])),
     providers,
     reproductions: createReproductions(database),
+    standings,
+    lineage: createLineage(database, standings),
+    promotions: createPromotions({ database, catalog, standings }),
   }
 }

@@ -1,8 +1,8 @@
 import { parseRef } from '../domain/ref'
 import { sortKeyOf } from '../domain/semver-class'
-import type { Digest, Dropped, KindName, Ref, Version } from '../domain/version'
+import type { Digest, Dropped, KindName, Origin, Promotion, Ref, Version } from '../domain/version'
 import { assert, SluiceError } from '../errors'
-import { digestOf } from './canonical'
+import { digestOf, textDigest } from './canonical'
 import type { CollectionSpec } from './database'
 
 /** One registered version. Content is kept as RFC 8785 text: BSON would read `$ref` within a schema as its own. */
@@ -28,6 +28,11 @@ export interface VersionDocument {
   usedAt?: Date
   /** Set in the same write that empties `content`; of rows, `content` stands. */
   dropped?: Dropped
+  /** Digests that the provenance names as inputs: lineage follows these too. */
+  inputs?: Digest[]
+  promotion?: Promotion
+  /** `rows`: whether those of a dataset came with it. */
+  origin?: Origin & { readonly rows?: boolean }
 }
 
 export const versionCollections: readonly CollectionSpec[] = [
@@ -41,6 +46,8 @@ export const versionCollections: readonly CollectionSpec[] = [
       { key: { 'references.digest': 1 } },
       { key: { createdAt: 1 } },
       { key: { usedAt: 1 } },
+      { key: { parents: 1 } },
+      { key: { inputs: 1 } },
     ],
   },
   // One document an artifact: registrations of the same artifact lock it, so that semvers are judged one after another.
@@ -69,11 +76,14 @@ function cursorPosition({ kind, name, version }: Ref): string {
 /** What the digest of a version is taken over. */
 export const identityOf = (kind: KindName, content: unknown): Digest => digestOf({ content, kind })
 
+/** The same from the stored text, to the byte: the RFC 8785 text of the whole has the keys in this order. */
+const textIdentityOf = (kind: KindName, text: string): Digest =>
+  textDigest(`{"content":${text},"kind":${JSON.stringify(kind)}}`)
+
 /** The content of a stored version. Throws content_dropped, and digest_mismatch where it was altered. */
 export function readContent(document: VersionDocument): unknown {
   if (document.dropped?.what === 'content') throw contentDropped(document)
-  const content: unknown = JSON.parse(document.content)
-  if (identityOf(document.kind, content) === document.digest) return content
+  if (textIdentityOf(document.kind, document.content) === document.digest) return JSON.parse(document.content)
   const text = `The stored content of ${document._id} is not what its digest ${document.digest} says.`
   throw new SluiceError('digest_mismatch', text, { ref: document._id })
 }
@@ -95,7 +105,8 @@ export const versionOf = (document: VersionDocument): Version => ({
 })
 
 export function summaryOf(document: Omit<VersionDocument, 'content'>): Omit<Version, 'content'> {
-  const { kind, name, semver, digest, author, createdAt, description, parents, provenance, dropped } = document
+  const { kind, name, semver, digest, author, createdAt, description, parents, provenance } = document
+  const { dropped, promotion, origin } = document
   return {
     kind,
     name,
@@ -108,5 +119,7 @@ export function summaryOf(document: Omit<VersionDocument, 'content'>): Omit<Vers
     parents,
     ...(provenance === undefined ? {} : { provenance: JSON.parse(provenance) as Record<string, unknown> }),
     ...(dropped === undefined ? {} : { dropped }),
+    ...(promotion === undefined ? {} : { promotion }),
+    ...(origin === undefined ? {} : { origin }),
   }
 }

@@ -28,9 +28,10 @@ describe('the examples of a command', () => {
   })
 })
 
-it('what changes a lane, a release or a tenant asks for the reason', () => {
+it('what changes a lane, a release or a tenant, or makes a release of an experiment, asks for the reason', () => {
   const asking = leaves.filter(({ command }) => command.options.some((one) => one.long === '--reason' && one.mandatory))
   expect(asking.map(({ path }) => path).sort()).toEqual([
+    'artifact promote',
     'capture off',
     'capture set',
     'capture show',

@@ -9,6 +9,7 @@ import { evaluationRoutes } from './evaluations'
 import { healthRoutes } from './health'
 import { laneRoutes } from './lanes'
 import { leakRoutes } from './leaks'
+import { lineageRoutes } from './lineage'
 import { notesRoutes } from './notes'
 import { providerRoutes } from './providers'
 import { releaseRoutes } from './releases'
@@ -30,6 +31,7 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   artifactRoutes,
   diffRoutes,
   compositeRoutes,
+  lineageRoutes,
   taskRoutes,
   evaluationRoutes,
   leakRoutes,
