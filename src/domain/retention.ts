@@ -90,4 +90,5 @@ export interface GarbageRun {
 export const dayMs = 24 * 3_600_000
 
 /** The moment before which an experiment must have been used last to be dropped. */
-export const experimentCutoff = ({ experimentDays }: RetentionPolicy, now: number): number => now - experimentDays * dayMs
+export const experimentCutoff = ({ experimentDays }: RetentionPolicy, now: number): number =>
+  now - experimentDays * dayMs

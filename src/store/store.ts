@@ -3,6 +3,7 @@ import { captureCollections } from './capture-documents'
 import { Captures } from './captures'
 import { type Catalog, catalogCollections, createCatalog } from './catalog'
 import { channelCollections } from './channels'
+import { markCompositeUsed } from './composite-uses'
 import { type Database, openDatabase } from './database'
 import { createEvaluationRuns, type EvaluationRuns, evaluationCollections } from './evaluations'
 import { createEvidence, type Evidence, evidenceCollections } from './evidence'
@@ -89,7 +90,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
   const providers = new Providers(database)
   const evidence = createEvidence(database, providers)
   const telemetry = createTelemetry(database, providers)
-  const gate = createDeployGate(catalog, evidence, providers)
+  const gate = createDeployGate(catalog, evidence, providers, (id, session) => markCompositeUsed(database, id, session))
   const standings = createStandings(database, providers)
   const ledger = createLedger(database, gate)
   const tenants = createTenants(database, ledger, gate)

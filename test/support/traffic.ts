@@ -51,7 +51,11 @@ export interface TestStep {
   readonly leadMs?: number
 }
 
-const openGate: DeployGate = { rolloutEnvironment: async () => environment, assertDeployable: async () => undefined }
+const openGate: DeployGate = {
+  rolloutEnvironment: async () => environment,
+  holdContents: async () => undefined,
+  assertDeployable: async () => undefined,
+}
 const policy: Digest = `sha256:${'0'.repeat(64)}`
 
 export async function trafficGround(): Promise<TrafficGround> {
