@@ -116,6 +116,13 @@ export function requireServers(config: Config): ServerConfig {
   return { ...config, mongodbUri, temporalAddress }
 }
 
+/** What a program needs to find its own programs, files and language. */
+const bareNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'TZ', 'SystemRoot', 'PATHEXT', 'TEMP', 'USERPROFILE']
+
+/** This process's environment without anything that is none of a foreign command's business, such as API keys. */
+export const bareEnvironment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(bareNames.map((name) => [name, process.env[name]]))
+
 const captureKeyBytes = 32
 const maxCaptureKeys = 16
 

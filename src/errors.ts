@@ -53,6 +53,7 @@ export const errorTable = {
     'Two versions are not merged into one that nobody tested. Promote one, or register a new version with both as parents.',
   ),
   promotion_refused: row(409, 'Only a tested experiment becomes a release. The message says what it lacks.'),
+  step_failed: row(500, 'The command of a dataset step failed on this machine. Its own words above say why.'),
   // lanes
   lane_moved: row(409, 'The lane has a newer entry than expected. Read its head and decide again.'),
   lane_held: row(

@@ -84,11 +84,27 @@ export interface DatasetColumn {
   readonly required: boolean
 }
 
+/** One transformation: which data, code and parameters made which rows. */
+export interface DatasetStep {
+  /** Name → digest of a dataset version; the command finds the rows under that name. */
+  readonly inputs: Readonly<Record<string, Digest>>
+  /** `digest`: SHA-256 of the code file's bytes; `uri`: where it is, a path or an address. */
+  readonly code: { readonly digest: Digest; readonly uri?: string }
+  /** Program and arguments, without a shell. */
+  readonly command: readonly string[]
+  readonly parameters: Readonly<Record<string, unknown>>
+  readonly seed?: number
+  /** Root of the rows that it made. */
+  readonly output: Digest
+}
+
 /** The rows themselves are kept by digest; `root` is the digest of their sorted digests. */
 export interface DatasetContent {
   readonly root: Digest
   readonly count: number
   readonly columns: Readonly<Record<string, DatasetColumn>>
+  /** How the rows were made; the last one's output is `root`. */
+  readonly steps?: readonly DatasetStep[]
 }
 
 /** A row of a dataset that a suite may run on. */

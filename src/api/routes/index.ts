@@ -4,6 +4,7 @@ import { artifactRoutes } from './artifacts'
 import { auditRoutes } from './audit'
 import { captureRoutes } from './captures'
 import { compositeRoutes } from './composites'
+import { datasetRoutes } from './datasets'
 import { diffRoutes } from './diff'
 import { evaluationRoutes } from './evaluations'
 import { healthRoutes } from './health'
@@ -29,6 +30,7 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   tenantRoutes,
   openApiRoute,
   artifactRoutes,
+  datasetRoutes,
   diffRoutes,
   compositeRoutes,
   lineageRoutes,

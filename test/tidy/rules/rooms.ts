@@ -76,9 +76,11 @@ export const rooms = {
     files: [
       { from: /^src\/cli\//, to: workflowWords },
       { from: storeCommands, to: /^src\/store\// },
+      // Digests are computed on both sides; neither file opens anything.
+      { from: /^src\/cli\//, to: /^src\/store\/(canonical|row-digests)\.ts$/ },
       { from: storeCommands, to: /^src\/config\.ts$/ },
       { from: /^src\/cli\/commands\/up\.ts$/, to: /^src\/(embedded\/|server\.ts|worker\.ts)/ },
-      { from: /^src\/cli\/main\.ts$/, to: /^src\/config\.ts$/ },
+      { from: /^src\/cli\/(main|step-command)\.ts$/, to: /^src\/config\.ts$/ },
       { from: /^src\/cli\/commands\/reconcile\.ts$/, to: /^src\/reconciler\.ts$/ },
     ],
   },
