@@ -13,6 +13,8 @@ export interface CompositeDocument {
   createdAt: Date
   /** When it was last composed again, evaluated or deployed: its stored outputs are in use. */
   usedAt?: Date
+  /** Counts batches of stored outputs that retention dropped: written with each, so that a use at the same time is noticed. */
+  outputDrops?: number
   origin?: Origin
 }
 

@@ -7,6 +7,7 @@ import { markCompositeUsed } from './composite-uses'
 import { type Database, openDatabase } from './database'
 import { createEvaluationRuns, type EvaluationRuns, evaluationCollections } from './evaluations'
 import { createEvidence, type Evidence, evidenceCollections } from './evidence'
+import { createGarbage, type Garbage, garbageCollections } from './garbage'
 import { createDeployGate } from './gate'
 import { createIdempotencyStore, type IdempotencyStore, idempotencyCollections } from './idempotency'
 import { createKeyStore, type KeyStore, keyCollections } from './keys'
@@ -46,6 +47,7 @@ export interface Store {
   readonly captures: Captures
   readonly providers: Providers
   readonly reproductions: Reproductions
+  readonly garbage: Garbage
   readonly standings: Standings
   readonly lineage: LineageStore
   readonly promotions: Promotions
@@ -75,6 +77,7 @@ const collections = [
   ...providerCollections,
   ...reproductionCollections,
   ...standingIndexes,
+  ...garbageCollections,
 ]
 
 /** Connects, creates collections and indexes (safe from several processes at once), and wires the aggregates. */
@@ -113,6 +116,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     captures: new Captures(database, new Vault(options.captureKeys ?? [])),
     providers,
     reproductions: createReproductions(database),
+    garbage: createGarbage(database),
     standings,
     lineage: createLineage(database, standings),
     promotions: createPromotions({ database, catalog, standings }),
