@@ -29,7 +29,6 @@ import {
   isDroppableKind,
   namedRoots,
 } from './garbage-versions'
-import type { VersionDocument } from './version-documents'
 import { lastUsedAt } from './version-uses'
 import { databaseView } from './version-view'
 
