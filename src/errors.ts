@@ -44,6 +44,10 @@ export const errorTable = {
     409,
     'The content does not have the digest it claims. It was altered; take it from its source again.',
   ),
+  content_dropped: row(
+    410,
+    'Retention dropped this content; its metadata stands. Push the same content again to restore it under its digest.',
+  ),
   merge_refused: row(
     409,
     'Two versions are not merged into one that nobody tested. Promote one, or register a new version with both as parents.',

@@ -24,8 +24,10 @@ export function createDeployGate(
   catalog: Pick<Catalog, 'task' | 'byDigest' | 'diffComposites'>,
   evidence: PassingEvidence,
   providers: Pick<Providers, 'changes'>,
+  holdContents: DeployGate['holdContents'],
 ): DeployGate {
   return {
+    holdContents,
     async rolloutEnvironment(policy, environment) {
       const { content } = await catalog.byDigest('policy', policy)
       const { environments } = content as Policy

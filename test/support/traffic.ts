@@ -52,7 +52,11 @@ export interface TestStep {
   readonly watches?: Pick<EntryDraft, 'outputs' | 'tenantSpend'>
 }
 
-const openGate: DeployGate = { rolloutEnvironment: async () => environment, assertDeployable: async () => undefined }
+const openGate: DeployGate = {
+  rolloutEnvironment: async () => environment,
+  holdContents: async () => undefined,
+  assertDeployable: async () => undefined,
+}
 const policy: Digest = `sha256:${'0'.repeat(64)}`
 
 export async function trafficGround(): Promise<TrafficGround> {
