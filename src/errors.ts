@@ -44,6 +44,10 @@ export const errorTable = {
     409,
     'The content does not have the digest it claims. It was altered; take it from its source again.',
   ),
+  content_dropped: row(
+    410,
+    'Retention dropped this content; its metadata stands. Push the same content again to restore it under its digest.',
+  ),
   merge_refused: row(
     409,
     'Two versions are not merged into one that nobody tested. Promote one, or register a new version with both as parents.',
@@ -101,6 +105,10 @@ export const errorTable = {
   command_refused: row(409, 'The release cannot do this in its present state. The message says what it waits for.'),
   plan_mismatch: row(409, 'The approval names another plan. Read the current plan and approve its digest.'),
   reason_missing: row(400, 'A reason is required. Say why.'),
+  alarm_firing: row(
+    409,
+    'What serves now is past a breaker of the policy already. Mend that first, or start with `--break-glass` and say why.',
+  ),
   plan_refused: row(409, 'The plan cannot be carried out. `details` lists the reasons.'),
   not_dead_letter: row(409, 'Only a dead letter is sent again. `GET /v1/outbox?state=dead` lists them.'),
   // evidence

@@ -24,11 +24,13 @@ export function createDeployGate(
   catalog: Pick<Catalog, 'task' | 'byDigest' | 'diffComposites'>,
   evidence: PassingEvidence,
   providers: Pick<Providers, 'changes'>,
+  holdContents: DeployGate['holdContents'],
 ): DeployGate {
   const breakingRoles = rememberedBreaking(catalog)
   const policyOf = async (digest: Digest): Promise<Policy> =>
     (await catalog.byDigest('policy', digest)).content as Policy
   return {
+    holdContents,
     async rolloutEnvironment(policy, environment) {
       const content = await policyOf(policy)
       const { environments } = content
