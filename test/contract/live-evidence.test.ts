@@ -12,15 +12,21 @@ let ground: TrafficGround
 let candidate: Digest
 let incumbent: Digest
 let seq: number
+let releaseId: string
+let releases = 0
 let units = 0
 
-beforeEach(async () => {
+beforeAll(async () => {
   ground = await trafficGround()
   incumbent = await ground.settle(0)
-  candidate = await ground.composite(1)
-  seq = (await ground.step({ incumbent: 0, candidate: 1, watches: { outputs, tenantSpend: true } })).seq
 })
-afterEach(() => ground.end())
+afterAll(() => ground.end())
+beforeEach(async () => {
+  releaseId = `release-${++releases}`
+  candidate = await ground.composite(releases)
+  const watches = { outputs, tenantSpend: true } as const
+  seq = (await ground.step({ incumbent: 0, candidate: releases, releaseId, watches })).seq
+})
 
 const outputs = [{ field: 'mood', classes: ['good', 'bad'] }, { field: 'score' }]
 const policy = policyWith({ outputs: outputs.map((row) => ({ ...row, role: 'pause' as const })) })
@@ -36,7 +42,7 @@ async function look(by: Policy = policy) {
     lanes: [{ environment, baseSeq: 1, incumbent }],
     steps: [],
   }
-  const record = { id: 'release-1', task, request, createdAt: await ground.store.database.now() }
+  const record = { id: releaseId, task, request, createdAt: await ground.store.database.now() }
   const file: ReleaseFile = {
     record: record as unknown as ReleaseRecord,
     plan: plan as unknown as Plan,
