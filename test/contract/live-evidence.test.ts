@@ -21,6 +21,7 @@ beforeAll(async () => {
   incumbent = await ground.settle(0)
 })
 afterAll(() => ground.end())
+afterEach(() => ground.rollback(releaseId))
 beforeEach(async () => {
   releaseId = `release-${++releases}`
   candidate = await ground.composite(releases)
@@ -101,11 +102,11 @@ describe('a spike of errors', () => {
   })
 
   it('that all see rolls back at the next look', async () => {
-    for (const app of [1, 2, 3]) await bothArms(`app-${app}`, `process-of-${app}`, 60, [1, 1])
+    for (const app of [1, 2, 3]) await bothArms(`app-${app}`, `own-process-${app}`, 60, [1, 1])
     const before = await look()
     expect(before.assessment.action).toBe('continue')
     expect(before.input.sources).toBeUndefined()
-    for (const app of [1, 2, 3]) await bothArms(`app-${app}`, `process-of-${app}`, 40, [38, 1])
+    for (const app of [1, 2, 3]) await bothArms(`app-${app}`, `own-process-${app}`, 40, [38, 1])
     const { assessment } = await look()
     expect(assessment.action).toBe('rollback')
     expect(assessment.verdicts[0]).toMatchObject({ name: 'error_rate', reason: 'worse_than_incumbent' })
@@ -160,7 +161,7 @@ it('pauses with `set_full` once a conversation has more reporters than a unit ho
   const key = { task, seq, slice: 0, arm: 'candidate' as const, composite: candidate }
   const report = unitReport({ unit: unitName(++units) })
   const send = (index: number) => ground.store.telemetry.ingest(batchOf(`reporter-${index}`, key, [report]), 'app')
-  for (let index = 0; index < maxReportersPerUnit; index++) await send(index)
+  await Promise.all(Array.from({ length: maxReportersPerUnit }, (_, index) => send(index)))
   expect((await look()).input.reporting).toMatchObject({ full: false })
   expect((await send(maxReportersPerUnit)).refused).toHaveLength(1)
   const { assessment } = await look()
