@@ -44,6 +44,10 @@ export const errorTable = {
     409,
     'The content does not have the digest it claims. It was altered; take it from its source again.',
   ),
+  content_dropped: row(
+    410,
+    'Retention dropped this content; its metadata stands. Push the same content again to restore it under its digest.',
+  ),
   merge_refused: row(
     409,
     'Two versions are not merged into one that nobody tested. Promote one, or register a new version with both as parents.',
@@ -61,6 +65,10 @@ export const errorTable = {
   undeployable: row(
     409,
     'The composite has no passing test evidence for the current suite. Run `sluice eval run` on it.',
+  ),
+  change_breaks: row(
+    409,
+    'The composite breaks those who read the task. Make it a new task that supersedes it, or name the exception in the policy.',
   ),
   not_settled: row(
     409,
@@ -110,6 +118,10 @@ export const errorTable = {
     'Cases of the suite stand in what the composite was made from. Take them out of the data or out of the suite.',
   ),
   engine_failed: row(502, 'The engine does not answer or answers with an error. See `details`.', true),
+  scorer_failed: row(
+    422,
+    'A scorer of the suite does not work on the case named in `details`. Correct it under a new version of the suite; stored results are not paid again.',
+  ),
   // captured content
   capture_unavailable: row(
     409,

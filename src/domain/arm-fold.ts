@@ -1,5 +1,6 @@
 import { shareOfSums } from '../stats/grouped'
 import type { ArmReport, CaseOutcome, EngineSeen } from './evaluation'
+import { type Figure, FigureFold } from './figures'
 import { GroupFold, LatencyFold, UsageFold } from './outcome-folds'
 import type { Digest } from './version'
 
@@ -11,6 +12,8 @@ const maxSeenEngines = 1_000
 export interface ScoredSuite {
   readonly scorers: readonly string[]
   readonly primary: string
+  /** Scorer → its figures over all cases, from the names of the parts that were met. */
+  readonly figures?: Readonly<Record<string, (parts: readonly string[]) => readonly Figure[]>>
 }
 
 const valid = '\u0000valid'
@@ -28,6 +31,8 @@ export class ArmFold {
   private readonly usage = new UsageFold()
   private readonly latency = new LatencyFold()
   private readonly engines = new Map<string, EngineSeen>()
+  private readonly figures = new Map<string, FigureFold>()
+  private readonly unscored = new Map<string, number>()
   private readonly suite: ScoredSuite
 
   constructor(suite: ScoredSuite) {
@@ -35,9 +40,13 @@ export class ArmFold {
   }
 
   add(outcome: CaseOutcome): void {
-    const scores = this.suite.scorers.map((name): [string, number] => [name, outcome.scores[name] ?? 0])
-    const shares = { [passed]: outcome.passed ? 1 : 0, [valid]: outcome.valid ? 1 : 0 }
-    this.shares.add(outcome.group, { ...Object.fromEntries(scores), ...shares })
+    const shares = { [passed]: outcome.undecided ? undefined : Number(outcome.passed), [valid]: Number(outcome.valid) }
+    this.shares.add(outcome.group, { ...this.scoresOf(outcome), ...shares })
+    for (const [name, parts] of Object.entries(outcome.parts ?? {})) {
+      const fold = this.figures.get(name) ?? new FigureFold()
+      this.figures.set(name, fold)
+      fold.add(outcome.group, parts)
+    }
     this.results += 1
     if (outcome.fromStore) this.fromStore += 1
     if (outcome.status === 'error') {
@@ -60,10 +69,30 @@ export class ArmFold {
       scores: Object.fromEntries(this.suite.scorers.map((name) => [name, scoreOf(name)])),
       passed: scoreOf(passed),
       schemaCompliance: scoreOf(valid),
+      ...this.figureReport(),
+      ...(this.unscored.size === 0 ? {} : { unscored: Object.fromEntries(this.unscored) }),
       ...this.usage.report(),
       ...this.latencyReport(),
       engines: [...this.engines.values()].sort((a, b) => b.results - a.results).slice(0, maxEngines),
     }
+  }
+
+  /** A case without an answer scores 0; one without evidence has no score. */
+  private scoresOf({ scores, unscored = {} }: CaseOutcome): Readonly<Record<string, number | undefined>> {
+    const entries = this.suite.scorers.map((name): [string, number | undefined] => {
+      if (!Object.hasOwn(unscored, name)) return [name, scores[name] ?? 0]
+      this.unscored.set(name, (this.unscored.get(name) ?? 0) + 1)
+      return [name, undefined]
+    })
+    return Object.fromEntries(entries)
+  }
+
+  private figureReport(): Pick<ArmReport, 'figures'> {
+    const figures = this.suite.scorers.flatMap((name) => {
+      const figuresOf = this.suite.figures?.[name]
+      return figuresOf ? (this.figures.get(name)?.estimates(name, figuresOf) ?? []) : []
+    })
+    return figures.length === 0 ? {} : { figures }
   }
 
   private see({ model = 'unknown', fingerprint = 'unknown', measuredAt }: CaseOutcome): void {

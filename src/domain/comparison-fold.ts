@@ -52,6 +52,7 @@ export class ComparisonFold {
       fixed: caseList(this.fixed),
       broken: caseList(this.broken),
       shifts: this.shift.shifts(),
+      comparable: this.shift.comparable(),
       ...ratioOf('tokensRatio', tokens(own), tokens(other)),
       ...ratioOf('costRatio', own.cost.uncachedMeanUsd, other.cost.uncachedMeanUsd),
       ...this.latencyRatio(),
@@ -60,7 +61,7 @@ export class ComparisonFold {
 
   private pair(pair: OutcomePair): number {
     const { candidate, incumbent } = pair
-    const moved = (candidate.scores[this.primary] ?? 0) - (incumbent.scores[this.primary] ?? 0)
+    const moved = this.difference(pair)
     this.pairs += 1
     this.differences.add(candidate.group, { [difference]: moved })
     this.shift.add(pair)
@@ -70,7 +71,16 @@ export class ComparisonFold {
         this[arm].latency.add(pair[arm])
       }
     }
-    return moved
+    return moved ?? 0
+  }
+
+  /** Undefined where one of the arms has no evidence on the case. */
+  private difference(pair: OutcomePair): number | undefined {
+    const scores = (['candidate', 'incumbent'] as const).map((arm) =>
+      pair[arm].unscored?.[this.primary] === undefined ? (pair[arm].scores[this.primary] ?? 0) : undefined,
+    )
+    const [own, other] = scores
+    return own === undefined || other === undefined ? undefined : own - other
   }
 
   /** Absent where too few calls were measured, or where they were made too far apart to be comparable. */

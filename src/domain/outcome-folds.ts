@@ -6,22 +6,34 @@ export class GroupFold {
   private readonly places = new Map<string, number>()
   private readonly counts: number[] = []
   private readonly sums = new Map<string, number[]>()
+  /** By figure, what is to be taken off the counts of its groups. */
+  private readonly missing = new Map<string, number[]>()
 
-  /** Every outcome gives every figure. */
-  add(group: string, figures: Readonly<Record<string, number>>): void {
+  /** A figure that is not named counts as 0; one that is undefined does not count. */
+  add(group: string, figures: Readonly<Record<string, number | undefined>>): void {
     const place = this.places.get(group) ?? this.places.size
     this.places.set(group, place)
     this.counts[place] = (this.counts[place] ?? 0) + 1
     for (const [name, value] of Object.entries(figures)) {
-      const sums = this.sums.get(name) ?? []
-      this.sums.set(name, sums)
-      sums[place] = (sums[place] ?? 0) + value
+      if (value === undefined) addAt(this.missing, name, place, 1)
+      else if (value !== 0) addAt(this.sums, name, place, value)
     }
   }
 
+  /** The groups in which the figure was met. */
   of(name: string): GroupSums {
-    return { counts: this.counts, sums: this.sums.get(name) ?? [] }
+    const [sums, missing] = [this.sums.get(name), this.missing.get(name)]
+    const groups = this.counts
+      .map((count, place) => ({ count: count - (missing?.[place] ?? 0), sum: sums?.[place] ?? 0 }))
+      .filter(({ count }) => count > 0)
+    return { counts: groups.map(({ count }) => count), sums: groups.map(({ sum }) => sum) }
   }
+}
+
+function addAt(figures: Map<string, number[]>, name: string, place: number, value: number): void {
+  const values = figures.get(name) ?? []
+  figures.set(name, values)
+  values[place] = (values[place] ?? 0) + value
 }
 
 /** Tokens and money of the calls that were answered. */

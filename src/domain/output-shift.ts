@@ -1,4 +1,7 @@
-import type { CaseOutcome, FieldShift } from './evaluation'
+import type { GroupSums } from '../stats/grouped'
+import type { CaseOutcome, Comparison, FieldShift, FieldVerdict } from './evaluation'
+import { FieldFold } from './field-fold'
+import { GroupFold } from './outcome-folds'
 
 /** One case run by both arms. */
 export interface OutcomePair {
@@ -10,9 +13,8 @@ export interface OutcomePair {
 const maxFields = 100
 /** Distinct keys that are followed at all, so that outputs with keys of their own each cost no memory without end. */
 const maxSeenFields = 1_000
-/** Texts of more distinct values, or of longer ones, are free text. */
-const maxCategories = 20
-const maxCategoryCharacters = 40
+/** Fewer pairs than this tell nothing about a distribution. */
+const minPairsOfDistribution = 20
 
 /** How each top-level key moved, the most moved first; free text last. */
 export function outputShift(pairs: readonly OutcomePair[]): readonly FieldShift[] {
@@ -21,123 +23,127 @@ export function outputShift(pairs: readonly OutcomePair[]): readonly FieldShift[
   return fold.shifts()
 }
 
-/** The same from pairs as they come: no output is kept, only sums and the first distinct short values of each field. */
+const changedName = (field: string): string => `changed ${field}`
+const comparedName = (field: string): string => `compared ${field}`
+const differenceName = (field: string): string => `difference ${field}`
+
+/** The same from pairs as they come: no output is kept, only sums, short values and numbers of each field. */
 export class OutputShiftFold {
+  private answered = 0
+  private ofIncumbent = 0
   private pairs = 0
   private readonly fields = new Map<string, FieldFold>()
+  private readonly groups = new GroupFold()
 
   /** A pair counts where both outputs are JSON objects. */
   add({ candidate, incumbent }: OutcomePair): void {
+    if (candidate.status === 'error' || incumbent.status === 'error') return
+    this.answered += 1
+    if (incumbent.output) this.ofIncumbent += 1
     if (!candidate.output || !incumbent.output) return
-    const [before, after] = [incumbent.output, candidate.output]
-    for (const field of new Set([...Object.keys(before), ...Object.keys(after)])) {
-      const known = this.fields.get(field)
-      if (!known && this.fields.size >= maxSeenFields) continue
-      const fold = known ?? new FieldFold()
-      this.fields.set(field, fold)
-      fold.add(before[field], after[field])
-    }
     this.pairs += 1
+    this.groups.add(candidate.group, this.figuresOf(candidate, incumbent.output, candidate.output))
   }
 
   shifts(): readonly FieldShift[] {
     return [...this.fields]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .slice(0, maxFields)
-      .map(([field, fold]) => fold.shift(field, this.pairs))
-      .sort((a, b) => Number(a.kind === 'text') - Number(b.kind === 'text') || b.changedShare - a.changedShare)
-  }
-}
-
-class FieldFold {
-  private changed = 0
-  private readonly before = new ValueFold()
-  private readonly after = new ValueFold()
-
-  add(before: unknown, after: unknown): void {
-    if (JSON.stringify(before) !== JSON.stringify(after)) this.changed += 1
-    this.before.add(before)
-    this.after.add(after)
+      .map(([field, fold]) =>
+        fold.shift(field, this.pairs, {
+          changed: this.groups.of(changedName(field)),
+          difference: this.differencesOf(field),
+        }),
+      )
+      .sort((a, b) => Number(a.kind === 'text') - Number(b.kind === 'text') || movedOf(b) - movedOf(a))
   }
 
-  shift(field: string, pairs: number): FieldShift {
-    const kind = this.kind()
-    const [before, after] = [this.before.level(kind), this.after.level(kind)]
-    return {
-      field,
-      kind,
-      pairs,
-      changedShare: this.changed / pairs,
-      ...(before === undefined ? {} : { before }),
-      ...(after === undefined ? {} : { after }),
+  comparable(): NonNullable<Comparison['comparable']> {
+    return { answered: this.answered, incumbent: this.ofIncumbent, both: this.pairs }
+  }
+
+  /** Only of the pairs that have a quantity on both sides. */
+  private differencesOf(field: string): GroupSums {
+    const { sums: counts } = this.groups.of(comparedName(field))
+    const { sums } = this.groups.of(differenceName(field))
+    const met = [...counts.keys()].filter((place) => (counts[place] ?? 0) > 0)
+    return { counts: met.map((place) => counts[place] ?? 0), sums: met.map((place) => sums[place] ?? 0) }
+  }
+
+  private figuresOf(
+    { caseId, repeat }: CaseOutcome,
+    before: Readonly<Record<string, unknown>>,
+    after: Readonly<Record<string, unknown>>,
+  ): Readonly<Record<string, number>> {
+    const figures: Record<string, number> = {}
+    for (const field of new Set([...Object.keys(before), ...Object.keys(after)])) {
+      const known = this.fields.get(field)
+      if (!known && this.fields.size >= maxSeenFields) continue
+      const fold = known ?? new FieldFold()
+      this.fields.set(field, fold)
+      const pair = { caseId, repeat, before: ownValue(before, field), after: ownValue(after, field) }
+      const { changed, difference } = fold.add(pair)
+      figures[changedName(field)] = changed
+      if (difference === undefined) continue
+      figures[comparedName(field)] = 1
+      figures[differenceName(field)] = difference
     }
-  }
-
-  private kind(): FieldShift['kind'] {
-    return kindOf([this.before, this.after])
+    return figures
   }
 }
 
-/** How values of one key are compared: by what all of them are, absent ones aside. */
-export function fieldKind(values: readonly unknown[]): FieldShift['kind'] {
-  const fold = new ValueFold()
-  for (const value of values) fold.add(value)
-  return kindOf([fold])
-}
+const ownValue = (output: Readonly<Record<string, unknown>>, field: string): unknown =>
+  Object.hasOwn(output, field) ? output[field] : undefined
 
-function kindOf(sides: readonly ValueFold[]): FieldShift['kind'] {
-  if (sides.every((side) => side.isAll('boolean'))) return 'boolean'
-  if (sides.every((side) => side.isAll('number'))) return 'number'
-  const distinct = new Set(sides.flatMap((side) => [...side.distinct]))
-  return sides.every((side) => side.isShort) && distinct.size <= maxCategories ? 'category' : 'text'
-}
+const movedOf = ({ detail, changedShare }: FieldShift): number => detail?.moved ?? changedShare
 
-/** One field of one arm: enough to tell what kind of values it has, and their level as that kind. */
-class ValueFold {
-  private values = 0
-  private booleans = 0
-  private numbers = 0
-  private sumOfTrue = 0
-  private sumOfNumbers = 0
-  private characters = 0
-  isShort = true
-  /** Distinct values as JSON, no more than tell that there are too many. */
-  readonly distinct = new Set<string>()
-
-  add(value: unknown): void {
-    if (value === undefined) return
-    const json = JSON.stringify(value)
-    this.values += 1
-    if (typeof value === 'boolean') {
-      this.booleans += 1
-      this.sumOfTrue += value ? 1 : 0
-    }
-    if (typeof value === 'number') {
-      this.numbers += 1
-      this.sumOfNumbers += value
-    }
-    this.characters += typeof value === 'string' ? value.length : json.length
-    if (json.length > maxCategoryCharacters) this.isShort = false
-    else if (this.distinct.size <= maxCategories) this.distinct.add(json)
-  }
-
-  isAll(kind: 'boolean' | 'number'): boolean {
-    return this.values === (kind === 'boolean' ? this.booleans : this.numbers)
-  }
-
-  level(kind: FieldShift['kind']): number | undefined {
-    if (kind === 'category' || this.values === 0) return undefined
-    const sums = { boolean: this.sumOfTrue, number: this.sumOfNumbers, text: this.characters }
-    return sums[kind] / this.values
-  }
-}
-
-/** The largest share of changed values over the fields that are judged; 0 where there are none. */
+/** The field that moved the most of those that are judged; undefined where there are none. */
 export function largestShift(shifts: readonly FieldShift[]): FieldShift | undefined {
   return shifts
     .filter(({ kind }) => kind !== 'text')
     .reduce<FieldShift | undefined>(
-      (largest, shift) => (largest === undefined || shift.changedShare > largest.changedShare ? shift : largest),
+      (largest, shift) => (largest === undefined || movedOf(shift) > movedOf(largest) ? shift : largest),
       undefined,
     )
+}
+
+/**
+ * Each field against the policy's margin: `fail` is *different* (shifting), which is not *worse*. No evidence where too
+ * few outputs of the candidate can be compared; not applicable to free text and where the incumbent answers no objects.
+ */
+export function judgeShifts(
+  { shifts, comparable }: Pick<Comparison, 'shifts' | 'comparable'>,
+  margin: number,
+): readonly FieldVerdict[] {
+  const open = comparable && openBecause(comparable)
+  return shifts.map((shift) => ({ field: shift.field, ...(open ?? judgeShift(shift, margin)) }))
+}
+
+type Judged = Omit<FieldVerdict, 'field'>
+
+function openBecause({ answered, incumbent, both }: NonNullable<Comparison['comparable']>): Judged | undefined {
+  if (incumbent * 2 < answered) {
+    const reason = `Only ${incumbent} of the incumbent's ${answered} outputs are JSON objects: its outputs are not fields.`
+    return { verdict: 'not_applicable', reason }
+  }
+  if (both * 2 >= answered) return undefined
+  return { verdict: 'no_evidence', reason: `Only ${both} of ${answered} pairs have a JSON object on both sides.` }
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
+
+function judgeShift(shift: FieldShift, margin: number): Judged {
+  const { kind, pairs, detail } = shift
+  if (kind === 'text') return { verdict: 'not_applicable', reason: 'Free text is shown, not judged.' }
+  const moved = movedOf(shift)
+  const verdict = moved > margin ? 'fail' : 'pass'
+  if (detail?.measure === 'distance') {
+    if (pairs < minPairsOfDistribution) {
+      return { verdict: 'no_evidence', reason: `${pairs} pairs are too few to compare two distributions.` }
+    }
+    const reason = `The two distributions are ${percent(moved)} apart over ${pairs} pairs; margin ${percent(margin)}.`
+    return { verdict, reason }
+  }
+  const interval = detail ? ` (${percent(detail.changed.lower)} to ${percent(detail.changed.upper)} by group)` : ''
+  return { verdict, reason: `It differs in ${percent(moved)}${interval} of ${pairs} pairs; margin ${percent(margin)}.` }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { DatasetColumn } from '../domain/contents'
 import type { ClassedChange } from '../domain/diff'
+import { nestingFault, nestingText } from '../domain/nesting'
 import type { Risk } from '../domain/plan'
 import type { Digest, KindName } from '../domain/version'
 import { SluiceError } from '../errors'
@@ -35,8 +36,17 @@ export interface RowTools {
 
 /** What a kind may ask of the rest of the product while a draft becomes content. */
 export interface SealTools extends RowTools {
-  /** Throws invalid_content where no scorer has this name or takes these options. */
-  requireScorer(name: string, options: Readonly<Record<string, unknown>>): void
+  /**
+   * Throws invalid_content where no scorer has this name or takes these options. `judges`: those that the suite pins,
+   * with the variables of their prompts.
+   */
+  requireScorer(
+    name: string,
+    options: Readonly<Record<string, unknown>>,
+    judges: Readonly<Record<string, readonly string[]>>,
+  ): void
+  /** The content of a version that the draft refers to. Throws unknown_ref. */
+  contentOf(kind: KindName, digest: Digest): Promise<unknown>
 }
 
 /**
@@ -64,6 +74,8 @@ export interface Kind<Content = unknown, Draft = Content> {
   interfaceOf(content: Content, lookup: InterfaceLookup): unknown
   /** Every difference with its class; empty exactly where the contents are equal. */
   diff(before: Content, after: Content, lookup: InterfaceLookup): readonly ClassedChange[]
+  /** Keys of outputs that a content names (dots lead on): it stands in a place where these are read. */
+  reads?(content: Content): readonly string[]
   /** One line for lists. */
   summarize(content: Content): string
 }
@@ -90,8 +102,18 @@ export const keySchema = z
   .max(200)
   .refine((key) => key !== '__proto__', 'is a reserved key')
 
+const maxDraftLevels = 100
+/** Of a draft that becomes content as it stands; rows of datasets have bounds of their own. */
+export const maxContentBytes = 1_000_000
+
 /** The draft checked and completed; throws `invalid_content` naming every field. */
 export function parseDraft(kind: Kind, draft: unknown, ref: string): unknown {
+  // What is too deep or too large to be read is refused before it is read.
+  const fault = nestingFault(draft, maxDraftLevels)
+  if (fault !== undefined) throw new SluiceError('invalid_content', `${ref} ${nestingText(fault, maxDraftLevels)}.`)
+  if (kind.seal === undefined && (JSON.stringify(draft)?.length ?? 0) > maxContentBytes) {
+    throw new SluiceError('invalid_content', `${ref} is larger than ${maxContentBytes} bytes.`)
+  }
   const parsed = kind.schema.safeParse(draft)
   if (parsed.success) return parsed.data
   const fields = describeIssues(parsed.error)

@@ -5,7 +5,7 @@ import type { Digest } from '../domain/version'
 import { callEngine, createSlots, defaultConcurrency, endpointOf, paceOf, type Slots } from '../engines'
 import type { Endpoint, Endpoints, EngineAnswer } from '../engines/engine'
 import { assert, SluiceError } from '../errors'
-import { EvaluationBudget } from './evaluation-budget'
+import type { EvaluationBudget } from './evaluation-budget'
 import { type CallJob, jobPages, placeOf, worstCost } from './evaluation-jobs'
 import { CallPace } from './evaluation-pace'
 import type { Callable, EvaluationCatalog, LoadedSuite } from './evaluation-plan'
@@ -23,7 +23,8 @@ export interface CallsInput {
   readonly suite: LoadedSuite
   /** Candidate first; the incumbent where there is one. */
   readonly arms: readonly Callable[]
-  readonly budgetUsd: number
+  /** Shared with whatever else this evaluation pays. */
+  readonly budget: EvaluationBudget
   /** Calls in flight of this evaluation; absent: as many as its endpoints take. */
   readonly concurrency?: number
   readonly signal?: AbortSignal
@@ -54,8 +55,7 @@ const maxOpenPages = 8
 
 /** Runs whatever has no stored result yet, within the budget. Throws the signal's reason when aborted. */
 export async function runCalls(deps: CallsDeps, input: CallsInput): Promise<CallsOutcome> {
-  const budget = new EvaluationBudget(input.budgetUsd, await deps.results.spentUsd(input.evaluationId))
-  const run = new CallRun(deps, input, budget)
+  const run = new CallRun(deps, input)
   await run.all()
   return run.outcome()
 }
@@ -104,12 +104,10 @@ class CallRun {
   private readonly places: ReadonlyMap<Digest, Endpoint>
   private readonly deps: CallsDeps
   private readonly input: CallsInput
-  private readonly budget: EvaluationBudget
 
-  constructor(deps: CallsDeps, input: CallsInput, budget: EvaluationBudget) {
+  constructor(deps: CallsDeps, input: CallsInput) {
     this.deps = deps
     this.input = input
-    this.budget = budget
     this.places = new Map(
       input.arms.map(({ composite, engine }) => [composite, endpointOf(deps.endpoints, engine.endpoint)]),
     )
@@ -194,8 +192,8 @@ class CallRun {
 
   private async run(job: CallJob, last: Kept): Promise<Kept> {
     const worst = worstCost(job)
-    if (!(await this.budget.reserve(worst))) {
-      this.stop(`the budget of $${this.budget.limitUsd} is used up`)
+    if (!(await this.input.budget.reserve(worst))) {
+      this.stop(`the budget of $${this.input.budget.limitUsd} is used up`)
       return last
     }
     let paid = 0
@@ -210,7 +208,7 @@ class CallRun {
       else this.countFailure(job, error)
       return last
     } finally {
-      this.budget.settle(worst, paid)
+      this.input.budget.settle(worst, paid)
     }
   }
 
@@ -254,6 +252,6 @@ class CallRun {
     const { arms, suite, onProgress } = this.input
     const total = arms.length * suite.cases * suite.content.repeats
     const { fromStore } = this
-    onProgress?.({ done: fromStore + this.done, total, fromStore, paidUsd: this.budget.paidUsd })
+    onProgress?.({ done: fromStore + this.done, total, fromStore, paidUsd: this.input.budget.paidUsd })
   }
 }

@@ -5,6 +5,7 @@ import type { ArmReport, CaseOutcome, Comparison } from '../domain/evaluation'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { keysOf, placeOf, repeatsOf } from './evaluation-jobs'
+import type { Judging } from './evaluation-judging'
 import {
   type Callable,
   casePages,
@@ -13,7 +14,7 @@ import {
   loadCallable,
   loadSuite,
 } from './evaluation-plan'
-import { createScoring, type SuiteScoring } from './evaluation-scoring'
+import { createScoring, type ScoredItem, type SuiteScoring, scoredSuite } from './evaluation-scoring'
 import type { ResultStore } from './evidence-results'
 
 export interface OutcomesOf {
@@ -23,6 +24,8 @@ export interface OutcomesOf {
   readonly incumbent?: Callable
   /** The run that asks: results that another one paid for count as from the store. */
   readonly evaluationId: string
+  /** Asks the judges of the suite before their answers are read; absent: only what they answered before counts. */
+  readonly judging?: Judging
 }
 
 /** Composite → places of the cases that the engine gave no answer to. */
@@ -54,8 +57,8 @@ export class StoredOutcomes {
   constructor(results: ResultStore, of: OutcomesOf) {
     this.results = results
     this.of = of
-    this.candidate = scoredArm(of.suite, of.candidate)
-    this.incumbent = of.incumbent && scoredArm(of.suite, of.incumbent)
+    this.candidate = scoredArm(results, of.suite, of.candidate)
+    this.incumbent = of.incumbent && scoredArm(results, of.suite, of.incumbent)
     this.compared = new ComparisonFold(of.suite.content.primary)
   }
 
@@ -84,30 +87,41 @@ export class StoredOutcomes {
     }
   }
 
+  /** Ends what scoring has started; call it once, however it went. */
+  async close(): Promise<void> {
+    await this.candidate.scoring.close()
+    await this.incumbent?.scoring.close()
+  }
+
   /** Outcomes by case, each by repeat; a case that was not run has none. */
   private async outcomes(
     { callable, scoring }: ScoredArm,
     cases: readonly SuiteCase[],
     failed: Failed,
   ): Promise<readonly (readonly CaseOutcome[])[]> {
-    const { suite, evaluationId } = this.of
+    const { suite, evaluationId, judging } = this.of
     const stored = await this.results.read(keysOf(suite, callable, cases))
-    const byPlace = new Map(stored.map((row) => [placeOf(row), row.result]))
+    const byId = new Map(cases.map((one) => [one.id, one]))
+    const items = stored.flatMap(({ caseId, repeat, result }): ScoredItem[] => {
+      const one = byId.get(caseId)
+      return one ? [{ one, repeat, result }] : []
+    })
+    await judging?.ask(scoring.questions(items))
+    const scored = new Map((await scoring.outcomes(items, evaluationId)).map((outcome) => [placeOf(outcome), outcome]))
     const gone = failed.get(callable.composite)
     return cases.map((one) =>
       repeatsOf(suite).flatMap((repeat) => {
         const place = placeOf({ caseId: one.id, repeat })
-        const result = byPlace.get(place)
-        if (result) return [scoring.outcome(one, repeat, result, evaluationId)]
+        const outcome = scored.get(place)
+        if (outcome) return [outcome]
         return gone?.has(place) ? [scoring.failure(one, repeat)] : []
       }),
     )
   }
 }
 
-function scoredArm({ content }: LoadedSuite, callable: Callable): ScoredArm {
-  const scored = { scorers: content.scorers.map(({ name }) => name), primary: content.primary }
-  return { callable, scoring: createScoring(content, callable), fold: new ArmFold(scored) }
+function scoredArm({ judgements }: ResultStore, suite: LoadedSuite, callable: Callable): ScoredArm {
+  return { callable, scoring: createScoring(suite, callable, judgements), fold: new ArmFold(scoredSuite(suite)) }
 }
 
 export interface Scored {
@@ -139,7 +153,11 @@ export async function compareStored(
   const incumbent = await loadCallable(deps.catalog, before.composite)
   const candidate = await loadCallable(deps.catalog, after.composite)
   const outcomes = new StoredOutcomes(deps.results, { suite, candidate, incumbent, evaluationId: '' })
-  for await (const cases of casePages(deps.catalog, suite)) await outcomes.add(cases)
+  try {
+    for await (const cases of casePages(deps.catalog, suite)) await outcomes.add(cases)
+  } finally {
+    await outcomes.close()
+  }
   const reports = outcomes.reports()
   if (!reports.comparison || !reports.incumbent)
     throw new SluiceError('not_found', 'No case of the suite has a stored result of both.', { before, after })

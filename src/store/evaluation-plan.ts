@@ -12,6 +12,7 @@ import type { Digest, KindName } from '../domain/version'
 import { SluiceError } from '../errors'
 import { type PromptValue, promptVariables, renderPrompt } from '../kinds/prompt-render'
 import type { Catalog } from './catalog'
+import { type Judges, loadJudges } from './evaluation-judges'
 
 /** Cases of one suite that are run; a larger suite is refused rather than cut. */
 export const maxCases = 20_000
@@ -24,6 +25,7 @@ const cursorNotFound = 43
 export interface LoadedSuite {
   readonly digest: Digest
   readonly content: SuiteContent
+  readonly judges: Judges
   /** Root of the dataset's rows. */
   readonly root: Digest
   readonly cases: number
@@ -53,7 +55,8 @@ export async function loadSuite(catalog: EvaluationCatalog, digest: Digest): Pro
     groups.add(group)
   }
   if (ids.size === 0) throw invalidSuite('it has no cases')
-  return { digest, content, root: dataset.root, cases: ids.size, groups: groups.size }
+  const judges = await loadJudges(catalog, content)
+  return { digest, content, judges, root: dataset.root, cases: ids.size, groups: groups.size }
 }
 
 /** Every case, a page at a time, always in the same order. */

@@ -1,13 +1,16 @@
 import { driftNotices } from '../domain/engine-drift'
-import type { ArmReport, EvaluationCheck, EvidenceKey, Paid, Verdict } from '../domain/evaluation'
+import type { ArmReport, EvaluationCheck, EvidenceKey, JudgesPaid, Paid, Verdict } from '../domain/evaluation'
 import { judgeEvaluation } from '../domain/evaluation-gate'
 import { leakageCheck } from '../domain/leakage'
 import type { Policy } from '../domain/policy'
 import type { Endpoints } from '../engines/engine'
 import { SluiceError } from '../errors'
+import { EvaluationBudget } from './evaluation-budget'
 import { type CallsInput, type CallsOutcome, runCalls } from './evaluation-calls'
+import { Judging, type JudgingInput } from './evaluation-judging'
 import { type OutcomeReports, StoredOutcomes } from './evaluation-outcomes'
 import {
+  type Callable,
   casePages,
   type EvaluationCatalog,
   type LoadedSuite,
@@ -15,7 +18,9 @@ import {
   loadPolicy,
   loadSuite,
 } from './evaluation-plan'
-import { type EvaluationProgress, type EvaluationRuns, noProgress } from './evaluations'
+import { type ProgressSaver, progressSaver, SharedProgress } from './evaluation-progress'
+import { questionsEach } from './evaluation-scoring'
+import type { EvaluationProgress, EvaluationRuns } from './evaluations'
 import type { Evidence } from './evidence'
 import type { Leakage } from './leakage'
 
@@ -40,11 +45,7 @@ export interface EvaluationHooks {
   readonly onProgress?: (progress: EvaluationProgress) => void
 }
 
-/** Progress goes to the store at most this often. */
-const progressIntervalMs = 500
 const maxReasons = 20
-/** Nothing is paid for cases that the candidate may know. */
-const noCalls: CallsOutcome = { calls: 0 }
 
 /**
  * Runs the suite on candidate and incumbent, judges, and puts the verdict in force. Only what has no stored result is
@@ -78,79 +79,105 @@ function faultOf(error: unknown): { readonly code: string; readonly message: str
 }
 
 async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: EvaluationHooks): Promise<Verdict> {
-  const { catalog, evidence, endpoints } = deps
-  const { results } = evidence
-  const { evaluationId, concurrency } = order
+  const { catalog, evidence } = deps
   const suite = await loadSuite(catalog, order.suite)
   const policy = await loadPolicy(catalog, order.policy)
   // Before any result is read: one that a provider change makes void meanwhile is recorded as void.
   const epochs = await evidence.epochs(order)
   const candidate = await loadCallable(catalog, order.candidate)
   const incumbent = order.incumbent === undefined ? undefined : await loadCallable(catalog, order.incumbent)
-  const outcomes = new StoredOutcomes(results, { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}) })
-  const saver = progressSaver(deps.evaluations, evaluationId, hooks.onProgress)
-  const signal = hooks.signal ? { signal: hooks.signal } : {}
+  const saver = progressSaver(deps.evaluations, order.evaluationId, hooks.onProgress)
   const question = { composite: order.candidate, suite: order.suite }
-  const proof = await deps.leakage.prove(question, { ...signal, onProgress: saver.alive }).finally(saver.flush)
+  const watched = { ...(hooks.signal ? { signal: hooks.signal } : {}), onProgress: saver.alive }
+  const proof = await deps.leakage.prove(question, watched).finally(saver.flush)
   const leakage = leakageCheck(proof, policy)
-  const input: CallsInput = {
-    evaluationId,
-    suite,
-    arms: incumbent && order.incumbent !== order.candidate ? [candidate, incumbent] : [candidate],
-    budgetUsd: policy.test.budgetUsd,
-    onProgress: saver.onProgress,
-    onPage: (cases, failed) => outcomes.add(cases, failed),
-    ...(concurrency === undefined ? {} : { concurrency }),
-    ...signal,
-  }
-  const run = () => runCalls({ catalog, results, endpoints }, input).finally(saver.flush)
-  const calls = leakage.verdict === 'pass' ? await run() : noCalls
-  // What is stored is told all the same, though nothing is concluded from it.
-  if (calls === noCalls) for await (const cases of casePages(catalog, suite)) await outcomes.add(cases)
-  const reports = outcomes.reports()
-  const paid = await paidOf(evidence, order, reports, calls)
+  const setting: Setting = { order, suite, policy, candidate, ...(incumbent ? { incumbent } : {}) }
+  const run = leakage.verdict === 'pass' ? callAndScore(deps, setting, hooks, saver) : scoreStored(deps, setting)
+  const { calls, reports, judges } = await run.finally(saver.flush)
+  const paid = { ...(await paidOf(evidence, order, reports, calls)), ...(judges ? { judges } : {}) }
   return evidence.record({
     candidate: order.candidate,
     ...(order.incumbent === undefined ? {} : { incumbent: order.incumbent }),
     suite: order.suite,
     policy: order.policy,
-    evaluationId,
+    evaluationId: order.evaluationId,
     epochs,
     ...judge({ suite, policy, leakage, calls, reports, paid }),
   })
 }
 
-/** Writes progress seldom and one at a time; `flush` waits for the last one. */
-function progressSaver(evaluations: EvaluationRuns, id: string, onProgress: EvaluationHooks['onProgress']) {
-  let newest: EvaluationProgress | undefined
-  let savedAt = 0
-  let saving: Promise<void> = Promise.resolve()
-  const save = (): void => {
-    const progress = newest
-    savedAt = performance.now()
-    if (!progress) return
-    // Progress is for people only: a write that fails must not fail the run, which has its own writes to fail on.
-    saving = saving.then(() => evaluations.progress(id, progress)).catch(() => undefined)
+/** What one evaluation is about, loaded. */
+interface Setting {
+  readonly order: EvaluationOrder
+  readonly suite: LoadedSuite
+  readonly policy: Policy
+  readonly candidate: Callable
+  readonly incumbent?: Callable
+}
+
+interface Run {
+  readonly calls: CallsOutcome
+  readonly reports: OutcomeReports
+  /** Absent where no judge was asked. */
+  readonly judges?: JudgesPaid
+}
+
+/** Nothing is paid, neither calls nor judges, for cases that the candidate may know. */
+async function scoreStored(deps: EvaluationDeps, { order, suite, candidate, incumbent }: Setting): Promise<Run> {
+  const { evaluationId } = order
+  const given = { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}) }
+  const outcomes = new StoredOutcomes(deps.evidence.results, given)
+  try {
+    for await (const cases of casePages(deps.catalog, suite)) await outcomes.add(cases)
+    return { calls: { calls: 0 }, reports: outcomes.reports() }
+  } finally {
+    await outcomes.close()
   }
-  const saveSeldom = (): void => {
-    if (performance.now() - savedAt >= progressIntervalMs) save()
+}
+
+async function callAndScore(
+  deps: EvaluationDeps,
+  { order, suite, policy, candidate, incumbent }: Setting,
+  hooks: EvaluationHooks,
+  saver: ProgressSaver,
+): Promise<Run> {
+  const { catalog, endpoints } = deps
+  const { results } = deps.evidence
+  const { evaluationId, concurrency } = order
+  const arms = incumbent && order.incumbent !== order.candidate ? [candidate, incumbent] : [candidate]
+  const spentUsd = (await results.spentUsd(evaluationId)) + (await results.judgements.paidBy(evaluationId)).costUsd
+  const bounds = {
+    evaluationId,
+    budget: new EvaluationBudget(policy.test.budgetUsd, spentUsd),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(hooks.signal ? { signal: hooks.signal } : {}),
   }
-  return {
-    onProgress(progress: EvaluationProgress): void {
-      newest = progress
-      onProgress?.(progress)
-      saveSeldom()
-    },
-    /** Shows that the run goes on where no case was run yet: a run that is silent for long counts as lost. */
-    alive(): void {
-      newest ??= noProgress
-      saveSeldom()
-    },
-    async flush(): Promise<void> {
-      save()
-      await saving
-    },
+  const progress = new SharedProgress(saver.onProgress)
+  const judging = judgingOf(deps, suite, arms.length, { ...bounds, onProgress: () => progress.judged(judging) })
+  const given = { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}), ...(judging ? { judging } : {}) }
+  const outcomes = new StoredOutcomes(results, given)
+  const input: CallsInput = {
+    ...bounds,
+    suite,
+    arms,
+    onProgress: (called) => progress.called(called, judging),
+    onPage: (cases, failed) => outcomes.add(cases, failed),
   }
+  const calls = await runCalls({ catalog, results, endpoints }, input).finally(() => outcomes.close())
+  return { calls, reports: outcomes.reports(), ...(judging ? { judges: await judging.paid() } : {}) }
+}
+
+/** Only a suite that asks judges has something to judge. */
+function judgingOf(
+  { evidence, endpoints }: EvaluationDeps,
+  suite: LoadedSuite,
+  arms: number,
+  bounds: Omit<JudgingInput, 'judges' | 'endpoints' | 'expected'>,
+): Judging | undefined {
+  const each = questionsEach(suite)
+  if (each === 0) return undefined
+  const expected = arms * suite.cases * suite.content.repeats * each
+  return new Judging(evidence.results.judgements, { ...bounds, judges: suite.judges, endpoints, expected })
 }
 
 interface JudgeInput {
@@ -177,7 +204,9 @@ function judge({
     thresholds: content.thresholds,
     policy,
     leakage,
+    primary: content.primary,
     ...(calls.stopped === undefined ? {} : { stopped: calls.stopped }),
+    ...(paid.judges?.stopped === undefined ? {} : { judging: paid.judges.stopped }),
   })
   return {
     verdict: gate.verdict,
@@ -190,6 +219,7 @@ function judge({
       groups,
       repeats: content.repeats,
       ...reports,
+      ...(gate.shifts.length === 0 ? {} : { shifts: gate.shifts }),
       checks: gate.checks,
       paid,
     },

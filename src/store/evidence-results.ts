@@ -3,6 +3,7 @@ import type { Cost, TokenUsage } from '../domain/pricing'
 import type { Digest } from '../domain/version'
 import { type BatchedWrites, batchedWrites } from './batched-writes'
 import type { CollectionSpec, Database } from './database'
+import { createJudgementStore, type JudgementStore, judgementCollections } from './judgements'
 import type { Providers } from './providers'
 
 export interface ResultSet {
@@ -41,6 +42,8 @@ export interface StoredResult extends ResultKey {
  * are kept, and are no results any more: what is asked for here is of the composite's current epoch.
  */
 export interface ResultStore {
+  /** What judges answered about results, by what they were asked. */
+  readonly judgements: JudgementStore
   /** Those of the keys that have a result. */
   read(keys: readonly ResultKey[]): Promise<readonly StoredResult[]>
   /** Every stored result of a composite on a suite, one after the other, in no order. */
@@ -78,6 +81,7 @@ interface ResultDocument extends ResultKey {
 }
 
 export const resultCollections: readonly CollectionSpec[] = [
+  ...judgementCollections,
   {
     name: 'eval_results',
     indexes: [
@@ -104,6 +108,7 @@ export const createResultStore = (database: Database, providers: Providers): Res
 class MongoResults implements ResultStore {
   private readonly documents: Collection<ResultDocument>
   private readonly writes: BatchedWrites<ResultDocument>
+  readonly judgements: JudgementStore
   private readonly providers: Providers
   private asking:
     | { readonly composites: Set<Digest>; readonly epochs: Promise<ReadonlyMap<Digest, number>> }
@@ -112,6 +117,7 @@ class MongoResults implements ResultStore {
   constructor(database: Database, providers: Providers) {
     this.documents = database.collection('eval_results')
     this.writes = batchedWrites(this.documents)
+    this.judgements = createJudgementStore(database)
     this.providers = providers
   }
 
@@ -125,7 +131,7 @@ class MongoResults implements ResultStore {
   }
 
   async *each({ composite, suite }: ResultSet): AsyncGenerator<StoredResult> {
-    const found = this.documents.find({ ...(await this.current(composite)), suite, result: { $exists: true } })
+    const found = this.documents.find({ ...(await this.current(composite)), suite, 'result.text': { $exists: true } })
     for await (const document of found) yield* storedOf(document)
   }
 
@@ -141,7 +147,7 @@ class MongoResults implements ResultStore {
   }
 
   async put(key: ResultKey, result: RawResult): Promise<void> {
-    const filter = { _id: idOf(key, await this.epochOf(key.composite)), result: { $exists: false } }
+    const filter = { _id: idOf(key, await this.epochOf(key.composite)), 'result.text': { $exists: false } }
     await this.writes.write({ updateOne: { filter, update: { $set: { result } } } })
   }
 
@@ -186,18 +192,22 @@ class MongoResults implements ResultStore {
     const epoch = await this.epochOf(key.composite)
     const place = { $setOnInsert: { ...keyOf(key), ...stamped(epoch), calls: 0 } }
     await this.writes.write({ updateOne: { filter: { _id: idOf(key, epoch) }, update: place, upsert: true } })
-    const open = { _id: idOf(key, epoch), result: { $exists: false } }
+    const open = { _id: idOf(key, epoch), 'result.text': { $exists: false } }
     await this.writes.write({ updateOne: { filter: open, update: { $set: { result, adopted: true } } } })
   }
 
   private async answeredAt(keys: readonly ResultKey[]) {
     const epochs = await this.providers.epochs([...new Set(keys.map(({ composite }) => composite))])
     const ids = keys.map((key) => idOf(key, epochs.get(key.composite) ?? 0))
-    return { _id: { $in: ids }, result: { $exists: true } }
+    return { _id: { $in: ids }, 'result.text': { $exists: true } }
   }
 
   private async calledBy(composite: Digest, calls: readonly Digest[]) {
-    return { ...(await this.current(composite)), 'result.call': { $in: [...new Set(calls)] } }
+    return {
+      ...(await this.current(composite)),
+      'result.call': { $in: [...new Set(calls)] },
+      'result.text': { $exists: true },
+    }
   }
 
   private async current(composite: Digest) {

@@ -52,7 +52,11 @@ export interface TestStep {
   readonly watches?: Pick<EntryDraft, 'outputs' | 'tenantSpend'>
 }
 
-const openGate: DeployGate = { rolloutEnvironment: async () => environment, assertDeployable: async () => undefined }
+const openGate: DeployGate = {
+  rolloutEnvironment: async () => environment,
+  holdContents: async () => undefined,
+  assertDeployable: async () => undefined,
+}
 const policy: Digest = `sha256:${'0'.repeat(64)}`
 
 export async function trafficGround(): Promise<TrafficGround> {
@@ -99,8 +103,7 @@ export async function trafficGround(): Promise<TrafficGround> {
         exposure,
         incumbent: await composite(rest.incumbent),
         candidate: await composite(rest.candidate),
-        ...(thresholds ? { thresholds } : {}),
-        ...watches,
+        ...{ ...(thresholds ? { thresholds } : {}), ...watches },
       }
       const request = { ...place(), draft, expectedBase: await base(), policy, leadMs }
       return (await ledger.forward(request)).entry

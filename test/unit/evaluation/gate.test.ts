@@ -225,7 +225,13 @@ describe('output shift', () => {
     const shifts = outputShift(
       arm(true).map((candidate, index) => ({ candidate, incumbent: arm(false)[index] as CaseOutcome })),
     )
-    expect(shifts[0]).toEqual({ field: 'colour', kind: 'category', pairs: 40, changedShare: 0.5 })
+    const { detail, ...shift } = shifts[0] ?? {}
+    expect(shift).toEqual({ field: 'colour', kind: 'category', pairs: 40, changedShare: 0.5 })
+    expect(detail?.mix).toEqual([
+      { value: '"blue"', before: 0.5, after: 0 },
+      { value: '"red"', before: 0.5, after: 1 },
+    ])
+    expect(detail?.examples[0]).toEqual({ caseId: 'case-01', repeat: 0, before: '"blue"', after: '"red"' })
   })
 })
 
