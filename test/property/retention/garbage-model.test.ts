@@ -216,6 +216,6 @@ it('drops everything that nothing needs, and nothing else, whatever came before'
       await age(world)
       await collect(world)
     }),
-    { numRuns: Number(process.env.RETENTION_RUNS ?? 8) },
+    { endOnFailure: true, numRuns: Number(process.env.RETENTION_RUNS ?? 8) },
   )
 })
