@@ -44,6 +44,8 @@ export const errorTable = {
     409,
     'The content does not have the digest it claims. It was altered; take it from its source again.',
   ),
+  file_differs: row(409, 'A file with other content stands there. Look at it; `--force` writes over it.'),
+  lossy_import: row(409, 'The file says more than can be taken over. Read what is lost; `--lossy` takes the rest.'),
   step_failed: row(500, 'The command of a dataset step failed on this machine. Its own words above say why.'),
   // lanes
   lane_moved: row(409, 'The lane has a newer entry than expected. Read its head and decide again.'),

@@ -17,6 +17,7 @@ import { holdCommand } from './commands/hold'
 import { notesCommand } from './commands/notes'
 import { overridesCommand } from './commands/overrides'
 import { planCommand } from './commands/plan'
+import { pullCommand } from './commands/pull'
 import { pushCommand } from './commands/push'
 import { reconcileCommand } from './commands/reconcile'
 import { releaseCommand } from './commands/release'
@@ -32,6 +33,7 @@ const commands: readonly RegisterCommand[] = [
   upCommand,
   doctorCommand,
   pushCommand,
+  pullCommand,
   diffCommand,
   artifactCommand,
   datasetCommand,

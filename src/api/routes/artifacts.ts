@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Version } from '../../domain/version'
+import type { Digest, Version } from '../../domain/version'
 import { kindOf, parseKindName } from '../../kinds'
 import { digestSchema } from '../../kinds/kind'
 import type { ApiDeps, App } from '../app'
@@ -13,6 +13,7 @@ import {
   versionSchema,
   versionSummarySchema,
 } from '../catalog-schemas'
+import { defined } from '../defined'
 
 const maxDrafts = 2000
 /** A whole workspace folder is checked in one call, without the rows of its datasets. */
@@ -25,7 +26,8 @@ const draftSchema = z.strictObject({
   semver: z.string(),
   content: z.unknown(),
   description: z.string(),
-  parents: z.array(digestSchema).optional(),
+  /** Digests, or `kind/name@semver`. */
+  parents: z.array(z.string().min(1).max(300)).optional(),
   provenance: z.record(z.string(), z.unknown()).optional(),
 })
 
@@ -95,10 +97,13 @@ function registerRoutes(app: App, deps: ApiDeps): void {
 
 function readRoutes(app: App, deps: ApiDeps): void {
   const { catalog } = deps.store
-  const list = async (filter: { kind?: string | undefined; name?: string | undefined }, query: ListQuery) => {
+  const list = async (
+    filter: { kind?: string | undefined; name?: string | undefined; digest?: Digest | undefined },
+    query: ListQuery,
+  ) => {
     const items = await catalog.summaries({
       ...(filter.kind === undefined ? {} : { kind: parseKindName(filter.kind) }),
-      ...(filter.name === undefined ? {} : { name: filter.name }),
+      ...defined({ name: filter.name, digest: filter.digest }),
       ...(query.after === undefined ? {} : { after: query.after }),
       limit: query.limit + 1,
     })
@@ -110,7 +115,12 @@ function readRoutes(app: App, deps: ApiDeps): void {
     '/v1/artifacts',
     {
       schema: {
-        querystring: z.strictObject({ ...pageQuery, kind: z.string().optional(), name: z.string().optional() }),
+        querystring: z.strictObject({
+          ...pageQuery,
+          kind: z.string().optional(),
+          name: z.string().optional(),
+          digest: digestSchema.optional(),
+        }),
         response: { 200: listed },
       },
     },
