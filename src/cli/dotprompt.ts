@@ -7,6 +7,8 @@ import { TemplateFault } from '../kinds/prompt-template'
 
 /** A `.prompt` file: YAML front matter, then a template with `{{role "system"}}` markers between its messages. */
 export interface Dotprompt {
+  /** The whole front matter. */
+  readonly head: Readonly<Record<string, unknown>>
   /** The front matter without the keys that are read here. */
   readonly envelope: Readonly<Record<string, unknown>>
   /** A draft: its `fewShot` is what the front matter says. */
@@ -43,7 +45,7 @@ export function parseDotprompt(text: string, file: string): Dotprompt {
     .filter(([key]) => head[key] !== undefined)
     .map(([key, holder]) => `${file}: \`${key}\` is not part of a prompt; ${holder} holds it`)
   const { fewShot } = head
-  return { envelope, content: { ...content, ...(fewShot === undefined ? {} : { fewShot }) }, notices }
+  return { head, envelope, content: { ...content, ...(fewShot === undefined ? {} : { fewShot }) }, notices }
 }
 
 function parseFrontMatter(yaml: string, file: string): Readonly<Record<string, unknown>> {
@@ -51,9 +53,17 @@ function parseFrontMatter(yaml: string, file: string): Readonly<Record<string, u
   const document = parseDocument(yaml, { lineCounter: counter })
   const [error] = document.errors
   if (error !== undefined) throw malformed(file, counter.linePos(error.pos[0]).line + 1, error.message)
-  const head: unknown = document.toJS({ maxAliasCount: 0 }) ?? {}
+  const head = aliasFree(document, file)
   if (!isRecord(head)) throw malformed(file, 1, 'the front matter is no list of keys')
   return head
+}
+
+function aliasFree(document: ReturnType<typeof parseDocument>, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 0 }) ?? {}
+  } catch (error) {
+    throw malformed(file, 1, (error as Error).message.replace(/\.$/, ''))
+  }
 }
 
 interface BodyPlace {

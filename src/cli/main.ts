@@ -14,6 +14,7 @@ import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
 import { explainCommand } from './commands/explain'
 import { holdCommand } from './commands/hold'
+import { importCommand } from './commands/import'
 import { notesCommand } from './commands/notes'
 import { overridesCommand } from './commands/overrides'
 import { planCommand } from './commands/plan'
@@ -34,6 +35,7 @@ const commands: readonly RegisterCommand[] = [
   doctorCommand,
   pushCommand,
   pullCommand,
+  importCommand,
   diffCommand,
   artifactCommand,
   datasetCommand,

@@ -23,9 +23,18 @@ export function parseKeys(text: string, file: string): Readonly<Record<string, u
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false })
   const [error] = document.errors
   if (error !== undefined) throw malformed(file, counter.linePos(error.pos[0]).line, error.message)
-  const value: unknown = document.toJS({ maxAliasCount: 100 })
+  const value = plainValue(document, file)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw malformed(file, 1, 'holds no keys and values')
   }
   return value as Readonly<Record<string, unknown>>
+}
+
+/** Throws `malformed_file` for aliases that would grow beyond measure. */
+function plainValue(document: ReturnType<typeof parseDocument>, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 })
+  } catch (error) {
+    throw malformed(file, undefined, (error as Error).message.replace(/\.$/, ''))
+  }
 }

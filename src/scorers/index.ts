@@ -1,4 +1,5 @@
 import { SluiceError } from '../errors'
+import { checks } from './checks'
 import { exact } from './exact'
 import { field } from './field'
 import { jsonSchema } from './json-schema'
@@ -9,6 +10,7 @@ import type { Sample, Score, Scorer, ScorerOptions, ScorerTools } from './scorer
 /** Every scorer by its name in suites. */
 export const scorers = {
   exact,
+  checks,
   regex,
   field,
   'json-schema': jsonSchema,
