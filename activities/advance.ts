@@ -161,6 +161,10 @@ function refusal(error: unknown): AdvanceOutcome {
       return { kind: 'moved', cause: String(error.details.cause) }
     case 'lane_disabled':
       return { kind: 'disabled' }
+    case 'undeployable':
+      // The suite is run again by a person while the step waits; the release need not go back for it.
+      if (error.details.providerChange !== undefined) throw notYet(['evidence since the provider change'])
+      return { kind: 'refused', code: error.code, message: error.message }
     default:
       if (error.retryable) throw error
       return { kind: 'refused', code: error.code, message: error.message }

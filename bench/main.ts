@@ -3,6 +3,7 @@ import { DefaultLogger, Runtime } from '@temporalio/worker'
 import { readConfig } from '../src/config'
 import { type Ground, startEmbedded } from '../src/embedded/embedded'
 import { onTerminal } from '../src/embedded/progress'
+import { benchLeakage } from './leakage'
 import type { Finding, Row } from './measure'
 import { benchPush } from './push'
 import { benchReleases } from './releases'
@@ -12,7 +13,7 @@ import { benchIngest } from './telemetry'
 import { benchWatch } from './watch'
 
 /** `resolve` comes first, into a heap that nothing else has filled. */
-const local = { resolve: benchResolve, peers: benchPeers } as const
+const local = { resolve: benchResolve, peers: benchPeers, leakage: benchLeakage } as const
 const onServers = {
   releases: ({ temporalAddress, namespace }: Ground) => benchReleases(temporalAddress, namespace),
   ingest: ({ mongodbUri }: Ground) => benchIngest(mongodbUri),
@@ -23,7 +24,10 @@ const names = [...Object.keys(local), ...Object.keys(onServers)]
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-/** Usage: main [resolve] [peers] [releases] [ingest] [watch] [push]; without names all of them. Tables, then the same as JSON. */
+/**
+ * Usage: main [resolve] [peers] [leakage] [releases] [ingest] [watch] [push]; without names all of them. Tables, then the same
+ * as JSON.
+ */
 async function main(): Promise<void> {
   const asked = process.argv.slice(2)
   const unknown = asked.find((name) => !names.includes(name))

@@ -105,7 +105,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 
 /** Every conversation is reported and sealed, as after its end. */
 async function sendTraffic({ store }: LiveGround, lane: LiveLane, tenants: number): Promise<void> {
-  const telemetry = createTelemetry(store.database, { sealGraceMs: 0, idleMs: 0 })
+  const telemetry = createTelemetry(store.database, store.providers, { sealGraceMs: 0, idleMs: 0 })
   for (let from = 0; from < conversations; from += batchSize) {
     const units = Array.from({ length: batchSize }, (_, index) =>
       unitOf(from + index, `tenant-${(from + index) % tenants}`),

@@ -1,3 +1,5 @@
+import { createSecretKey, type KeyObject } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { SluiceError } from './errors'
@@ -65,6 +67,10 @@ export const settings = {
     takes: 'JSON: {"name": {"url": "http(s)://…", "apiKeyEnv": "VARIABLE"}}',
     otherwise: 'no endpoints',
   },
+  SLUICE_CAPTURE_KEY: {
+    takes: '32 random bytes as base64, or the path of a file of them, one a line, the current one first',
+    otherwise: 'nothing is captured',
+  },
   SLUICE_URL: { takes: 'the http(s) URL of the API, for CLI and SDK', otherwise: 'what .sluice/run.json says' },
   SLUICE_API_KEY: { takes: 'an API key, for CLI and SDK', otherwise: 'the key file .sluice/run.json names' },
   SLUICE_LOG_LEVEL: { takes: logLevels.join(', '), otherwise: 'info' },
@@ -116,6 +122,46 @@ const bareNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'TZ', 'SystemRoot
 /** This process's environment without anything that is none of a foreign command's business, such as API keys. */
 export const bareEnvironment = (): NodeJS.ProcessEnv =>
   Object.fromEntries(bareNames.map((name) => [name, process.env[name]]))
+
+const captureKeyBytes = 32
+const maxCaptureKeys = 16
+
+/**
+ * The master keys of captured content, the current one first; none: nothing can be captured. Only the server asks, so no
+ * other process ever holds them. Throws `invalid_config` without a word of what the variable or the file holds.
+ */
+export function readCaptureKeys(environment: Environment = process.env): readonly KeyObject[] {
+  const setting = environment.SLUICE_CAPTURE_KEY?.trim()
+  if (!setting) return []
+  const own = captureKey(setting)
+  if (own !== undefined) return [own]
+  const lines = fileLines(setting)
+  if (lines.length === 0 || lines.length > maxCaptureKeys) {
+    throw invalid('SLUICE_CAPTURE_KEY', `names a file of ${lines.length} keys`)
+  }
+  return lines.map((line, index) => {
+    const key = captureKey(line)
+    if (key === undefined) throw invalid('SLUICE_CAPTURE_KEY', `names a file whose key ${index + 1} is not 32 bytes`)
+    return key
+  })
+}
+
+/** Undefined: the text is no key, and so perhaps a path. */
+function captureKey(text: string): KeyObject | undefined {
+  const bytes = Buffer.from(text, 'base64')
+  const isKey = bytes.length === captureKeyBytes && bytes.toString('base64') === text
+  return isKey ? createSecretKey(bytes) : undefined
+}
+
+function fileLines(path: string): readonly string[] {
+  try {
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .flatMap((line) => line.trim() || [])
+  } catch {
+    throw invalid('SLUICE_CAPTURE_KEY', 'is neither a key nor a file that can be read')
+  }
+}
 
 /** The environment of a child process: this one's, with some variables set or (undefined) taken away. */
 export function childEnvironment(changes: Environment): NodeJS.ProcessEnv {

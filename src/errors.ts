@@ -34,7 +34,7 @@ export const errorTable = {
     'A reference names nothing that is registered. Push the artifact first or correct the reference.',
   ),
   malformed_ref: row(400, 'The reference cannot be read. Write `kind/name@semver` or `kind/name@sha256:…`.'),
-  malformed_file: row(400, 'A workspace file cannot be read. Correct it at the place named in the message.'),
+  malformed_file: row(400, 'A file cannot be read. Correct it at the place named in the message.'),
   version_exists: row(409, 'This semver is registered with other content. Register the content under a new semver.'),
   semver_understated: row(409, 'The change is larger than its semver says. Raise it as `details.suggested` says.'),
   invalid_content: row(400, 'The content does not fit its kind. Correct the fields named in `details`.'),
@@ -46,6 +46,11 @@ export const errorTable = {
   ),
   file_differs: row(409, 'A file with other content stands there. Look at it; `--force` writes over it.'),
   lossy_import: row(409, 'The file says more than can be taken over. Read what is lost; `--lossy` takes the rest.'),
+  merge_refused: row(
+    409,
+    'Two versions are not merged into one that nobody tested. Promote one, or register a new version with both as parents.',
+  ),
+  promotion_refused: row(409, 'Only a tested experiment becomes a release. The message says what it lacks.'),
   step_failed: row(500, 'The command of a dataset step failed on this machine. Its own words above say why.'),
   // lanes
   lane_moved: row(409, 'The lane has a newer entry than expected. Read its head and decide again.'),
@@ -98,7 +103,28 @@ export const errorTable = {
   not_dead_letter: row(409, 'Only a dead letter is sent again. `GET /v1/outbox?state=dead` lists them.'),
   // evidence
   suite_mismatch: row(409, 'Scores of different suite digests never compare. Re-score with `sluice eval run`.'),
+  leaked: row(
+    409,
+    'Cases of the suite stand in what the composite was made from. Take them out of the data or out of the suite.',
+  ),
   engine_failed: row(502, 'The engine does not answer or answers with an error. See `details`.', true),
+  // captured content
+  capture_unavailable: row(
+    409,
+    'Inputs and outputs cannot be captured here. Set SLUICE_CAPTURE_KEY for the server and start it again.',
+  ),
+  capture_missing: row(
+    404,
+    'Inputs and outputs of this request are not kept. The message says why; `sluice reproduce --input` takes a file.',
+  ),
+  capture_erased: row(
+    410,
+    'The content was erased for good. The message says when and by whom; nothing brings it back.',
+  ),
+  capture_unreadable: row(
+    500,
+    'The captured content cannot be decrypted. Configure the master key named, or see the audit for who altered it.',
+  ),
   invalid_telemetry: row(400, 'A telemetry value is not finite, negative or absurd. It was refused and counted.'),
   // set-up
   provision_failed: row(

@@ -3,7 +3,7 @@ import { createCommunicateActivities, dispatchOutbox } from '../activities/commu
 import { createNoteSource } from '../activities/note-source'
 import { createReleaseEffects } from '../activities/release'
 import { buildServer } from './api/server'
-import { readConfig, requireServers } from './config'
+import { readCaptureKeys, readConfig, requireServers } from './config'
 import { type Log, openLog } from './log'
 import { notesFolderOf, runMain } from './main'
 import { Reconciler } from './reconciler'
@@ -19,7 +19,7 @@ const dispatchLimit = 200
 async function main(): Promise<void> {
   const config = requireServers(readConfig())
   const log = openLog('server', config.logLevel)
-  const store = await openStore(config.mongodbUri, config.database)
+  const store = await openStore(config.mongodbUri, config.database, { captureKeys: readCaptureKeys() })
   const orchestrator = await connectTemporal(config.temporalAddress, config.namespace)
   const notesFolder = notesFolderOf(config)
   const notes = createCommunicateActivities({ store, notesFolder, source: createNoteSource(store) })

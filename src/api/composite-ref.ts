@@ -16,3 +16,10 @@ export async function compositeOfRef(ledger: Ledger, text: string): Promise<Dige
   if (head?.incumbent !== undefined) return head.incumbent
   throw new SluiceError('not_found', `Nothing serves ${task} in ${place}.`, { task, environment: place })
 }
+
+/** The same where nothing but a composite is wanted; throws malformed_ref for other texts. */
+export async function namedComposite(ledger: Ledger, text: string): Promise<Digest> {
+  const id = await compositeOfRef(ledger, text)
+  if (id !== undefined) return id
+  throw new SluiceError('malformed_ref', `${text} is no composite: write sha256:…, task@sha256:… or task@environment.`)
+}

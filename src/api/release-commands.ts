@@ -3,6 +3,7 @@ import { ulid } from 'ulid'
 import type { CommandPayload } from '../../workflows/messages'
 import { type Allocation, laneId } from '../domain/allocation'
 import type { ReleaseRequest } from '../domain/plan'
+import type { ProviderChange } from '../domain/provider-change'
 import { type CommandName, isClosed, type ReleaseState } from '../domain/release'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
@@ -16,6 +17,8 @@ import type { ApiDeps } from './app'
 export interface ReleaseView {
   readonly record: ReleaseRecord
   readonly live?: ReleaseState
+  /** What providers returned otherwise under its composites since it began, the newest first. */
+  readonly providerChanges?: readonly ProviderChange[]
 }
 
 /** Plans first, so that a mistake is answered at once; then starts the workflow, which plans for good. */
@@ -61,6 +64,17 @@ async function startOnce(
 }
 
 export async function viewRelease(deps: ApiDeps, id: string): Promise<ReleaseView> {
+  const view = await viewRunning(deps, id)
+  const { plan, createdAt, endedAt = Number.POSITIVE_INFINITY } = view.record
+  if (plan === undefined) return view
+  const { candidate, lanes } = await deps.store.releases.plan(plan)
+  const incumbent = lanes.at(-1)?.incumbent
+  const composites = incumbent === undefined ? [candidate] : [candidate, incumbent]
+  const changes = await deps.store.providers.changes({ composites, since: createdAt })
+  return { ...view, providerChanges: changes.filter(({ at }) => at <= endedAt) }
+}
+
+async function viewRunning(deps: ApiDeps, id: string): Promise<ReleaseView> {
   const record = await deps.store.releases.get(id)
   if (isClosed(record.phase) || record.runId === undefined) return { record }
   try {

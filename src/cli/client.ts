@@ -11,7 +11,14 @@ export interface ApiClient {
   delete<T>(path: string, body?: unknown): Promise<T>
   /** For what is no JSON (event streams): the raw answer, after the same error handling. */
   open(path: string, query?: Query, headers?: Readonly<Record<string, string>>): Promise<Response>
+  /** Sends a file as it is read; `body` is called again where the call is tried again. */
+  upload<T>(path: string, file: Upload, query?: Query): Promise<T>
   readonly url: string
+}
+
+export interface Upload {
+  readonly type: string
+  readonly body: () => ReadableStream
 }
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>
@@ -96,6 +103,10 @@ export function createApiClient(connect: () => Connection): ApiClient {
     delete: (path, body) => call('DELETE', path, body === undefined ? {} : { body }),
     open: (path, query, headers) =>
       send(connected(), 'GET', path, { streaming: true, ...(query ? { query } : {}), ...(headers ? { headers } : {}) }),
+    upload: async <T>(path: string, upload: Upload, query?: Query) => {
+      const options = { upload, streaming: true, ...(query ? { query } : {}) }
+      return (await (await send(connected(), 'POST', path, options)).json()) as T
+    },
     get url() {
       return connected().url
     },
@@ -107,6 +118,7 @@ interface CallOptions {
   readonly query?: Query
   readonly headers?: Readonly<Record<string, string>>
   readonly streaming?: boolean
+  readonly upload?: Upload
 }
 
 async function send(connection: Connection, method: string, path: string, options: CallOptions): Promise<Response> {
@@ -120,13 +132,15 @@ async function send(connection: Connection, method: string, path: string, option
       authorization: `Bearer ${connection.apiKey}`,
       ...(method === 'GET' ? {} : { 'idempotency-key': randomUUID() }),
       ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(options.upload === undefined ? {} : { 'content-type': options.upload.type }),
       ...options.headers,
     },
     ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
   }
   for (let attempt = 1; ; attempt += 1) {
     const last = attempt === maxAttempts
-    const answer = await attemptOnce(url, init, options.streaming === true)
+    const sent = options.upload === undefined ? init : { ...init, body: options.upload.body(), duplex: 'half' as const }
+    const answer = await attemptOnce(url, sent, options.streaming === true)
     if (answer instanceof Response && answer.ok) return answer
     const error = answer instanceof Response ? await problemOf(answer) : unreachable(connection.url, answer)
     if (last || !isWorthAnotherTry(error)) throw error

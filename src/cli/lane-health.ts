@@ -2,6 +2,7 @@ import type { LaneState } from '../domain/lane'
 import type { Reporter } from '../store/reporters'
 import type { Store } from '../store/store'
 import { type Finding, look, ok, wrong } from './finding'
+import { changeText, suspicionText } from './provider-wording'
 import { agoText, countText, cutText, shortDigest } from './wording'
 
 const reasonWidth = 80
@@ -18,7 +19,25 @@ export async function laneFindings(store: Store, lanes: readonly LaneState[]): P
     const own = lanes.filter((lane) => lane.environment === environment)
     replicas.push(...replicaFindings(environment, await store.telemetry.reporters.list(environment), own))
   }
-  return [...lanes.flatMap(heldFindings), ...(await outboxFindings(store)), ...replicas]
+  const providers = await Promise.all(lanes.map((lane) => providerFindings(store, lane)))
+  return [...lanes.flatMap(heldFindings), ...providers.flat(), ...(await outboxFindings(store)), ...replicas]
+}
+
+/** Evidence that a provider made void, and reports that nobody has confirmed. */
+async function providerFindings(store: Store, lane: LaneState): Promise<readonly Finding[]> {
+  const served = [lane.incumbent, lane.candidate].filter((composite) => composite !== undefined)
+  const { providerChanges, suspectedChanges } = await store.evidence.standing(served)
+  const about = `${lane.environment}/${lane.task}`
+  return [
+    ...providerChanges.map((change) => {
+      const remedy = `test it again: sluice eval run <suite> --candidate ${change.composite}`
+      return look(about, `${changeText(change)}: its evidence is void`, remedy)
+    }),
+    ...suspectedChanges.map((change) => {
+      const remedy = `sluice reproduce <requestId> asks the provider; by hand: sluice provider confirm|dismiss ${shortDigest(change.id)}`
+      return look(about, suspicionText(change), remedy)
+    }),
+  ]
 }
 
 function heldFindings({ environment, task, hold, vetoes, disabled }: LaneState): readonly Finding[] {

@@ -1,5 +1,6 @@
 import type { Composite } from '../domain/composite'
 import type { LaneState } from '../domain/lane'
+import type { ProviderChange, SuspectedChange } from '../domain/provider-change'
 import type { Reporter } from '../store/reporters'
 import type { Cli } from './cli'
 
@@ -7,6 +8,9 @@ import type { Cli } from './cli'
 export interface ActiveLane extends LaneState {
   readonly composite?: Composite
   readonly reporters: readonly Reporter[]
+  /** Changes that make the evidence of what serves void, and such as are only suspected. */
+  readonly providerChanges: readonly ProviderChange[]
+  readonly suspectedChanges: readonly SuspectedChange[]
 }
 
 export const lanePath = (environment: string, task: string): string =>

@@ -7,6 +7,7 @@ import { createApiClient, findConnection } from './client'
 import { activeCommand } from './commands/active'
 import { artifactCommand } from './commands/artifact'
 import { auditCommand } from './commands/audit'
+import { captureCommand, eraseCommand } from './commands/capture'
 import { compositeCommand } from './commands/composite'
 import { datasetCommand } from './commands/dataset'
 import { diffCommand } from './commands/diff'
@@ -15,13 +16,17 @@ import { evalCommand } from './commands/eval'
 import { explainCommand } from './commands/explain'
 import { holdCommand } from './commands/hold'
 import { importCommand } from './commands/import'
+import { leaksCommand } from './commands/leaks'
+import { lineageCommand } from './commands/lineage'
 import { notesCommand } from './commands/notes'
 import { overridesCommand } from './commands/overrides'
 import { planCommand } from './commands/plan'
+import { providerCommand } from './commands/provider'
 import { pullCommand } from './commands/pull'
 import { pushCommand } from './commands/push'
 import { reconcileCommand } from './commands/reconcile'
 import { releaseCommand } from './commands/release'
+import { reproduceCommand } from './commands/reproduce'
 import { rollbackCommand } from './commands/rollback'
 import { switchCommand } from './commands/switch'
 import { taskCommand } from './commands/task'
@@ -40,8 +45,10 @@ const commands: readonly RegisterCommand[] = [
   artifactCommand,
   datasetCommand,
   compositeCommand,
+  lineageCommand,
   taskCommand,
   evalCommand,
+  leaksCommand,
   planCommand,
   releaseCommand,
   activeCommand,
@@ -52,6 +59,10 @@ const commands: readonly RegisterCommand[] = [
   overridesCommand,
   notesCommand,
   explainCommand,
+  captureCommand,
+  eraseCommand,
+  reproduceCommand,
+  providerCommand,
   auditCommand,
   reconcileCommand,
 ]

@@ -50,7 +50,7 @@ function contentOf({ kind, content }: PulledVersion, labels: Pulled['labels']): 
 
 /** The root of the rows that a content stands for. */
 function rowsOf(kind: PulledVersion['kind'], content: unknown): Digest | undefined {
-  return kind === 'dataset' ? (content as { readonly root: Digest }).root : undefined
+  return kindOf(kind).rowsOf?.(content).root
 }
 
 function labelOf(digest: Digest, labels: Pulled['labels']): string {

@@ -3,6 +3,7 @@ import { type Approval, isClosed } from '../domain/release'
 import { formatUsd } from '../domain/verdict-text'
 import type { ReleaseRecord } from '../store/releases'
 import type { Cli } from './cli'
+import { changeText } from './provider-wording'
 import { decisionText } from './release-decision'
 import type { ReleaseSight } from './release-sight'
 import { approvalText, waitingText } from './release-timeline'
@@ -50,7 +51,13 @@ const textWidth = 150
 const isExposed = ({ assessment, live }: ReleaseSight): boolean =>
   live?.step !== undefined || (assessment?.arms.candidate.units ?? 0) + (assessment?.arms.incumbent.units ?? 0) > 0
 
-function factsOf({ record, live, assessment, decisions }: ReleaseSight): readonly (readonly [string, string])[] {
+function factsOf({
+  record,
+  live,
+  assessment,
+  decisions,
+  providerChanges,
+}: ReleaseSight): readonly (readonly [string, string])[] {
   const { request, plan, candidate } = record
   const step = live?.step
   const place = step === undefined ? '' : `, step ${step.index} of ${step.of} (${step.name})`
@@ -76,6 +83,7 @@ function factsOf({ record, live, assessment, decisions }: ReleaseSight): readonl
     ['paused', live?.paused && `by ${live.paused.by}: ${live.paused.reason}`],
     ['going back', live?.ending && `${live.ending.by}: ${live.ending.reason}`],
     ['awaited', step && live?.phase === 'running' && assessment ? waitingText(assessment.waitingFor) : undefined],
+    ...(providerChanges ?? []).map((change) => ['provider', changeText(change)] as const),
     ['not seen', unseen({ record, ...(live ? { live } : {}) })],
   ]
   return facts.filter((fact): fact is readonly [string, string] => fact[1] !== undefined && fact[1] !== '')

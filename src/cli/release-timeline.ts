@@ -149,6 +149,7 @@ const waits: Readonly<Record<VerdictReason, string>> = {
   set_full: 'room for more evidence',
   ratio_mismatch: 'shares that fit the intended ones',
   no_incumbent: 'an incumbent',
+  provider_changed: 'the suite to be run again: a provider changed',
   no_control: 'a control',
 }
 

@@ -28,7 +28,7 @@ export function assess(input: AssessmentInput): Assessment {
     verdict: situation.ratio,
     action: situation.ratio.reason === 'ratio_mismatch' ? 'pause' : 'continue',
   }
-  const all = [...relative, ratio, ...absolute]
+  const all = [...relative, ratio, ...absolute, ...judgeProviders(input)]
   const waitingFor = reasonsToWait(all, situation)
   return {
     action: strongest(all.map(({ action }) => action)),
@@ -40,6 +40,16 @@ export function assess(input: AssessmentInput): Assessment {
       incumbent: summarize(input.strata.map(({ incumbent }) => incumbent)),
     },
   }
+}
+
+/** A provider that changed under a release makes its evidence void; the policy says whether the release stands still. */
+function judgeProviders({ policy, providerChanges = [] }: AssessmentInput): readonly Judged[] {
+  if (providerChanges.length === 0) return []
+  const role = policy.onProviderChange ?? 'notify'
+  const verdict = { name: 'provider', role, verdict: 'fail', reason: 'provider_changed' } as const
+  return [
+    { verdict: { ...verdict, text: providerChanges.join('; ') }, action: role === 'pause' ? 'pause' : 'continue' },
+  ]
 }
 
 /** Reasons against an advance, the gravest first. Guardrails that only notify never stand in the way. */

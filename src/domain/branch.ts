@@ -14,6 +14,10 @@ export interface Branch {
 /** The request log keeps a branch as text of at most this length. */
 export const maxBranchLength = 200
 
+/** The candidate in the text of a branch; undefined where the text is none. */
+export const candidateOf = (branch: string): string | undefined =>
+  /(?:^|.*: )(\S+?)(?:, fallback \d+)?$/.exec(branch)?.[1]
+
 /** A branch as the request log holds it: `rule 2: large`, `label hard: large, fallback 0`. */
 export function branchText({ candidate, by, rule, label, fallback }: Branch): string {
   const reasons = {

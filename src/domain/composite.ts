@@ -1,4 +1,4 @@
-import type { Digest, KindName } from './version'
+import type { Digest, KindName, Origin } from './version'
 
 /** What one role of a composite is pinned to. `ref` is a label for people; the digest is the identity. */
 export interface Pin {
@@ -11,6 +11,14 @@ export interface Pin {
 export interface Composite {
   readonly id: Digest
   readonly roles: Readonly<Record<string, Pin>>
+}
+
+/** A composite with what is known of it beside its identity. */
+export interface CompositeRecord extends Composite {
+  /** What it was derived from: the incumbent of a release's candidate, the base of an override. */
+  readonly parents: readonly Digest[]
+  readonly createdAt: Date
+  readonly origin?: Origin
 }
 
 /** A composite with the contents an application needs to serve it. */
@@ -37,13 +45,29 @@ export const rolesOfKind = ({ roles }: Composite, kind: KindName): readonly stri
     .filter((role) => roles[role]?.kind === kind)
     .sort()
 
-/** A composite held against the stored contents: the digest of each, and the id that follows from them. */
+/** One version that a composite rests on, or the rows of one, as they are stored. */
+export interface VerifiedPart {
+  readonly kind: KindName
+  /** A label of it; its digest where nothing has it any more. */
+  readonly ref: string
+  readonly digest: Digest
+  /** `not_imported`: a dataset that came in a file without its rows. */
+  readonly state: 'ok' | 'altered' | 'missing' | 'not_imported'
+  /** Rows read, of a dataset. */
+  readonly rows?: number
+  readonly problem?: string
+}
+
+/** A composite held against all that is stored of its closure. */
 export interface CompositeVerification {
   readonly id: Digest
-  /** The id that the stored contents have. */
+  /** The id that the stored contents of its roles have. */
   readonly computed: Digest
+  /** Nothing of the closure is altered or missing. */
   readonly valid: boolean
   readonly roles: readonly (Pin & { readonly role: string; readonly valid: boolean })[]
+  /** Every version of the closure, what is referred to before what refers to it. */
+  readonly parts: readonly VerifiedPart[]
 }
 
 /** The value whose RFC 8785 SHA-256 is the composite's id. */

@@ -18,6 +18,7 @@ export interface GateInput {
   readonly stopped?: string
   readonly thresholds: SuiteContent['thresholds']
   readonly policy: Pick<Policy, 'test' | 'exceptions'>
+  readonly leakage: EvaluationCheck
 }
 
 export interface GateVerdict {
@@ -28,10 +29,18 @@ export interface GateVerdict {
   readonly reasons: readonly string[]
 }
 
-/** Whether the candidate may go on: absolute limits of the suite, then the comparison by the policy's limits. */
+/**
+ * Whether the candidate may go on: absolute limits of the suite, then the comparison by the policy's limits. Of a candidate
+ * that may know the cases, scores say nothing: where leakage speaks against it, nothing else is judged.
+ */
 export function judgeEvaluation(input: GateInput): GateVerdict {
+  const { leakage } = input
+  if (leakage.verdict === 'fail' || leakage.verdict === 'no_evidence') {
+    return { verdict: leakage.verdict, shifting: false, checks: [leakage], reasons: [leakage.text] }
+  }
   const shift = shiftCheck(input)
   const checks = [
+    leakage,
     completeCheck(input),
     errorsCheck(input),
     accuracyCheck(input),

@@ -105,6 +105,7 @@ export interface EvaluationCheck {
 }
 
 export const checkNames = [
+  'leakage',
   'complete',
   'engine_errors',
   'accuracy',

@@ -12,15 +12,26 @@ import type { Digest } from './version'
 export interface LoggedDecision
   extends Pick<
     RequestRecord,
-    'task' | 'tenant' | 'conversation' | 'binding' | 'composite' | 'arm' | 'reason' | 'seq' | 'slice' | 'headSeq'
+    | 'task'
+    | 'tenant'
+    | 'conversation'
+    | 'binding'
+    | 'composite'
+    | 'arm'
+    | 'reason'
+    | 'seq'
+    | 'slice'
+    | 'headSeq'
+    | 'tenantSeq'
   > {
   readonly environment: string
 }
 
 /** The ledgers that a request was resolved from. */
 export interface Ledgers {
-  /** Of the lane, in seq order from the first; later ones than the logged head are left out of account. */
+  /** Of the lane, contiguous and in seq order; later ones than the logged head are left out of account. */
   readonly entries: readonly Allocation[]
+  /** Of the tenant, in the same way; later ones than the logged one are left out. */
   readonly tenantEntries: readonly TenantEntry[]
   /** The task that this one replaces, if any. */
   readonly supersedes?: string
@@ -32,6 +43,8 @@ export interface Explanation {
   readonly again?: Served | Skipped
   /** The entry that the conversation is bound to. */
   readonly entry?: Allocation
+  /** The tenant's entry that it is bound to; absent where the ledger did not know the tenant then. */
+  readonly tenantEntry?: TenantEntry
   /** Where the conversation (or tenant) falls, 0..9999, where a slice was matched. */
   readonly bucket?: number
   /** What log and ledgers disagree about; empty: they agree. */
@@ -45,12 +58,23 @@ export function explain(logged: LoggedDecision, ledgers: Ledgers): Explanation {
   if (entries.length === 0 || entry === undefined) {
     return { differences: [`the ledger has no entry ${logged.seq} below the head ${logged.headSeq}`] }
   }
+  const tenantEntries = ledgers.tenantEntries.filter(({ seq }) => seq <= logged.tenantSeq)
+  const tenantEntry = tenantEntries.find(({ seq }) => seq === logged.tenantSeq)
+  if (logged.tenantSeq > 0 && tenantEntry === undefined) {
+    return { entry, differences: [`the ledger of ${logged.tenant} has no entry ${logged.tenantSeq}`] }
+  }
   const { task, tenant, conversation, binding } = logged
-  const compiled = compileSnapshot(snapshotOf(logged, entries, ledgers))
+  const compiled = compileSnapshot(snapshotOf(logged, entries, { ...ledgers, tenantEntries }))
   const again = resolve(compiled, { task, tenant, conversation, binding, allowBehind: true })
   const slice = entry.exposure[logged.slice]
   const bucket = slice && bucketOf(entry.salt, tenant, slice.by === 'tenant' ? undefined : conversation)
-  return { again, entry, differences: differencesOf(logged, again), ...(bucket === undefined ? {} : { bucket }) }
+  return {
+    again,
+    entry,
+    ...(tenantEntry === undefined ? {} : { tenantEntry }),
+    differences: differencesOf(logged, again),
+    ...(bucket === undefined ? {} : { bucket }),
+  }
 }
 
 function snapshotOf(logged: LoggedDecision, entries: readonly Allocation[], ledgers: Ledgers): Snapshot {

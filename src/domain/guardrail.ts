@@ -21,9 +21,10 @@ export type VerdictReason =
   | 'ratio_mismatch'
   | 'no_incumbent'
   | 'no_control'
+  | 'provider_changed'
 
 export interface GuardrailVerdict {
-  /** A metric of the policy, `sample_ratio`, `error_breaker`, `budget_per_hour` or `budget_per_release`. */
+  /** A metric of the policy, `sample_ratio`, `error_breaker`, `budget_per_hour`, `budget_per_release` or `provider`. */
   readonly name: string
   /** The role in force: a `rollback` guardrail that fails by `share_too_high` stands here as `pause`. */
   readonly role: GuardrailPolicy['role']
@@ -76,6 +77,8 @@ export interface AssessmentInput {
     /** A bounded set of units or events is full, so that counts no longer grow. */
     readonly full: boolean
   }
+  /** Providers of either arm that changed since the release began, in words. Absent: none. */
+  readonly providerChanges?: readonly string[]
   /** False in a lane without incumbent: relative guardrails and the ratio check are not applicable. */
   readonly hasIncumbent: boolean
 }

@@ -36,7 +36,7 @@ interface ValuePair {
 }
 
 function fieldShift(field: string, values: readonly ValuePair[]): FieldShift {
-  const kind = kindOf(values)
+  const kind = fieldKind(values.flatMap(({ before, after }) => [before, after]))
   const changed = values.filter(({ before, after }) => JSON.stringify(before) !== JSON.stringify(after)).length
   return {
     field,
@@ -56,8 +56,9 @@ function fieldShift(field: string, values: readonly ValuePair[]): FieldShift {
   }
 }
 
-function kindOf(values: readonly ValuePair[]): FieldShift['kind'] {
-  const all = values.flatMap(({ before, after }) => [before, after]).filter((value) => value !== undefined)
+/** How values of one key are compared: by what all of them are, absent ones aside. */
+export function fieldKind(values: readonly unknown[]): FieldShift['kind'] {
+  const all = values.filter((value) => value !== undefined)
   if (all.every((value) => typeof value === 'boolean')) return 'boolean'
   if (all.every((value) => typeof value === 'number')) return 'number'
   const distinct = new Set(all.map((value) => JSON.stringify(value)))

@@ -64,6 +64,10 @@ export interface Policy {
   readonly onDeadline: 'pause' | 'rollback'
   /** Change classes allowed into the same task, by name. */
   readonly exceptions: readonly ('shifting' | 'breaking')[]
+  /** When a provider returns another model or fingerprint during a release; absent: `notify`. */
+  readonly onProviderChange?: 'pause' | 'notify'
+  /** Artifacts, as `kind/name`, in which cases of the suite may stand: a leak into them is told and stops nothing. */
+  readonly leakage?: { readonly allow: readonly string[] }
   /** After a rollback: hold the lane, veto the composite. */
   readonly afterRollback: { readonly hold: boolean; readonly veto: boolean }
 }

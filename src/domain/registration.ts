@@ -1,5 +1,5 @@
 import type { ClassedChange } from './diff'
-import type { ChangeClass, Digest, KindName, Version } from './version'
+import type { ChangeClass, Digest, KindName, Promotion, Version } from './version'
 
 /** What a caller registers. `content` is the draft form of its kind: references may be labels. */
 export interface Registration {
@@ -13,6 +13,8 @@ export interface Registration {
   /** Each a digest or `kind/name@semver`. */
   readonly parents?: readonly string[]
   readonly provenance?: Readonly<Record<string, unknown>>
+  /** Written by a promotion only; no caller of the API gives it. */
+  readonly promotion?: Promotion
 }
 
 export interface Registered {

@@ -1,4 +1,5 @@
 import type { Allocation } from './allocation'
+import type { CaptureShare } from './capture'
 import type { ServedComposite } from './composite'
 import type { TenantState } from './tenant'
 import type { Digest } from './version'
@@ -13,6 +14,8 @@ export type LaneEntry = Pick<
 export interface LaneView {
   readonly task: string
   readonly supersedes?: string
+  /** Inputs and outputs of such a share of the conversations are wanted; absent: of none. */
+  readonly capture?: CaptureShare
   readonly entries: readonly LaneEntry[]
   /** Revoking entries that left the horizon: a pin of a tenant can be older than any entry in `entries`. */
   readonly olderRevocations?: readonly Pick<LaneEntry, 'seq' | 'incumbent' | 'revokes'>[]

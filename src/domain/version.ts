@@ -46,8 +46,39 @@ export interface Version {
   readonly author: string
   readonly createdAt: Date
   readonly description: string
+  /** What it was derived from. Metadata: the identity is the content alone. */
   readonly parents: readonly Digest[]
   readonly provenance?: Readonly<Record<string, unknown>>
+  /** Which experiment this release was, and which others were considered. */
+  readonly promotion?: Promotion
+  /** Of an imported one; `author` and `createdAt` are of the import. */
+  readonly origin?: Origin
+}
+
+/** An experiment as it was scored when one was chosen. */
+export interface ScoredExperiment {
+  readonly ref: string
+  readonly digest: Digest
+  readonly composite: Digest
+  readonly evaluationId: string
+  readonly verdict: 'pass' | 'fail' | 'no_evidence'
+  /** Mean of the suite's primary scorer, 0..1. */
+  readonly accuracy?: number
+}
+
+/** Which experiment became a release, on which suite, and which others were considered. Kept with the version. */
+export interface Promotion {
+  readonly suite: Digest
+  readonly winner: ScoredExperiment
+  readonly losers: readonly ScoredExperiment[]
+}
+
+/** Who made something and when, as the file says that it was imported from: a claim that no digest covers. */
+export interface Origin {
+  readonly author?: string
+  readonly createdAt: Date
+  /** Digest of the file. */
+  readonly file: Digest
 }
 
 export interface Ref {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Config, defaultPort, type Environment } from '../config'
 import { SluiceError } from '../errors'
 import { ensureAdminKey } from './admin-key'
+import { ensureCaptureKey } from './capture-key'
 import { type Ground, rememberedPort, rememberPort } from './embedded'
 import { projectRoot, writeAtomically } from './files'
 import { acquireLock } from './lock'
@@ -70,7 +71,8 @@ export async function startProduct(ground: Ground, options: ProductOptions): Pro
       fail = reject
     })
     failure.catch(() => undefined)
-    const environment = productEnvironment(ground, { ...options, database, port })
+    const captureKey = ensureCaptureKey(join(home, 'capture.key'))
+    const environment = productEnvironment(ground, { ...options, database, port, captureKey })
     const start = async (name: string, [, script]: readonly [string, string]): Promise<Supervised> => {
       const supervised = await supervise({
         spec: programSpec(name, script, ground.folder, environment),
@@ -137,9 +139,10 @@ function programSpec(name: string, script: string, folder: string, environment: 
 
 function productEnvironment(
   ground: Ground,
-  options: ProductOptions & { readonly database: string; readonly port: number },
+  options: ProductOptions & { readonly database: string; readonly port: number; readonly captureKey: string },
 ): Environment {
   return {
+    SLUICE_CAPTURE_KEY: options.captureKey,
     MONGODB_URI: ground.mongodbUri,
     TEMPORAL_ADDRESS: ground.temporalAddress,
     TEMPORAL_UI_URL: ground.temporalUiUrl,

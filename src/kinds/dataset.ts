@@ -64,6 +64,7 @@ export const datasetKind: Kind<DatasetContent, DatasetDraft> = {
       })),
     ),
   seal,
+  rowsOf: ({ root, count }) => ({ root, count }),
   interfaceOf: ({ columns }) => ({ columns }),
   diff: (before, after) =>
     diffJson(before, after, ({ path, change }) =>

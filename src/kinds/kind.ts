@@ -58,6 +58,8 @@ export interface Kind<Content = unknown, Draft = Content> {
   references(draft: Draft): readonly Reference[]
   /** Where content is more than its draft with references resolved. */
   seal?(draft: Draft, tools: SealTools): Promise<Content>
+  /** Where content stands for rows that are kept one by one: their root and how many they are. */
+  rowsOf?(content: Content): { readonly root: Digest; readonly count: number }
   /** What others depend on, as a JSON value; its digest is the interface digest. */
   interfaceOf(content: Content, lookup: InterfaceLookup): unknown
   /** Every difference with its class; empty exactly where the contents are equal. */

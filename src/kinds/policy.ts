@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { diffJson } from '../domain/diff'
 import { metricNames } from '../domain/metric'
 import type { Policy } from '../domain/policy'
+import { kindNames } from '../domain/version'
 import { type Kind, nameSchema } from './kind'
 
 const hourMs = 3_600_000
@@ -12,6 +13,9 @@ const maxRules = 50
 const durationMs = z.int().min(0).max(maxDurationMs)
 const share = z.number().min(0).max(1)
 const ratio = z.number().positive().max(1000)
+const artifactName = z
+  .string()
+  .regex(new RegExp(`^(${kindNames.join('|')})/[a-z0-9][a-z0-9._-]{0,99}$`), 'is no artifact: write kind/name')
 const assignment = z.enum(['conversation', 'tenant'])
 
 const stepShape = {
@@ -97,6 +101,8 @@ const policySchema = z
       .array(z.enum(['shifting', 'breaking']))
       .max(2)
       .default([]),
+    onProviderChange: z.enum(['pause', 'notify']).exactOptional(),
+    leakage: z.strictObject({ allow: z.array(artifactName).min(1).max(maxRules) }).exactOptional(),
     afterRollback: z.strictObject({ hold: z.boolean().default(true), veto: z.boolean().default(true) }).prefault({}),
   })
   .superRefine(({ environments }, context) => {

@@ -8,6 +8,7 @@ import type { Outcome } from '../domain/telemetry'
 import { SluiceError } from '../errors'
 import type { PromptValue } from '../kinds/prompt-render'
 import { compileSchema } from '../kinds/schema-compile'
+import { CaptureQueue, type ServedContent } from './capture-queue'
 import { Feed } from './feed'
 import { type Gap, HeldSnapshot, lateEntryOf } from './held-snapshot'
 import { Http } from './http'
@@ -55,6 +56,7 @@ export class Sluice {
   private readonly disk: LastKnownGood | undefined
   private readonly recorder = new Recorder()
   private readonly reporter: Reporter
+  private readonly captures: CaptureQueue
   private readonly maxStaleMs: number
   private staleTimer: NodeJS.Timeout | undefined
   private savedAt = Number.NEGATIVE_INFINITY
@@ -90,9 +92,12 @@ export class Sluice {
         failed: (error) => this.emitter.emit('error', error),
       },
     })
-    this.reporter = new Reporter({
+    const reporter = randomUUID()
+    this.captures = new CaptureQueue({ http: this.http, environment: options.environment, reporter })
+    this.reporter = new Reporter(reporter, {
       http: this.http,
       recorder: this.recorder,
+      captures: this.captures,
       environment: options.environment,
       flushIntervalMs: options.flushIntervalMs ?? defaults.flushIntervalMs,
       heads: () => this.held.heads(),
@@ -137,6 +142,11 @@ export class Sluice {
   /** Records that could not be told to the server, to keep memory bounded or because it refused them. */
   get dropped(): number {
     return this.recorder.dropped
+  }
+
+  /** Inputs and outputs that were to be captured and could not be kept or handed over. */
+  get capturesDropped(): number {
+    return this.captures.dropped
   }
 
   /**
@@ -194,12 +204,17 @@ export class Sluice {
    * `error` event, and counted. The answer says whether it was taken.
    */
   report(serving: Serving, report: Report): boolean {
+    return this.take(serving, report, { input: report.input, output: report.output })
+  }
+
+  private take(serving: Serving, report: Report, content: ServedContent): boolean {
     try {
+      const requestId = report.requestId ?? randomUUID()
       const outcome = outcomeOf(serving, report)
       const amounts = amountsOf(report, pricedEngine(serving, report))
       const thresholds = this.held.entry(serving.task, serving.seq)?.entry.thresholds
       this.recorder.record(serving, {
-        requestId: report.requestId ?? randomUUID(),
+        requestId,
         at: Math.round(this.clock.now()),
         outcome,
         amounts,
@@ -209,6 +224,7 @@ export class Sluice {
         ...(report.fingerprint === undefined ? {} : { fingerprint: report.fingerprint }),
         ...(report.branch === undefined ? {} : { branch: branchText(report.branch) }),
       })
+      this.captures.add(this.held.compiled?.snapshot, serving, requestId, content)
       return true
     } catch (error) {
       return this.refused(error)
@@ -236,7 +252,7 @@ export class Sluice {
     const parts = {
       endpoints: this.options.endpoints ?? {},
       postprocessors: this.options.postprocessors ?? {},
-      report: (of: Serving, report: Report) => void this.report(of, report),
+      report: (of: Serving, report: Report, content: ServedContent = {}) => void this.take(of, report, content),
     }
     return runServing(serving, values, parts, options)
   }

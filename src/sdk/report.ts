@@ -7,6 +7,7 @@ import { type Cost, costOf } from '../domain/pricing'
 import type { EventName, Outcome } from '../domain/telemetry'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
+import type { PromptValue } from '../kinds/prompt-render'
 import type { Serving } from './serving'
 
 /** What an application tells of one request. Amounts that are absent are zero, but for the cost. */
@@ -24,6 +25,8 @@ export interface Report {
   readonly uncachedCostUsd?: number
   /** The parsed output: an `ok` whose output does not fit the served schema counts as `schema_failure`. */
   readonly output?: unknown
+  /** The values that the prompt was rendered with: kept, encrypted, where the lane captures (docs/explain.md), else unused. */
+  readonly input?: Readonly<Record<string, PromptValue>>
   /** As the provider returned them. */
   readonly model?: string
   readonly fingerprint?: string

@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { TelemetryAnswer, TelemetryBatch } from '../domain/telemetry'
 import { SluiceError } from '../errors'
+import type { CaptureQueue } from './capture-queue'
 import type { Http } from './http'
 import type { Recorder } from './recorder'
 
@@ -15,6 +15,7 @@ const smallestShare = 1 / 1_024
 export interface ReporterParts {
   readonly http: Http
   readonly recorder: Recorder
+  readonly captures: CaptureQueue
   readonly environment: string
   readonly flushIntervalMs: number
   heads(): Readonly<Record<string, number>>
@@ -23,7 +24,7 @@ export interface ReporterParts {
 
 /** Sends what the recorder holds, at least once, one batch at a time, and again after a failure. */
 export class Reporter {
-  readonly id = randomUUID()
+  private readonly id: string
   private readonly parts: ReporterParts
   private readonly ending = new AbortController()
   private flushing: Promise<void> | undefined
@@ -33,7 +34,9 @@ export class Reporter {
   private share = 1
   private failing = false
 
-  constructor(parts: ReporterParts) {
+  /** `id` is unique per process. */
+  constructor(id: string, parts: ReporterParts) {
+    this.id = id
     this.parts = parts
   }
 
@@ -74,7 +77,8 @@ export class Reporter {
   }
 
   private due(): boolean {
-    if (this.parts.recorder.pending || performance.now() - this.sentAt >= heartbeatMs) return true
+    const { recorder, captures } = this.parts
+    if (recorder.pending || captures.pending || performance.now() - this.sentAt >= heartbeatMs) return true
     return JSON.stringify(this.parts.heads()) !== this.sentHeads
   }
 
@@ -87,8 +91,9 @@ export class Reporter {
     try {
       for (let batch = 0; batch < maxBatchesPerFlush; batch++) {
         await this.sendOne()
-        if (!this.parts.recorder.pending) return
+        if (!this.parts.recorder.pending) break
       }
+      await this.parts.captures.send()
     } finally {
       this.flushing = undefined
     }

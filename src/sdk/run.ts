@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { maxToolTurns } from '../domain/tool-call'
+import { answeredWith, maxToolTurns } from '../domain/tool-call'
 import { callEngine } from '../engines'
 import { endpointOf } from '../engines/endpoints'
 import type { Endpoints, EngineAnswer } from '../engines/engine'
@@ -15,17 +15,19 @@ import {
 } from '../pipeline/pipeline'
 import { type Postprocessors, requirePostprocessors } from '../pipeline/postprocess'
 import { checkToolCalls } from '../pipeline/tool-check'
+import type { ServedContent } from './capture-queue'
 import type { Report } from './report'
 import type { RunOptions, RunResult } from './run-result'
 import type { Serving } from './serving'
 
-const nothingUsed = { latencyMs: 0, inputTokens: 0, cachedTokens: 0, outputTokens: 0, costUsd: 0 }
-
 interface RunParts {
   readonly endpoints: Endpoints
   readonly postprocessors: Postprocessors
-  report(serving: Serving, report: Report): void
+  /** `content`: what was served, which is checked already. */
+  report(serving: Serving, report: Report, content?: ServedContent): void
 }
+
+const nothingUsed = { latencyMs: 0, inputTokens: 0, cachedTokens: 0, outputTokens: 0, costUsd: 0 }
 
 /**
  * Renders the prompt, calls the pinned engine (or the one that the router names), reads the output and reports. Throws
@@ -52,7 +54,8 @@ export async function runServing(
   if ('error' in asked) {
     const latencyMs = performance.now() - startedAt
     if (!options.signal?.aborted) {
-      parts.report(serving, { requestId, outcome: 'error', ...asked.used, latencyMs, ...branch })
+      const report = { requestId, outcome: 'error', ...asked.used, latencyMs, ...branch } as const
+      parts.report(serving, report, contentOf(values, options))
     }
     throw asked.error
   }
@@ -62,7 +65,7 @@ export async function runServing(
   const read = readRun(pipeline, answer, parts.postprocessors)
   const outcome = read.mismatches.length > 0 ? 'schema_failure' : 'ok'
   const { model, fingerprint } = answer
-  parts.report(serving, {
+  const report = {
     requestId,
     outcome,
     ...spent,
@@ -70,9 +73,14 @@ export async function runServing(
     ...branch,
     ...(model === undefined ? {} : { model }),
     ...(fingerprint === undefined ? {} : { fingerprint }),
-  })
+  } as const
+  parts.report(serving, report, contentOf(values, options, answeredWith(read.output, toolCalls)))
   return { requestId, outcome, text: answer.text, ...read, toolCalls, ...branch, ...spent }
 }
+
+/** A later round of tool calls cannot be repeated from its values alone, so it is not captured. */
+const contentOf = (values: ServedContent['input'], { turns = [] }: RunOptions, output?: unknown): ServedContent =>
+  turns.length > 0 ? {} : { input: values, output }
 
 function ask(
   pipeline: Pipeline,

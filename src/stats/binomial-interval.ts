@@ -15,3 +15,32 @@ export function wilsonInterval(hits: number, trials: number, z = 1.9599639845400
   const half = (z * Math.sqrt((rate * (1 - rate)) / trials + (z * z) / (4 * trials * trials))) / scale
   return { lower: Math.max(0, centre - half), upper: Math.min(1, centre + half) }
 }
+
+/**
+ * The lower end of the one-sided exact interval (Clopper and Pearson, Biometrika 1934) for `hits` of `trials`: a share below
+ * it would give so many hits with probability at most `alpha`.
+ */
+export function clopperPearsonLower(hits: number, trials: number, alpha: number): number {
+  if (!(hits > 0)) return 0
+  let low = 0
+  let high = hits / trials
+  for (let step = 0; step < bisections; step += 1) {
+    const middle = (low + high) / 2
+    if (atLeast(hits, trials, middle) <= alpha) low = middle
+    else high = middle
+  }
+  return low
+}
+
+const bisections = 60
+
+/** P(X ≥ hits) of a binomial, summed from the largest count down, which is the smallest term first. */
+function atLeast(hits: number, trials: number, probability: number): number {
+  let term = probability ** trials
+  let sum = term
+  for (let count = trials; count > hits; count -= 1) {
+    term *= (count / (trials - count + 1)) * ((1 - probability) / probability)
+    sum += term
+  }
+  return sum
+}

@@ -4,9 +4,12 @@ import type { LaneState } from '../domain/lane'
 import type { Plan } from '../domain/plan'
 import type { Policy } from '../domain/policy'
 import { rolloutEnvironment } from '../domain/rollout'
+import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { Catalog } from './catalog'
+import type { Evidence } from './evidence'
 import type { Ledger } from './ledger'
+import { type Providers, voidText } from './providers'
 import type { ReleaseRecord, Releases } from './releases'
 import type { Telemetry } from './telemetry'
 
@@ -15,6 +18,8 @@ export interface AssessorDeps {
   readonly ledger: Ledger
   readonly releases: Releases
   readonly telemetry: Telemetry
+  readonly evidence: Pick<Evidence, 'isVoid'>
+  readonly providers: Pick<Providers, 'changes'>
 }
 
 /** A release with what its judgement needs; plan and policy are immutable, so they are read once. */
@@ -53,12 +58,14 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
   const { read } = deps.telemetry
   const composite = plan.candidate
   const budget = policy.breakers.some((breaker) => breaker.kind === 'budget')
-  const [strata, totals, lastHourUsd, step, silent] = await Promise.all([
+  const { incumbent } = lane
+  const [strata, totals, lastHourUsd, step, silent, changes] = await Promise.all([
     read.strataOf(release),
     budget ? read.compositeTotals({ ...release, composite }) : undefined,
     budget ? read.spend({ composite, environment, task: plan.task, sinceMs: hourMs }) : 0,
     stepInForce(deps, file, lane, bakeComplete),
     deps.telemetry.reporters.silent(environment),
+    voidingChanges(deps, file, incumbent),
   ])
   const windows = await Promise.all(
     policy.breakers.flatMap((breaker) =>
@@ -75,8 +82,19 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
     reporting: { silent, full: false },
     hasIncumbent: plan.lanes.at(-1)?.incumbent !== undefined,
     ...(step === undefined ? {} : { step }),
+    ...(changes.length === 0 ? {} : { providerChanges: changes.map(voidText) }),
   }
   return { input, assessment: assess(input), lane }
+}
+
+/** Provider changes since the release began, for as long as the suite was not run again since. */
+async function voidingChanges(deps: AssessorDeps, { plan, record }: ReleaseFile, incumbent: Digest | undefined) {
+  const { candidate, suite, policy } = plan
+  const composites = incumbent === undefined ? [candidate] : [candidate, incumbent]
+  const changes = await deps.providers.changes({ composites, since: record.createdAt })
+  if (changes.length === 0) return []
+  const key = { candidate, suite, policy, ...(incumbent === undefined ? {} : { incumbent }) }
+  return (await deps.evidence.isVoid(key)) ? changes : []
 }
 
 /** The step whose entry is the base of the rollout lane; its evidence is bound to that entry and those repeating it. */

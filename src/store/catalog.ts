@@ -1,5 +1,6 @@
 import type { ClientSession } from 'mongodb'
-import type { Composite, CompositeVerification, ServedComposite } from '../domain/composite'
+import type { CompositeRecord, CompositeVerification, ServedComposite } from '../domain/composite'
+import type { Imported } from '../domain/composite-file'
 import type { CompositeDiff, VersionDiff } from '../domain/diff'
 import type { CheckedItem, Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
 import type { DatasetRow } from '../domain/row-change'
@@ -7,7 +8,10 @@ import type { TaskDefinition, TaskDraft } from '../domain/task'
 import type { Digest, KindName, Version } from '../domain/version'
 import type { RowSet } from '../kinds/kind'
 import { claimCollections } from './claims'
-import { compositeCollections, createCompositeStore } from './composites'
+import { compositeCollections } from './composite-documents'
+import { exportComposite } from './composite-export'
+import { type ImportOptions, importComposite } from './composite-import'
+import { createCompositeStore } from './composites'
 import type { CollectionSpec, Database } from './database'
 import { createRowDiffer, type RowDiffer } from './row-diff'
 import { rowCollections } from './row-documents'
@@ -48,15 +52,24 @@ export interface Catalog {
   /** What differs between two sets of rows, page by page. Throws unknown_ref. */
   diffRows: RowDiffer['diffRows']
 
-  /** Role → reference (the kind is implied by a role named after it). Idempotent: same pins, same id. */
-  commitComposite(roles: Readonly<Record<string, string>>): Promise<Composite>
+  /**
+   * Role → reference (the kind is implied by a role named after it). Idempotent: same pins, same id. `parents` are what it
+   * was derived from, committed before it; one that stands takes those that are older than itself.
+   */
+  commitComposite(roles: Readonly<Record<string, string>>, parents?: readonly Digest[]): Promise<CompositeRecord>
+  /** Throws not_found. */
+  compositeRecord(id: Digest): Promise<CompositeRecord>
   /** Throws not_found. */
   composite(id: Digest): Promise<ServedComposite>
   /** In the order asked for; throws not_found where one is missing. */
   compositesByIds(ids: readonly Digest[]): Promise<readonly ServedComposite[]>
   diffComposites(from: Digest, to: Digest): Promise<CompositeDiff>
-  /** Computes every digest again from what is stored. Throws not_found. */
-  verifyComposite(id: Digest): Promise<CompositeVerification>
+  /** Computes every digest of its closure again from what is stored, rows too unless told otherwise. Throws not_found. */
+  verifyComposite(id: Digest, options?: { readonly rows?: boolean }): Promise<CompositeVerification>
+  /** The text of a composite with all that it rests on, line by line. Throws not_found, unknown_ref, digest_mismatch. */
+  exportComposite(id: Digest, options: { readonly rows: boolean }): Promise<AsyncIterable<string>>
+  /** Throws digest_mismatch naming what was altered, malformed_file, version_exists, semver_understated. */
+  importComposite(bytes: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Imported>
 
   putTask(task: TaskDraft, author: string): Promise<TaskDefinition>
   /** Throws unknown_task. */
@@ -79,6 +92,8 @@ export function createCatalog(database: Database): Catalog {
     ...createVersionStore(database, rows),
     ...createCompositeStore(database),
     ...createTaskStore(database),
+    exportComposite: (id, options) => exportComposite({ database, rows }, id, options),
+    importComposite: (bytes, options) => importComposite({ database, rows }, bytes, options),
     check: (registrations, tasks) => checkWorkspace(database, rows, { registrations, tasks }),
     putRows: rows.putRows,
     mergeSets: rows.mergeSets,

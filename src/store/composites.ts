@@ -1,5 +1,7 @@
+import type { Collection } from 'mongodb'
 import {
   type Composite,
+  type CompositeRecord,
   type CompositeVerification,
   compositeIdentity,
   type Pin,
@@ -13,32 +15,27 @@ import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import { digestOf } from './canonical'
 import { type Closures, closureOf, readClosures } from './closures'
-import type { CollectionSpec, Database } from './database'
-import { identityOf, type VersionDocument } from './version-documents'
+import type { CompositeDocument } from './composite-documents'
+import { verifyComposite } from './composite-verify'
+import type { Database } from './database'
+import { inReferenceOrder, type Linked } from './reference-order'
+import type { VersionDocument } from './version-documents'
 import { compareDocuments } from './version-drafts'
 import { databaseView, type VersionView } from './version-view'
 
-interface CompositeDocument {
-  _id: Digest
-  /** Sorted by role. A list, since roles may hold dots. */
-  pins: { role: string; kind: KindName; ref: string; digest: Digest }[]
-  createdAt: Date
-}
-
-export const compositeCollections: readonly CollectionSpec[] = [
-  { name: 'composites', indexes: [{ key: { 'pins.digest': 1 } }] },
-]
-
 /** Composites asked for at once, as a snapshot does. */
 const maxComposites = 10_000
+const maxParents = 100
+const duplicateKey = 11_000
 const rolePattern = /^[a-z][a-z0-9_-]{0,30}(\.[a-z0-9][a-z0-9_-]{0,30})?$/
 
 export interface CompositeStore {
-  commitComposite(roles: Readonly<Record<string, string>>): Promise<Composite>
+  commitComposite(roles: Readonly<Record<string, string>>, parents?: readonly Digest[]): Promise<CompositeRecord>
+  compositeRecord(id: Digest): Promise<CompositeRecord>
   composite(id: Digest): Promise<ServedComposite>
   compositesByIds(ids: readonly Digest[]): Promise<readonly ServedComposite[]>
   diffComposites(from: Digest, to: Digest): Promise<CompositeDiff>
-  verifyComposite(id: Digest): Promise<CompositeVerification>
+  verifyComposite(id: Digest, options?: { readonly rows?: boolean }): Promise<CompositeVerification>
 }
 
 export function createCompositeStore(database: Database): CompositeStore {
@@ -59,24 +56,32 @@ export function createCompositeStore(database: Database): CompositeStore {
   }
 
   return {
-    async commitComposite(roles) {
+    async commitComposite(roles, parents = []) {
       const pins = await resolveRoles(roles, view)
       const id = digestOf(compositeIdentity(pins))
-      const list = Object.entries(pins).map(([role, pin]) => ({ role, ...pin }))
-      const createdAt = new Date(await database.now())
-      // Two callers may upsert at once: the loser of the race finds the same document, which is all it wants.
-      await composites
-        .updateOne({ _id: id }, { $setOnInsert: { pins: list, createdAt } }, { upsert: true })
-        .catch((error: { code?: unknown }) => {
-          if (error.code !== 11_000) throw error
-        })
-      return { id, roles: pins }
+      const elders = await eldersOf(composites, id, parents)
+      const known = await composites.findOne({ _id: id })
+      if (known === null) {
+        const list = Object.entries(pins).map(([role, pin]) => ({ role, ...pin }))
+        const closure = await inReferenceOrder(
+          list.map(({ digest }) => digest),
+          (digests) => linkedVersions(database, digests),
+        )
+        const times = elders.map((elder) => elder.createdAt.getTime())
+        const createdAt = new Date(Math.max(await database.now(), ...times))
+        const digests = closure.map(({ digest }) => digest)
+        const document = { _id: id, pins: list, closure: digests, parents: elders.map(({ _id }) => _id), createdAt }
+        if (await insertOnce(composites, document)) return { ...recordOf(document), roles: pins }
+      }
+      return { ...(await adopt(composites, id, elders)), roles: pins }
+    },
+    async compositeRecord(id) {
+      return recordOf((await composites.findOne({ _id: id })) ?? raiseMissing(id))
     },
     composite,
     compositesByIds,
-    async verifyComposite(id) {
-      const document = await composites.findOne({ _id: id })
-      return verify(compositeOf(document ?? raiseMissing(id)), database)
+    async verifyComposite(id, { rows = true } = {}) {
+      return verifyComposite({ database, rows }, (await composites.findOne({ _id: id })) ?? raiseMissing(id))
     },
     async diffComposites(from, to) {
       const [before, after] = [await composite(from), await composite(to)]
@@ -102,21 +107,81 @@ export async function resolveRoles(
   }
   const pins: [string, Pin][] = []
   for (const [role, ref] of entries) {
-    if (!rolePattern.test(role)) {
-      throw new SluiceError('invalid_request', `${role} is no role: write prompt, or prompt.judge for a second one.`)
-    }
+    assertRoleName(role)
     const { _id, kind, digest } = await view.find(parseRef(roleRef(role, ref)))
-    if (kindOf(kind).changeType === 'test') {
-      throw new SluiceError('invalid_request', `${role} cannot be a ${kind}: that changes no behaviour.`)
-    }
+    assertRole(role, kind)
     pins.push([role, { kind, ref: _id, digest }])
   }
   return Object.fromEntries(pins)
 }
 
-const compositeOf = ({ _id, pins }: CompositeDocument): Composite => ({
-  id: _id,
-  roles: Object.fromEntries(pins.map(({ role, kind, ref, digest }) => [role, { kind, ref, digest }])),
+function assertRoleName(role: string): void {
+  if (rolePattern.test(role)) return
+  throw new SluiceError('invalid_request', `${role} is no role: write prompt, or prompt.judge for a second one.`)
+}
+
+/** Throws invalid_request for what is no role, and for a kind that cannot be one. */
+export function assertRole(role: string, kind: KindName): void {
+  assertRoleName(role)
+  if (kindOf(kind).changeType !== 'test') return
+  throw new SluiceError('invalid_request', `${role} cannot be a ${kind}: that changes no behaviour.`)
+}
+
+/** Those that a composite may be derived from. Throws not_found for one that is not committed here. */
+async function eldersOf(composites: Composites, id: Digest, parents: readonly Digest[]) {
+  const wanted = [...new Set(parents)].filter((parent) => parent !== id)
+  if (wanted.length > maxParents) {
+    throw new SluiceError('invalid_request', `A composite has at most ${maxParents} parents.`)
+  }
+  if (wanted.length === 0) return []
+  const found = await composites.find({ _id: { $in: wanted } }, { projection: { createdAt: 1 } }).toArray()
+  return wanted.map((parent) => found.find(({ _id }) => _id === parent) ?? raiseMissing(parent))
+}
+
+type Composites = Collection<CompositeDocument>
+type Elder = Pick<CompositeDocument, '_id' | 'createdAt'>
+
+/** False where it stands already. */
+export async function insertOnce(composites: Composites, document: CompositeDocument): Promise<boolean> {
+  try {
+    await composites.insertOne(document)
+    return true
+  } catch (error) {
+    if ((error as { code?: unknown }).code === duplicateKey) return false
+    throw error
+  }
+}
+
+/** A composite that stands takes more parents, but only older ones: going back to an earlier one is no derivation. */
+async function adopt(composites: Composites, id: Digest, elders: readonly Elder[]): Promise<CompositeRecord> {
+  const standing = (await composites.findOne({ _id: id })) ?? raiseMissing(id)
+  const fresh = elders.filter(({ _id, createdAt }) => createdAt < standing.createdAt && !standing.parents.includes(_id))
+  if (fresh.length === 0) return recordOf(standing)
+  const room = { _id: id, [`parents.${maxParents - fresh.length}`]: { $exists: false } }
+  await composites.updateOne(room, { $addToSet: { parents: { $each: fresh.map(({ _id }) => _id) } } })
+  return recordOf((await composites.findOne({ _id: id })) ?? raiseMissing(id))
+}
+
+/** Versions by digest without their contents, the first label of each content first. */
+export async function linkedVersions(database: Database, digests: readonly Digest[]): Promise<readonly Linked[]> {
+  const found = database
+    .collection<VersionDocument>('versions')
+    .find({ digest: { $in: [...digests] } }, { projection: { kind: 1, digest: 1, references: 1 } })
+  return found.sort({ createdAt: 1, _id: 1 }).toArray()
+}
+
+/** Throws digest_mismatch where the stored pins do not make the id. */
+function compositeOf({ _id, pins }: CompositeDocument): Composite {
+  const roles = Object.fromEntries(pins.map(({ role, kind, ref, digest }) => [role, { kind, ref, digest }]))
+  if (digestOf(compositeIdentity(roles)) === _id) return { id: _id, roles }
+  throw new SluiceError('digest_mismatch', `The stored roles of ${_id} are not what its id says.`, { id: _id })
+}
+
+const recordOf = (document: CompositeDocument): CompositeRecord => ({
+  ...compositeOf(document),
+  parents: document.parents,
+  createdAt: document.createdAt,
+  ...(document.origin === undefined ? {} : { origin: document.origin }),
 })
 
 const pinnedDigests = ({ roles }: Composite): readonly Digest[] => Object.values(roles).map((pin) => pin.digest)
@@ -132,24 +197,6 @@ function served(composite: Composite, closures: Closures): ServedComposite {
     ...composite,
     contents: Object.fromEntries(byRole),
     ...(Object.keys(closure).length === 0 ? {} : { closure }),
-  }
-}
-
-async function verify({ id, roles }: Composite, database: Database): Promise<CompositeVerification> {
-  const versions = database.collection<VersionDocument>('versions')
-  const verified: [role: string, pin: Pin, computed: Digest][] = []
-  for (const [role, pin] of Object.entries(roles)) {
-    const document = await versions.findOne({ kind: pin.kind, digest: pin.digest })
-    const content: unknown = document ? JSON.parse(document.content) : undefined
-    verified.push([role, pin, identityOf(pin.kind, content)])
-  }
-  const pins = Object.fromEntries(verified.map(([role, , digest]) => [role, { digest }]))
-  const computed = digestOf(compositeIdentity(pins))
-  return {
-    id,
-    computed,
-    valid: computed === id,
-    roles: verified.map(([role, pin, digest]) => ({ role, ...pin, valid: digest === pin.digest })),
   }
 }
 

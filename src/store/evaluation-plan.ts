@@ -14,7 +14,7 @@ import { type PromptValue, promptVariables, renderPrompt } from '../kinds/prompt
 import type { Catalog } from './catalog'
 
 /** Cases of one suite that are run; a larger suite is refused rather than cut. */
-const maxCases = 20_000
+export const maxCases = 20_000
 
 /** A suite with its cases, in order of their ids. */
 export interface LoadedSuite {
@@ -54,8 +54,8 @@ const invalidSuite = (problem: string): SluiceError =>
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** A row without group is a group of its own. */
-function readCase(row: unknown): SuiteCase {
+/** A row without group is a group of its own. Throws invalid_content. */
+export function readCase(row: unknown): SuiteCase {
   if (!isRecord(row) || typeof row.id !== 'string' || row.id === '') throw invalidSuite('a row has no id')
   const { id, group = id, input, expected = {} } = row
   if (typeof group !== 'string') throw invalidSuite(`the group of ${id} is no text`)

@@ -1,19 +1,22 @@
-import type { CaseOutcome, EvidenceKey, Paid, Verdict } from '../domain/evaluation'
+import type { CaseOutcome, EvaluationCheck, EvidenceKey, Paid, Verdict } from '../domain/evaluation'
 import { judgeEvaluation } from '../domain/evaluation-gate'
 import { armReport, compareArms } from '../domain/evaluation-report'
+import { leakageCheck } from '../domain/leakage'
 import type { Policy } from '../domain/policy'
 import type { Endpoints } from '../engines/engine'
 import { SluiceError } from '../errors'
 import { type CallsOutcome, runCalls } from './evaluation-calls'
 import { scoredOutcomes } from './evaluation-outcomes'
 import { type EvaluationCatalog, type LoadedSuite, loadCallable, loadPolicy, loadSuite } from './evaluation-plan'
-import type { EvaluationProgress, EvaluationRuns } from './evaluations'
+import { type EvaluationProgress, type EvaluationRuns, noProgress } from './evaluations'
 import type { Evidence } from './evidence'
+import type { Leakage } from './leakage'
 
 export interface EvaluationDeps {
   readonly catalog: EvaluationCatalog
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
+  readonly leakage: Leakage
   readonly endpoints: Endpoints
 }
 
@@ -35,6 +38,8 @@ const defaultConcurrency = 8
 const progressIntervalMs = 500
 const maxReasons = 20
 const none: ReadonlySet<string> = new Set()
+/** Nothing is paid for cases that the candidate may know. */
+const noCalls: CallsOutcome = { calls: 0, failed: new Map() }
 
 /**
  * Runs the suite on candidate and incumbent, judges, and puts the verdict in force. Only what has no stored result is
@@ -72,19 +77,28 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
   const { evaluationId, candidate, incumbent, concurrency = defaultConcurrency } = order
   const suite = await loadSuite(catalog, order.suite)
   const policy = await loadPolicy(catalog, order.policy)
+  // Before any result is read: one that a provider change makes void meanwhile is recorded as void.
+  const epochs = await evidence.epochs(order)
   const arms = [await loadCallable(catalog, candidate)]
   if (incumbent !== undefined && incumbent !== candidate) arms.push(await loadCallable(catalog, incumbent))
+  const signal = hooks.signal ? { signal: hooks.signal } : {}
   const saver = progressSaver(deps.evaluations, evaluationId, hooks.onProgress)
-  const calls = await runCalls(evidence.results, {
-    evaluationId,
-    suite,
-    arms,
-    endpoints,
-    budgetUsd: policy.test.budgetUsd,
-    concurrency,
-    onProgress: saver.onProgress,
-    ...(hooks.signal ? { signal: hooks.signal } : {}),
-  }).finally(saver.flush)
+  const question = { composite: candidate, suite: order.suite }
+  const proof = await deps.leakage.prove(question, { ...signal, onProgress: saver.alive }).finally(saver.flush)
+  const leakage = leakageCheck(proof, policy)
+  const calls =
+    leakage.verdict === 'pass'
+      ? await runCalls(evidence.results, {
+          evaluationId,
+          suite,
+          arms,
+          endpoints,
+          budgetUsd: policy.test.budgetUsd,
+          concurrency,
+          onProgress: saver.onProgress,
+          ...signal,
+        }).finally(saver.flush)
+      : noCalls
   const outcomes: (readonly CaseOutcome[])[] = []
   for (const arm of arms)
     outcomes.push(
@@ -102,10 +116,12 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
     suite: order.suite,
     policy: order.policy,
     evaluationId,
+    epochs,
     ...judge({
       order,
       suite,
       policy,
+      leakage,
       calls,
       candidate: own,
       paid: await paidOf(evidence, order, own, against, calls),
@@ -126,11 +142,19 @@ function progressSaver(evaluations: EvaluationRuns, id: string, onProgress: Eval
     // Progress is for people only: a write that fails must not fail the run, which has its own writes to fail on.
     saving = saving.then(() => evaluations.progress(id, progress)).catch(() => undefined)
   }
+  const saveSeldom = (): void => {
+    if (performance.now() - savedAt >= progressIntervalMs) save()
+  }
   return {
     onProgress(progress: EvaluationProgress): void {
       newest = progress
       onProgress?.(progress)
-      if (performance.now() - savedAt >= progressIntervalMs) save()
+      saveSeldom()
+    },
+    /** Shows that the run goes on where no case was run yet: a run that is silent for long counts as lost. */
+    alive(): void {
+      newest ??= noProgress
+      saveSeldom()
     },
     async flush(): Promise<void> {
       save()
@@ -143,6 +167,7 @@ interface JudgeInput {
   readonly order: EvaluationOrder
   readonly suite: LoadedSuite
   readonly policy: Policy
+  readonly leakage: EvaluationCheck
   readonly calls: CallsOutcome
   readonly candidate: readonly CaseOutcome[]
   readonly incumbent?: readonly CaseOutcome[]
@@ -153,6 +178,7 @@ function judge({
   order,
   suite,
   policy,
+  leakage,
   calls,
   paid,
   ...outcomes
@@ -170,6 +196,7 @@ function judge({
     expected: suite.cases.length * content.repeats,
     thresholds: content.thresholds,
     policy,
+    leakage,
     ...(calls.stopped === undefined ? {} : { stopped: calls.stopped }),
   })
   return {

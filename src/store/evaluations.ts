@@ -40,7 +40,7 @@ type RunDocument = Omit<EvaluationRun, 'id'> & { readonly _id: string }
 export const evaluationCollections: readonly CollectionSpec[] = [{ name: 'evaluations' }]
 
 const maxPage = 200
-const noProgress: EvaluationProgress = { done: 0, total: 0, fromStore: 0, paidUsd: 0 }
+export const noProgress: EvaluationProgress = { done: 0, total: 0, fromStore: 0, paidUsd: 0 }
 const runFrom = ({ _id, ...rest }: RunDocument): EvaluationRun => ({ id: _id, ...rest })
 
 export function createEvaluationRuns(database: Database): EvaluationRuns {

@@ -2,6 +2,7 @@ import { MongoServerError } from 'mongodb'
 import type { Cost, TokenUsage } from '../domain/pricing'
 import type { Digest } from '../domain/version'
 import type { CollectionSpec, Database } from './database'
+import type { Providers } from './providers'
 
 export interface ResultSet {
   readonly composite: Digest
@@ -33,7 +34,10 @@ export interface StoredResult extends ResultKey {
   readonly result: RawResult
 }
 
-/** Raw results by (composite, suite, case, repeat). A stored result is never paid again nor changed. */
+/**
+ * Raw results by (composite, suite, case, repeat). A stored result is never paid again nor changed. Results of before a
+ * provider change are kept, and are no results any more: what is asked for here is of the composite's current epoch.
+ */
 export interface ResultStore {
   /** Every stored result of a composite on a suite. */
   all(set: ResultSet): Promise<readonly StoredResult[]>
@@ -53,6 +57,8 @@ export interface ResultStore {
 
 interface ResultDocument extends ResultKey {
   readonly _id: string
+  /** Absent: the first, before any provider change. */
+  readonly epoch?: number
   readonly calls: number
   readonly result?: RawResult
   /** The result was made under another suite, where its call and its cost are counted. */
@@ -66,7 +72,10 @@ export const resultCollections: readonly CollectionSpec[] = [
   },
 ]
 
-const idOf = ({ composite, suite, caseId, repeat }: ResultKey): string => `${composite}/${suite}/${repeat}/${caseId}`
+function idOf({ composite, suite, caseId, repeat }: ResultKey, epoch: number): string {
+  const place = `${composite}/${suite}/${repeat}/${caseId}`
+  return epoch === 0 ? place : `${epoch}/${place}`
+}
 
 const duplicateKey = 11_000
 
@@ -75,34 +84,46 @@ function ignoreDuplicate(error: unknown): void {
   if (!(error instanceof MongoServerError && error.code === duplicateKey)) throw error
 }
 
-export function createResultStore(database: Database): ResultStore {
+export function createResultStore(database: Database, providers: Providers): ResultStore {
   const documents = database.collection<ResultDocument>('eval_results')
+  const epochOf = async (composite: Digest): Promise<number> =>
+    (await providers.epochs([composite])).get(composite) ?? 0
+  const current = async (composite: Digest) => {
+    const epoch = await epochOf(composite)
+    return { composite, epoch: epoch === 0 ? { $exists: false } : epoch }
+  }
+  const stamped = (epoch: number) => (epoch === 0 ? {} : { epoch })
   return {
     async all({ composite, suite }) {
-      const found = await documents.find({ composite, suite, result: { $exists: true } }).toArray()
+      const found = await documents.find({ ...(await current(composite)), suite, result: { $exists: true } }).toArray()
       return found.flatMap(({ composite, suite, caseId, repeat, result }) =>
         result ? [{ composite, suite, caseId, repeat, result }] : [],
       )
     },
     async begin(key) {
-      await documents.updateOne({ _id: idOf(key) }, { $inc: { calls: 1 }, $setOnInsert: { ...key } }, { upsert: true })
+      const epoch = await epochOf(key.composite)
+      const first = { $setOnInsert: { ...key, ...stamped(epoch) } }
+      await documents.updateOne({ _id: idOf(key, epoch) }, { $inc: { calls: 1 }, ...first }, { upsert: true })
     },
     async put(key, result) {
-      const written = await documents.updateOne({ _id: idOf(key), result: { $exists: false } }, { $set: { result } })
+      const _id = idOf(key, await epochOf(key.composite))
+      const written = await documents.updateOne({ _id, result: { $exists: false } }, { $set: { result } })
       return written.modifiedCount === 1
     },
     async byCall(composite) {
-      const found = await documents.find({ composite, result: { $exists: true } }).toArray()
+      const found = await documents.find({ ...(await current(composite)), result: { $exists: true } }).toArray()
       return new Map(found.flatMap(({ result }) => (result ? [[result.call, result] as const] : [])))
     },
     async adopt(key, result) {
-      const taken = { $set: { result, adopted: true as const }, $setOnInsert: { ...key, calls: 0 } }
-      const open = { _id: idOf(key), result: { $exists: false } }
+      const epoch = await epochOf(key.composite)
+      const first = { ...key, ...stamped(epoch), calls: 0 }
+      const taken = { $set: { result, adopted: true as const }, $setOnInsert: first }
+      const open = { _id: idOf(key, epoch), result: { $exists: false } }
       await documents.updateOne(open, taken, { upsert: true }).catch(ignoreDuplicate)
     },
     async lostCalls({ composite, suite }) {
       const pipeline = [
-        { $match: { composite, suite } },
+        { $match: { ...(await current(composite)), suite } },
         {
           $group: {
             _id: null,

@@ -3,12 +3,17 @@ import { ulid } from 'ulid'
 import type { FrozenThresholds } from '../domain/allocation'
 import type { EvidenceKey, Verdict } from '../domain/evaluation'
 import type { Digest } from '../domain/version'
-import { quantileOf } from '../stats/grouped'
+import { type GroupedEstimate, quantileOf } from '../stats/grouped'
 import { digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
+import { type EvidenceEpochs, EvidenceLife, type ProviderStanding } from './evidence-epochs'
 import { createResultStore, type ResultStore, resultCollections } from './evidence-results'
+import type { Providers } from './providers'
 
-export type VerdictDraft = Omit<Verdict, 'id' | 'at'>
+export type VerdictDraft = Omit<Verdict, 'id' | 'at'> & {
+  /** Absent: as of the moment of recording. */
+  readonly epochs?: EvidenceEpochs
+}
 
 export interface VerdictFilter {
   readonly candidate?: Digest
@@ -21,8 +26,17 @@ export interface VerdictFilter {
 /** What the test stage found: raw results by case, and verdicts by what they are bound to. Nothing is ever overwritten. */
 export interface Evidence {
   readonly results: ResultStore
-  /** Is there a passing verdict in force for exactly this? Also within the ledger's transaction. */
+  /**
+   * Is there a passing verdict in force for exactly this, measured since the last provider change of both composites?
+   * Also within the ledger's transaction.
+   */
   passing(key: EvidenceKey, session?: ClientSession): Promise<boolean>
+  /** Whether there is a verdict whose results are of before a provider change. */
+  isVoid(key: EvidenceKey, session?: ClientSession): Promise<boolean>
+  /** As of now; a draft that is recorded with them is void should a provider change meanwhile. */
+  epochs(key: EvidenceKey): Promise<EvidenceEpochs>
+  /** What providers changed under these composites, as far as it matters now. */
+  standing(composites: readonly Digest[]): Promise<ProviderStanding>
   /** The verdict in force: the newest of its key. */
   verdict(key: EvidenceKey): Promise<Verdict | undefined>
   verdictOf(evaluationId: string): Promise<Verdict | undefined>
@@ -40,6 +54,7 @@ export interface Evidence {
 interface VerdictDocument extends Omit<Verdict, 'id'> {
   readonly _id: string
   readonly key: string
+  readonly epochs?: EvidenceEpochs
 }
 
 /** Points at the verdict in force of one key. */
@@ -47,6 +62,15 @@ interface HeadDocument {
   readonly _id: string
   readonly verdictId: string
   readonly verdict: Verdict['verdict']
+  readonly epochs?: EvidenceEpochs
+  readonly candidate: Digest
+  readonly incumbent?: Digest
+  readonly suite: Digest
+  readonly evaluationId: string
+  readonly at: number
+  readonly accuracy?: GroupedEstimate
+  /** What the candidate rests on, so that `tested` and the score of a version are found without a walk. */
+  readonly versions: readonly Digest[]
 }
 
 export const evidenceCollections: readonly CollectionSpec[] = [
@@ -70,17 +94,22 @@ export const minThresholdResults = 20
 const keyId = ({ candidate, incumbent, suite, policy }: EvidenceKey): string =>
   digestOf({ candidate, incumbent: incumbent ?? 'none', suite, policy })
 
-const verdictFrom = ({ _id, key: _key, ...rest }: VerdictDocument): Verdict => ({ id: _id, ...rest })
+const verdictFrom = ({ _id, key: _key, epochs: _epochs, ...rest }: VerdictDocument): Verdict => ({
+  id: _id,
+  ...rest,
+})
 
 const duplicateKey = 11_000
 
 /** Another process recorded the same evaluation at the same moment. */
 const isDuplicate = (error: unknown): boolean => error instanceof MongoServerError && error.code === duplicateKey
 
-export function createEvidence(database: Database): Evidence {
+export function createEvidence(database: Database, providers: Providers): Evidence {
   const verdicts = database.collection<VerdictDocument>('verdicts')
   const heads = database.collection<HeadDocument>('verdict_heads')
-  const results = createResultStore(database)
+  const results = createResultStore(database, providers)
+  const life = new EvidenceLife(providers, database.collection('verdicts'))
+  const composites = database.collection<{ _id: Digest; closure: Digest[] }>('composites')
 
   const verdictOf = async (evaluationId: string, session?: ClientSession): Promise<Verdict | undefined> => {
     const found = await verdicts.findOne({ evaluationId }, session ? { session } : {})
@@ -91,10 +120,13 @@ export function createEvidence(database: Database): Evidence {
     const known = await verdictOf(draft.evaluationId, session)
     if (known) return known
     const at = await database.now(session)
-    const document: VerdictDocument = { ...draft, _id: ulid(at), key: keyId(draft), at }
+    const epochs = draft.epochs ?? (await life.epochsOf(draft, session))
+    const judged = await life.measured(draft, session)
+    const document: VerdictDocument = { ...judged, epochs, _id: ulid(at), key: keyId(draft), at }
     await verdicts.insertOne(document, { session })
-    const head = { $set: { verdictId: document._id, verdict: document.verdict } }
-    await heads.updateOne({ _id: document.key }, head, { upsert: true, session })
+    const rests = await composites.findOne({ _id: draft.candidate }, { session, projection: { closure: 1 } })
+    // Replaced as a whole, so that no accuracy of the verdict before stays behind.
+    await heads.replaceOne({ _id: document.key }, inForce(document, rests?.closure ?? []), { upsert: true, session })
     return verdictFrom(document)
   }
 
@@ -102,8 +134,14 @@ export function createEvidence(database: Database): Evidence {
     results,
     async passing(key, session) {
       const head = await heads.findOne({ _id: keyId(key) }, session ? { session } : {})
-      return head?.verdict === 'pass'
+      return head?.verdict === 'pass' && life.isCurrent(head.epochs, key, session)
     },
+    async isVoid(key, session) {
+      const head = await heads.findOne({ _id: keyId(key) }, session ? { session } : {})
+      return head !== null && !(await life.isCurrent(head.epochs, key, session))
+    },
+    epochs: (key) => life.epochsOf(key),
+    standing: (composites) => life.standing(composites),
     async verdict(key) {
       const head = await heads.findOne({ _id: keyId(key) })
       const found = head && (await verdicts.findOne({ _id: head.verdictId }))
@@ -129,19 +167,28 @@ export function createEvidence(database: Database): Evidence {
       }
     },
     async incumbentThresholds({ composite, suite }) {
-      const stored = await results.all({ composite, suite })
-      if (stored.length < minThresholdResults) return undefined
-      const costUsd =
-        quantileOf(
-          stored.map((row) => row.result.costUsd),
-          0.95,
-        ) ?? 0
-      const latencyMs =
-        quantileOf(
-          stored.map((row) => row.result.latencyMs),
-          0.95,
-        ) ?? 0
-      return { costUsd, latencyMs }
+      const stored = (await results.all({ composite, suite })).map(({ result }) => result)
+      return stored.length < minThresholdResults ? undefined : percentiles(stored)
     },
+  }
+}
+
+function percentiles(results: readonly { readonly costUsd: number; readonly latencyMs: number }[]): FrozenThresholds {
+  const at95 = (values: readonly number[]): number => quantileOf(values, 0.95) ?? 0
+  return {
+    costUsd: at95(results.map(({ costUsd }) => costUsd)),
+    latencyMs: at95(results.map(({ latencyMs }) => latencyMs)),
+  }
+}
+
+/** What the head of a key says of its newest verdict. Figures of a part of a suite are no accuracy. */
+function inForce(document: VerdictDocument, versions: readonly Digest[]): Omit<HeadDocument, '_id'> {
+  const { _id: verdictId, verdict, candidate, incumbent, suite, evaluationId, at, report, epochs } = document
+  const accuracy = verdict === 'no_evidence' ? undefined : report.candidate?.accuracy
+  return {
+    ...{ verdictId, verdict, candidate, suite, evaluationId, at, versions },
+    ...(incumbent === undefined ? {} : { incumbent }),
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(accuracy === undefined ? {} : { accuracy }),
   }
 }

@@ -1,23 +1,30 @@
 import type { ClientSession } from 'mongodb'
 import type { EvidenceKey } from '../domain/evaluation'
 import type { Policy } from '../domain/policy'
+import type { ProviderChange } from '../domain/provider-change'
 import { rolloutEnvironment } from '../domain/rollout'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { Catalog } from './catalog'
 import type { DeployGate, DeployQuestion } from './ledger-requests'
+import { type Providers, voidText } from './providers'
 
 /** The part of the evidence that the gate asks. */
 export interface PassingEvidence {
   passing(key: EvidenceKey, session?: ClientSession): Promise<boolean>
+  isVoid(key: EvidenceKey, session?: ClientSession): Promise<boolean>
 }
 
 /**
  * Deployable = a passing verdict on the task's *current* suite, under the release's policy, in comparison with the
- * incumbent of the lane that the release rolls out in. Asked inside the append, so a moved incumbent or a new suite
- * voids the evidence at once.
+ * incumbent of the lane that the release rolls out in. Asked inside the append, so a moved incumbent, a new suite or a
+ * provider that changed voids the evidence at once.
  */
-export function createDeployGate(catalog: Pick<Catalog, 'task' | 'byDigest'>, evidence: PassingEvidence): DeployGate {
+export function createDeployGate(
+  catalog: Pick<Catalog, 'task' | 'byDigest'>,
+  evidence: PassingEvidence,
+  providers: Pick<Providers, 'changes'>,
+): DeployGate {
   return {
     async rolloutEnvironment(policy, environment) {
       const { content } = await catalog.byDigest('policy', policy)
@@ -30,18 +37,23 @@ export function createDeployGate(catalog: Pick<Catalog, 'task' | 'byDigest'>, ev
     async assertDeployable(question, session) {
       const { suiteDigest } = await catalog.task(question.task, session)
       const { task: _task, ...pair } = question
-      if (await evidence.passing({ ...pair, suite: suiteDigest }, session)) return
-      throw undeployable(question, suiteDigest)
+      const key = { ...pair, suite: suiteDigest }
+      if (await evidence.passing(key, session)) return
+      const { candidate, incumbent } = question
+      const composites = incumbent === undefined ? [candidate] : [candidate, incumbent]
+      const [change] = (await evidence.isVoid(key, session)) ? await providers.changes({ composites }) : []
+      throw undeployable(question, suiteDigest, change)
     },
   }
 }
 
-function undeployable(question: DeployQuestion, suite: Digest): SluiceError {
+function undeployable(question: DeployQuestion, suite: Digest, change?: ProviderChange): SluiceError {
   const { task, candidate, incumbent } = question
   const against = incumbent === undefined ? '' : ` against the incumbent ${incumbent}`
+  const since = change === undefined ? '' : ` since ${voidText(change)}`
   return new SluiceError(
     'undeployable',
-    `${candidate} has no passing evidence for ${task} on its current suite ${suite}${against}. Run \`sluice eval run\` first.`,
-    { candidate, incumbent, suite },
+    `${candidate} has no passing evidence for ${task} on its current suite ${suite}${against}${since}. Run \`sluice eval run\` first.`,
+    { candidate, incumbent, suite, ...(change === undefined ? {} : { providerChange: change.id }) },
   )
 }

@@ -52,7 +52,8 @@ async function makePlan(deps: PlannerDeps, request: ReleaseRequest): Promise<Pla
   const policy = policyVersion.content as Policy
   const lanes = await Promise.all(policy.environments.map((environment) => ledger.lane(environment, task.name)))
   const last = lanes.at(-1) as LaneState
-  const candidate = await catalog.commitComposite(await candidateRoles(deps, task, last, request))
+  const parents = last.incumbent === undefined ? [] : [last.incumbent]
+  const candidate = await catalog.commitComposite(await candidateRoles(deps, task, last, request), parents)
   assertStartable(lanes, candidate.id, last)
   const changes = await changesOf(catalog, last.incumbent, candidate.roles)
   const changeClass = highestClass(changes.map((change) => change.class))

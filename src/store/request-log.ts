@@ -64,6 +64,15 @@ export class RequestLog {
     return found === null ? undefined : toLogged(found)
   }
 
+  /** When the oldest row that is left was received; undefined where there is none. */
+  async oldestReceivedAt(): Promise<number | undefined> {
+    const rows = this.requests()
+      .find({}, { projection: { receivedAt: 1 } })
+      .sort({ receivedAt: 1 })
+      .limit(1)
+    return (await rows.toArray())[0]?.receivedAt.getTime()
+  }
+
   /** In the order they were served. */
   async ofConversation(tenant: string, conversation: string): Promise<LoggedRequest[]> {
     const rows = this.requests()

@@ -43,11 +43,7 @@ export interface SetDocument extends Kept {
   pages: Digest[]
 }
 
-export const rowCollections: readonly CollectionSpec[] = [
-  { name: 'rows' },
-  { name: 'row_pages' },
-  { name: 'row_sets', indexes: [{ key: { at: 1 } }] },
-]
+export const rowCollections: readonly CollectionSpec[] = [{ name: 'rows' }, { name: 'row_pages' }, { name: 'row_sets' }]
 
 /** Marks younger than this are left as they are: a push that is resumed would otherwise write every row again. */
 export const freshMs = 3_600_000

@@ -2,7 +2,7 @@ import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { textDigest } from './canonical'
 import type { Database } from './database'
-import { digestBytes, pageDigests, unpackDigests } from './row-digests'
+import { createRootHash, digestBytes, pageDigests, unpackDigests } from './row-digests'
 import {
   alteredRow,
   missingRow,
@@ -86,12 +86,16 @@ export function createRowReader(database: Database): RowReader {
     },
     async *texts(root, from = 0) {
       const set = await pages.set(root)
+      const hash = createRootHash()
       let skipped = from % pageDigests
       for await (const page of pages.digests(set, from)) {
+        hash.add(page)
         const digests = unpackDigests(page.subarray(skipped * digestBytes))
         skipped = 0
         for (let at = 0; at < digests.length; at += rowsTogether) yield* textsOf(digests.slice(at, at + rowsTogether))
       }
+      // A reader that began in the middle has not seen what the root stands for.
+      if (from === 0 && hash.root() !== root) throw alteredSet(root, 'has other pages than its root says')
     },
   }
 }

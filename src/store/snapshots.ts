@@ -6,6 +6,7 @@ import type { LanePin, TenantEntry } from '../domain/tenant'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { digestOf } from './canonical'
+import type { PolicyDocument } from './capture-documents'
 import type { Catalog } from './catalog'
 import type { CollectionSpec, Database } from './database'
 
@@ -19,7 +20,7 @@ export interface SnapshotSource {
 export const defaultLeadMs = 2_000
 
 /** The collections whose change can change a snapshot. */
-export const snapshotCollections = ['allocations', 'tenantEntries', 'tasks'] as const
+export const snapshotCollections = ['allocations', 'tenantEntries', 'tasks', 'capturePolicies'] as const
 
 /** An entry leaves the snapshot by time alone, so the newest entries are found by time. */
 export const snapshotIndexes: readonly CollectionSpec[] = [
@@ -48,16 +49,21 @@ export class SnapshotBuilder {
   async build(environment: string, now: number): Promise<Snapshot> {
     const cutoff = now - horizonMs
     const tasks = await this.source.catalog.tasks()
-    const { lanes, tenants, rollbacks } = await this.source.database.transact(async (session) => ({
+    const { lanes, tenants, rollbacks, captures } = await this.source.database.transact(async (session) => ({
       lanes: await this.laneEntries(environment, cutoff, session),
       tenants: await this.tenantEntries(cutoff, session),
       rollbacks: await this.olderRollbacks(environment, cutoff, session),
+      captures: await this.captures(environment, session),
     }))
     const views: Record<string, LaneView> = {}
     for (const { name, supersedes } of tasks) {
       views[name] = { task: name, entries: [], ...(supersedes === undefined ? {} : { supersedes }) }
     }
     for (const [task, entries] of lanes) views[task] = { ...(views[task] ?? { task }), entries: entries.map(laneEntry) }
+    for (const { task, basisPoints } of captures) {
+      const view = views[task]
+      if (view !== undefined) views[task] = { ...view, capture: { basisPoints } }
+    }
     const tenantViews = Object.fromEntries([...tenants].map(([id, entries]) => [id, entries.map(tenantView)]))
     for (const [task, rows] of rollbacks) {
       const view = views[task] ?? { task, entries: [] }
@@ -105,6 +111,13 @@ export class SnapshotBuilder {
       .toArray()
     assertBounded(rollbacks.length)
     return grouped(rollbacks, (row) => row.task)
+  }
+
+  private captures(environment: string, session: ClientSession): Promise<PolicyDocument[]> {
+    const asked = this.source.database
+      .collection<PolicyDocument>('capturePolicies')
+      .find({ environment, basisPoints: { $gt: 0 } }, { session })
+    return asked.sort({ _id: 1 }).limit(maxEntries).toArray()
   }
 
   private async tenantEntries(cutoff: number, session: ClientSession) {

@@ -1,3 +1,6 @@
+import type { KeyObject } from 'node:crypto'
+import { captureCollections } from './capture-documents'
+import { Captures } from './captures'
 import { type Catalog, catalogCollections, createCatalog } from './catalog'
 import { channelCollections } from './channels'
 import { type Database, openDatabase } from './database'
@@ -6,15 +9,22 @@ import { createEvidence, type Evidence, evidenceCollections } from './evidence'
 import { createDeployGate } from './gate'
 import { createIdempotencyStore, type IdempotencyStore, idempotencyCollections } from './idempotency'
 import { createKeyStore, type KeyStore, keyCollections } from './keys'
+import { createLeakage, type Leakage, leakageCollections } from './leakage'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
+import { createLineage, type LineageStore } from './lineage'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
+import { createPromotions, type Promotions } from './promotion'
+import { Providers, providerCollections } from './providers'
 import { createReleases, type Releases, releaseCollections } from './releases'
+import { createReproductions, type Reproductions, reproductionCollections } from './reproductions'
 import { snapshotIndexes } from './snapshots'
+import { createStandings, type Standings, standingIndexes } from './standing'
 import { createTelemetry, type Telemetry, telemetryCollections } from './telemetry'
 import { createTenants, type Tenants, tenantCollections } from './tenants'
 import { trafficOf } from './traffic'
+import { Vault } from './vault'
 
 /** Every aggregate on one database. A store module adds its line here and its collections below. */
 export interface Store {
@@ -29,8 +39,20 @@ export interface Store {
   readonly planner: Planner
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
+  readonly leakage: Leakage
   readonly outbox: Outbox
   readonly telemetry: Telemetry
+  readonly captures: Captures
+  readonly providers: Providers
+  readonly reproductions: Reproductions
+  readonly standings: Standings
+  readonly lineage: LineageStore
+  readonly promotions: Promotions
+}
+
+export interface StoreOptions {
+  /** Master keys of captured content, the current one first; none: nothing can be captured. */
+  readonly captureKeys?: readonly KeyObject[]
 }
 
 const collections = [
@@ -43,25 +65,32 @@ const collections = [
   ...releaseCollections,
   ...evidenceCollections,
   ...evaluationCollections,
+  ...leakageCollections,
   ...outboxCollections,
   ...channelCollections,
   ...telemetryCollections,
   ...snapshotIndexes,
+  ...captureCollections,
+  ...providerCollections,
+  ...reproductionCollections,
+  ...standingIndexes,
 ]
 
 /** Connects, creates collections and indexes (safe from several processes at once), and wires the aggregates. */
-export async function openStore(uri: string, name: string): Promise<Store> {
+export async function openStore(uri: string, name: string, options: StoreOptions = {}): Promise<Store> {
   const database = await openDatabase(uri, name)
   await database.prepare(collections)
-  return storeOn(database)
+  return storeOn(database, options)
 }
 
 /** The aggregates on a database as it is: creates nothing, for who only looks. */
-export function storeOn(database: Database): Store {
+export function storeOn(database: Database, options: StoreOptions = {}): Store {
   const catalog = createCatalog(database)
-  const evidence = createEvidence(database)
-  const telemetry = createTelemetry(database)
-  const gate = createDeployGate(catalog, evidence)
+  const providers = new Providers(database)
+  const evidence = createEvidence(database, providers)
+  const telemetry = createTelemetry(database, providers)
+  const gate = createDeployGate(catalog, evidence, providers)
+  const standings = createStandings(database, providers)
   const ledger = createLedger(database, gate)
   const tenants = createTenants(database, ledger, gate)
   const traffic = (environment: string, task: string) => trafficOf(telemetry, environment, task)
@@ -77,7 +106,14 @@ export function storeOn(database: Database): Store {
     planner: createPlanner({ catalog, ledger, tenants, traffic }),
     evidence,
     evaluations: createEvaluationRuns(database),
+    leakage: createLeakage(database, catalog),
     outbox: createOutbox(database),
     telemetry,
+    captures: new Captures(database, new Vault(options.captureKeys ?? [])),
+    providers,
+    reproductions: createReproductions(database),
+    standings,
+    lineage: createLineage(database, standings),
+    promotions: createPromotions({ database, catalog, standings }),
   }
 }

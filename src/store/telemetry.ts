@@ -1,6 +1,8 @@
+import { candidateOf } from '../domain/branch'
 import type { StratumKey, TelemetryBatch, TelemetryRefusal, UnitReport } from '../domain/telemetry'
 import type { CollectionSpec, Database } from './database'
 import { Issued } from './issued'
+import type { PairReport, Providers } from './providers'
 import { Reporters, reporterCollections } from './reporters'
 import { RequestLog, requestLogCollections } from './request-log'
 import { telemetryCollections as documents } from './telemetry-documents'
@@ -39,7 +41,11 @@ const sealBatch = 500
 /** Applications correct their clock by the server's: more than this ahead is no request that was served. */
 const maxAheadMs = 60_000
 
-export function createTelemetry(database: Database, times: TelemetryTimes = defaultTelemetryTimes): Telemetry {
+export function createTelemetry(
+  database: Database,
+  providers: Providers,
+  times: TelemetryTimes = defaultTelemetryTimes,
+): Telemetry {
   const issued = new Issued(database)
   const writer = new TelemetryWriter(database, times)
   const reporters = new Reporters(database)
@@ -51,6 +57,7 @@ export function createTelemetry(database: Database, times: TelemetryTimes = defa
     const { environment, reporter } = batch
     const checked = await checkRequests(issued, batch, (await database.now()) + maxAheadMs)
     await requests.append(checked.taken.map((record) => ({ ...record, environment, reporter })))
+    await providers.reported(checked.taken.map(reportedPair), principal)
     await requests.appendOutcomes(environment, batch.lateOutcomes)
     const full = await writer.write(works)
     if (full > 0) refused.push(refusal('/strata', `${full} units are reported by too many reporters`))
@@ -66,6 +73,12 @@ export function createTelemetry(database: Database, times: TelemetryTimes = defa
     reporters,
     requests,
   }
+}
+
+/** With a router, the candidate that answered is the provider. */
+function reportedPair({ branch, ...request }: TelemetryBatch['requests'][number]): PairReport {
+  const candidate = branch === undefined ? undefined : candidateOf(branch)
+  return candidate === undefined ? request : { ...request, candidate }
 }
 
 interface Checked {

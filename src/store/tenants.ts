@@ -44,6 +44,8 @@ export interface Tenants {
   /** The newest entry; undefined: unknown, so ring `general` and every task that supersedes none. */
   current(tenant: string): Promise<TenantEntry | undefined>
   history(tenant: string, limit?: number): Promise<TenantEntry[]>
+  /** One entry; undefined where the tenant's ledger has none of this number. */
+  entry(tenant: string, seq: number): Promise<TenantEntry | undefined>
   /** Newest entry of every known tenant, by id. */
   list(page?: { after?: string; limit?: number }): Promise<TenantEntry[]>
   /** Sets what is given, keeps the rest; appends nothing where nothing changes. */
@@ -112,6 +114,10 @@ class MongoTenants implements Tenants {
       .sort({ seq: 1 })
       .limit(Math.min(limit, maxPage))
       .toArray()
+  }
+
+  async entry(tenant: string, seq: number): Promise<TenantEntry | undefined> {
+    return (await this.journal.findOne({ tenant, seq }, { projection: { _id: 0 } })) ?? undefined
   }
 
   list(page: { after?: string; limit?: number } = {}): Promise<TenantEntry[]> {

@@ -1,8 +1,8 @@
 import { parseRef } from '../domain/ref'
 import { sortKeyOf } from '../domain/semver-class'
-import type { Digest, KindName, Ref, Version } from '../domain/version'
+import type { Digest, KindName, Origin, Promotion, Ref, Version } from '../domain/version'
 import { SluiceError } from '../errors'
-import { digestOf } from './canonical'
+import { digestOf, textDigest } from './canonical'
 import type { CollectionSpec } from './database'
 
 /** One registered version. Content is kept as RFC 8785 text: BSON would read `$ref` within a schema as its own. */
@@ -24,6 +24,11 @@ export interface VersionDocument {
   provenance?: string
   /** What the content refers to: lineage follows these. */
   references: { path: string; kind: KindName; digest: Digest }[]
+  /** Digests that the provenance names as inputs: lineage follows these too. */
+  inputs?: Digest[]
+  promotion?: Promotion
+  /** `rows`: whether those of a dataset came with it. */
+  origin?: Origin & { readonly rows?: boolean }
 }
 
 export const versionCollections: readonly CollectionSpec[] = [
@@ -35,6 +40,8 @@ export const versionCollections: readonly CollectionSpec[] = [
       { key: { digest: 1 } },
       { key: { position: 1 }, unique: true },
       { key: { 'references.digest': 1 } },
+      { key: { parents: 1 } },
+      { key: { inputs: 1 } },
     ],
   },
   // One document an artifact: registrations of the same artifact lock it, so that semvers are judged one after another.
@@ -63,10 +70,13 @@ function cursorPosition({ kind, name, version }: Ref): string {
 /** What the digest of a version is taken over. */
 export const identityOf = (kind: KindName, content: unknown): Digest => digestOf({ content, kind })
 
+/** The same from the stored text, to the byte: the RFC 8785 text of the whole has the keys in this order. */
+const textIdentityOf = (kind: KindName, text: string): Digest =>
+  textDigest(`{"content":${text},"kind":${JSON.stringify(kind)}}`)
+
 /** The content of a stored version; throws digest_mismatch where it was altered. */
-export function readContent(document: VersionDocument): unknown {
-  const content: unknown = JSON.parse(document.content)
-  if (identityOf(document.kind, content) === document.digest) return content
+export function readContent(document: Pick<VersionDocument, '_id' | 'kind' | 'digest' | 'content'>): unknown {
+  if (textIdentityOf(document.kind, document.content) === document.digest) return JSON.parse(document.content)
   const text = `The stored content of ${document._id} is not what its digest ${document.digest} says.`
   throw new SluiceError('digest_mismatch', text, { ref: document._id })
 }
@@ -77,7 +87,8 @@ export const versionOf = (document: VersionDocument): Version => ({
 })
 
 export function summaryOf(document: Omit<VersionDocument, 'content'>): Omit<Version, 'content'> {
-  const { kind, name, semver, digest, author, createdAt, description, parents, provenance } = document
+  const { kind, name, semver, digest, author, createdAt, description, parents, provenance, promotion, origin } =
+    document
   return {
     kind,
     name,
@@ -89,5 +100,7 @@ export function summaryOf(document: Omit<VersionDocument, 'content'>): Omit<Vers
     description,
     parents,
     ...(provenance === undefined ? {} : { provenance: JSON.parse(provenance) as Record<string, unknown> }),
+    ...(promotion === undefined ? {} : { promotion }),
+    ...(origin === undefined ? {} : { origin }),
   }
 }

@@ -1,4 +1,5 @@
 import { classOf } from '../domain/diff'
+import { inputDigests } from '../domain/lineage'
 import { isDigest, isLabel, parseRef } from '../domain/ref'
 import type { Registered, Registration } from '../domain/registration'
 import { baseOf, byLabel, successorOf, suggestLabel, understates } from '../domain/semver-class'
@@ -55,7 +56,14 @@ export async function documentOf(draft: Registration, view: VersionView, rows: R
     parents: [...parents],
     ...(draft.provenance === undefined ? {} : { provenance: canonicalJson(draft.provenance) }),
     references: references.map(({ path, kind: target, digest }) => ({ path: path.join('/'), kind: target, digest })),
+    ...(draft.promotion === undefined ? {} : { promotion: draft.promotion }),
+    ...inputsOf(draft.provenance),
   }
+}
+
+function inputsOf(provenance: Registration['provenance']): Pick<VersionDocument, 'inputs'> {
+  const inputs = inputDigests(provenance)
+  return inputs.length === 0 ? {} : { inputs: [...inputs] }
 }
 
 const requireScorer = (name: string, options: Readonly<Record<string, unknown>>): void => {

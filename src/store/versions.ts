@@ -75,7 +75,7 @@ function listFilter({ kind, name, digest, after }: Omit<VersionFilter, 'limit'>)
  * Judges and inserts in one transaction that holds the artifact's document, so two processes never judge against the
  * same past. Undefined: the version stands already.
  */
-async function insertJudged(database: Database, document: VersionDocument): Promise<Judgement | undefined> {
+export async function insertJudged(database: Database, document: VersionDocument): Promise<Judgement | undefined> {
   const artifact = `${document.kind}/${document.name}`
   const artifacts = database.collection<{ _id: string; registered: number }>('artifacts')
   await artifacts

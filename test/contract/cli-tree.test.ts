@@ -28,13 +28,19 @@ describe('the examples of a command', () => {
   })
 })
 
-it('what changes a lane, a release or a tenant asks for the reason', () => {
+it('what changes a lane, a release or a tenant, or makes a release of an experiment, asks for the reason', () => {
   const asking = leaves.filter(({ command }) => command.options.some((one) => one.long === '--reason' && one.mandatory))
   expect(asking.map(({ path }) => path).sort()).toEqual([
+    'artifact promote',
+    'capture off',
+    'capture set',
+    'capture show',
     'disable',
     'enable',
     'hold lift',
     'overrides reset',
+    'provider confirm',
+    'provider dismiss',
     'release advance',
     'release approve',
     'release pause',

@@ -35,7 +35,7 @@ beforeEach(async () => {
   }
 })
 
-const telemetry = (): Telemetry => createTelemetry(ground.store.database, times)
+const telemetry = (): Telemetry => createTelemetry(ground.store.database, ground.store.providers, times)
 const candidateKey = () => ({ task, seq, slice: 0, arm: 'candidate' as const, composite: candidate })
 const incumbentKey = () => ({ task, seq, slice: 0, arm: 'incumbent' as const, composite: incumbent })
 
@@ -169,7 +169,7 @@ describe('sealing', () => {
     const patient = telemetry()
     await patient.ingest(batchOf('replica-1', candidateKey(), [unitReport({ unit: unitName(1) })]), 'app')
     expect(await patient.seal()).toBe(0)
-    const hasty = createTelemetry(ground.store.database, { sealGraceMs: 0, idleMs: 0 })
+    const hasty = createTelemetry(ground.store.database, ground.store.providers, { sealGraceMs: 0, idleMs: 0 })
     await hasty.ingest(batchOf('replica-1', incumbentKey(), [unitReport({ unit: unitName(2) })]), 'app')
     expect(await hasty.seal()).toBe(1)
     const [stratum] = await hasty.read.strataOf({ environment, task, seqs: [seq] })

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createSecretKey, randomBytes, randomUUID } from 'node:crypto'
 import { openStore, type Store } from '../../src/store/store'
 
 /** Set by jest's global set-up, from running servers or from those it started. */
@@ -10,7 +10,9 @@ export function groundAddress(name: 'MONGODB_URI' | 'TEMPORAL_ADDRESS'): string 
 
 /** A store on a database of its own; `drop` removes it. */
 export async function testStore(): Promise<{ store: Store; drop(): Promise<void> }> {
-  const store = await openStore(groundAddress('MONGODB_URI'), `test_${randomUUID().slice(0, 13).replace('-', '')}`)
+  const name = `test_${randomUUID().slice(0, 13).replace('-', '')}`
+  const captureKeys = [createSecretKey(randomBytes(32))]
+  const store = await openStore(groundAddress('MONGODB_URI'), name, { captureKeys })
   return {
     store,
     async drop() {

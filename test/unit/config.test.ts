@@ -29,6 +29,7 @@ describe('the configuration', () => {
       SLUICE_PORT: '0',
       SLUICE_ENDPOINTS:
         '{"openai":{"url":"https://api.example/v1","apiKeyEnv":"MODEL_KEY"},"local":{"url":"http://[::1]:1/v1"}}',
+      SLUICE_CAPTURE_KEY: '',
       SLUICE_URL: 'https://sluice.example',
       SLUICE_API_KEY: 'sluice_app_1',
       SLUICE_LOG_LEVEL: 'debug',

@@ -1,17 +1,22 @@
 import { z } from 'zod'
-import type { Digest, Version } from '../../domain/version'
-import { kindOf, parseKindName } from '../../kinds'
+import type { Standing } from '../../domain/standing'
+import type { Digest } from '../../domain/version'
+import { assert } from '../../errors'
+import { parseKindName } from '../../kinds'
 import { digestSchema } from '../../kinds/kind'
 import type { ApiDeps, App } from '../app'
 import {
   changeClassSchema,
-  changeSchema,
   page,
   pageOf,
   pageQuery,
+  registeredSchema,
+  registeredView,
+  standingVersionSchema,
+  standingVersionSummarySchema,
+  standingView,
   summaryView,
-  versionSchema,
-  versionSummarySchema,
+  versionView,
 } from '../catalog-schemas'
 import { defined } from '../defined'
 
@@ -56,21 +61,12 @@ export function artifactRoutes(app: App, deps: ApiDeps): void {
 
 function registerRoutes(app: App, deps: ApiDeps): void {
   const { catalog } = deps.store
-  const registered = z.object({
-    version: versionSchema,
-    created: z.boolean(),
-    changeClass: changeClassSchema,
-    base: z.string().optional(),
-    changes: z.array(changeSchema),
-  })
   app.post(
     '/v1/artifacts',
-    { schema: { body: draftSchema, response: { 200: registered, 201: registered } } },
+    { schema: { body: draftSchema, response: { 200: registeredSchema, 201: registeredSchema } } },
     async (request, reply) => {
-      const { version, changes, ...rest } = await catalog.register(registration(request.body, request.principal.name))
-      return reply
-        .status(rest.created ? 201 : 200)
-        .send({ version: versionView(version), changes: [...changes], ...rest })
+      const registered = await catalog.register(registration(request.body, request.principal.name))
+      return reply.status(registered.created ? 201 : 200).send(registeredView(registered))
     },
   )
   app.post(
@@ -96,7 +92,7 @@ function registerRoutes(app: App, deps: ApiDeps): void {
 }
 
 function readRoutes(app: App, deps: ApiDeps): void {
-  const { catalog } = deps.store
+  const { catalog, standings } = deps.store
   const list = async (
     filter: { kind?: string | undefined; name?: string | undefined; digest?: Digest | undefined },
     query: ListQuery,
@@ -107,9 +103,11 @@ function readRoutes(app: App, deps: ApiDeps): void {
       ...(query.after === undefined ? {} : { after: query.after }),
       limit: query.limit + 1,
     })
-    return page(items.map(summaryView), query.limit, (item) => item.ref)
+    const { items: shown, ...next } = page(items.map(summaryView), query.limit, (item) => item.ref)
+    const known = await standings.ofVersions(shown.map(({ digest }) => digest))
+    return { items: shown.map((item) => ({ ...item, ...standingView(standingIn(known, item.digest)) })), ...next }
   }
-  const listed = pageOf(versionSummarySchema)
+  const listed = pageOf(standingVersionSummarySchema)
   const artifact = { kind: z.string(), name: z.string() }
   app.get(
     '/v1/artifacts',
@@ -133,10 +131,19 @@ function readRoutes(app: App, deps: ApiDeps): void {
   )
   app.get(
     '/v1/artifacts/:kind/:name/:version',
-    { schema: { params: z.object({ ...artifact, version: z.string() }), response: { 200: versionSchema } } },
-    async ({ params: { kind, name, version } }) =>
-      versionView(await catalog.version(`${parseKindName(kind)}/${name}@${version}`)),
+    { schema: { params: z.object({ ...artifact, version: z.string() }), response: { 200: standingVersionSchema } } },
+    async ({ params: { kind, name, version } }) => {
+      const found = await catalog.version(`${parseKindName(kind)}/${name}@${version}`)
+      const known = await standings.ofVersions([found.digest])
+      return { ...versionView(found), ...standingView(standingIn(known, found.digest)) }
+    },
   )
+}
+
+function standingIn(known: ReadonlyMap<Digest, Standing>, digest: Digest): Standing {
+  const standing = known.get(digest)
+  assert(standing !== undefined, `the standing of ${digest} was asked for`)
+  return standing
 }
 
 interface ListQuery {
@@ -158,9 +165,3 @@ function registration(draft: z.infer<typeof draftSchema>, author: string) {
 function taskDraft({ supersedes, ...draft }: z.infer<typeof taskDraftSchema>) {
   return { ...draft, ...(supersedes === undefined ? {} : { supersedes }) }
 }
-
-const versionView = (version: Version) => ({
-  ...summaryView(version),
-  content: version.content,
-  summary: kindOf(version.kind).summarize(version.content),
-})

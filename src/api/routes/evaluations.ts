@@ -39,12 +39,13 @@ function startRoute(app: App, { store, endpoints }: ApiDeps): void {
   }
   app.post('/v1/suites/:ref/evaluations', { schema }, async ({ params, body, principal }, reply) => {
     const suite = await digestOfRef(store, 'suite', params.ref)
+    const incumbent = body.incumbent === undefined ? undefined : await compositeOf(store, body.incumbent)
     const order = {
       suite,
       policy:
         body.policy === undefined ? await policyOfSuite(store, suite) : await digestOfRef(store, 'policy', body.policy),
-      candidate: await compositeOf(store, body.candidate),
-      ...(body.incumbent === undefined ? {} : { incumbent: await compositeOf(store, body.incumbent) }),
+      candidate: await compositeOf(store, body.candidate, incumbent),
+      ...(incumbent === undefined ? {} : { incumbent }),
       by: principal.name,
     }
     const run = await runner.start(order)
@@ -52,12 +53,14 @@ function startRoute(app: App, { store, endpoints }: ApiDeps): void {
   })
 }
 
-async function compositeOf(store: Store, input: z.infer<typeof compositeInput>): Promise<Digest> {
-  if (typeof input !== 'string') return (await store.catalog.commitComposite(input)).id
+/** One that is committed for this run comes from what it is compared with. */
+async function compositeOf(store: Store, input: z.infer<typeof compositeInput>, parent?: Digest): Promise<Digest> {
+  if (typeof input !== 'string') return (await store.catalog.commitComposite(input, parent ? [parent] : [])).id
   return (await store.catalog.composite(input)).id
 }
 
-async function digestOfRef(store: Store, kind: 'suite' | 'policy', text: string): Promise<Digest> {
+/** Throws unknown_ref, malformed_ref, invalid_request for a version of another kind. */
+export async function digestOfRef(store: Store, kind: 'suite' | 'policy', text: string): Promise<Digest> {
   if (text.startsWith('sha256:')) return (await store.catalog.byDigest(kind, text as Digest)).digest
   const version = await store.catalog.version(text.includes('/') ? text : `${kind}/${text}`)
   if (version.kind === kind) return version.digest

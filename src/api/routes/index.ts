@@ -2,14 +2,19 @@ import type { ApiDeps, App } from '../app'
 import { openApiRoute } from '../openapi'
 import { artifactRoutes } from './artifacts'
 import { auditRoutes } from './audit'
+import { captureRoutes } from './captures'
 import { compositeRoutes } from './composites'
 import { datasetRoutes } from './datasets'
 import { diffRoutes } from './diff'
 import { evaluationRoutes } from './evaluations'
 import { healthRoutes } from './health'
 import { laneRoutes } from './lanes'
+import { leakRoutes } from './leaks'
+import { lineageRoutes } from './lineage'
 import { notesRoutes } from './notes'
+import { providerRoutes } from './providers'
 import { releaseRoutes } from './releases'
+import { reproductionRoutes } from './reproductions'
 import { requestRoutes } from './requests'
 import { resolveRoutes } from './resolve'
 import { snapshotRoutes } from './snapshot'
@@ -28,12 +33,17 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   datasetRoutes,
   diffRoutes,
   compositeRoutes,
+  lineageRoutes,
   taskRoutes,
   evaluationRoutes,
+  leakRoutes,
   notesRoutes,
   snapshotRoutes,
   resolveRoutes,
   telemetryRoutes,
   requestRoutes,
+  captureRoutes,
+  reproductionRoutes,
+  providerRoutes,
   auditRoutes,
 ]

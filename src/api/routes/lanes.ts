@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { LaneState } from '../../domain/lane'
 import type { Digest } from '../../domain/version'
 import type { ApiDeps, App } from '../app'
 import { defined } from '../defined'
@@ -11,6 +12,9 @@ const lane = z.strictObject({ env: z.string().min(1).max(63), task: z.string().m
 const anything = z.record(z.string(), z.unknown())
 const maxLifted = 100
 const page = z.object({ items: z.array(anything) })
+
+const servedBy = ({ incumbent, candidate }: LaneState): readonly Digest[] =>
+  [incumbent, candidate].filter((composite) => composite !== undefined)
 
 /** What runs where, the ledgers, and the switches of a lane: rollback, disable, enable, holds and vetoes. */
 export function laneRoutes(app: App, deps: ApiDeps): void {
@@ -29,7 +33,8 @@ export function laneRoutes(app: App, deps: ApiDeps): void {
       const composite =
         state.incumbent === undefined ? {} : { composite: await store.catalog.composite(state.incumbent) }
       const reporters = await store.telemetry.reporters.list(env)
-      return { ...state, ...composite, reporters: reporters.map((reporter) => ({ ...reporter })) }
+      const providers = await store.evidence.standing(servedBy(state))
+      return { ...state, ...composite, ...providers, reporters: reporters.map((reporter) => ({ ...reporter })) }
     },
   )
   const range = z.strictObject({

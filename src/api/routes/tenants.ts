@@ -102,10 +102,8 @@ function overrideRoutes(app: App, { store }: ApiDeps): void {
         ref === undefined ? [] : [[role, roleRef(role, ref)]],
       )
       const kept = Object.entries(base.roles).map(([role, pin]) => [role, pin.ref])
-      const composite = await store.catalog.commitComposite({
-        ...Object.fromEntries(kept),
-        ...Object.fromEntries(moved),
-      })
+      const roles = { ...Object.fromEntries(kept), ...Object.fromEntries(moved) }
+      const composite = await store.catalog.commitComposite(roles, [base.id])
       const order = { tenant, task: name, base: base.id, composite: composite.id, policy: task.policyDigest }
       return { ...(await store.tenants.override(order, { by: request.principal.name, reason: why })) }
     },

@@ -8,6 +8,7 @@ import { textArgument } from '../arguments'
 import { type Cli, withExample } from '../cli'
 import { type ActiveLane, lanePath, readLane } from '../lanes'
 import { forEach } from '../pages'
+import { changeText, suspicionText } from '../provider-wording'
 import { agoText, countText, cutText, shortDigest } from '../wording'
 
 /** A lane with everything that is shown of it. */
@@ -83,9 +84,15 @@ function printLane({ print }: Cli, { lane, candidate, base }: Shown): void {
     row('release', lane.releaseId ?? 'none')
   }
   if (hold) row('held', `by ${hold.by}, ${agoText(hold.at)}: ${cutText(hold.reason, reasonWidth)}`)
+  for (const text of providerTexts(lane)) row('provider', text)
   for (const veto of vetoes) row('veto', `${shortDigest(veto.composite)} by ${veto.by}, ${agoText(veto.at)}`)
   print.line()
 }
+
+const providerTexts = ({ providerChanges, suspectedChanges }: ActiveLane): readonly string[] => [
+  ...providerChanges.map((change) => `${changeText(change)}; its evidence is void: run the suite again`),
+  ...suspectedChanges.map((change) => `${suspicionText(change)}: sluice provider ls`),
+]
 
 const labelWidth = 'incumbent  '.length
 const reasonWidth = 100

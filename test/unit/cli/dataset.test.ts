@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { digestOf } from '../../../src/store/canonical'
 import { type TestApi, testApi } from '../../support/api'
 
 /** Keeps the rows from a minimum on, and says what it saw of its surroundings. */
@@ -15,6 +16,7 @@ console.log('seed: ' + seed)
 if (minimum === 99) process.exit(3)
 writeFileSync(output, kept.map((row) => JSON.stringify({ seed: Number(seed), ...row }) + '\\n').join(''))
 `
+const rootOf = (rows: readonly unknown[]) => digestOf({ rows: rows.map(digestOf).sort() })
 const numbered = (to: number) => Array.from({ length: to }, (_, n) => ({ id: `row-${n}`, n }))
 const cleaned = (to: number) =>
   numbered(to)
@@ -33,6 +35,8 @@ describe('sluice dataset', () => {
     dataset('clean/1.0.0', { rows: cleaned(10), steps: step('raw@1.0.0', 3) })
     dataset('lying/1.0.0', { rows: [...cleaned(9), { id: 'made up' }], steps: step('raw@1.0.0', 3) })
     dataset('failing/1.0.0', { rows: cleaned(10), steps: step('raw@1.0.0', 99) })
+    dataset('chained/1.0.0', { rows: cleaned(10).slice(2), steps: chain(rootOf(cleaned(10))) })
+    dataset('broken-chain/1.0.0', { rows: cleaned(10).slice(2), steps: chain(rootOf([{ id: 'never made' }])) })
     const { code, err } = await api.cli('push', folder)
     if (code !== 0) throw new Error(err)
   })
@@ -54,6 +58,12 @@ describe('sluice dataset', () => {
     code: scripts/clean.js
     command: [node, "{code}", "{inputs.raw}", "{parameters}", "{output}", "{seed}"]
     parameters: { minimum: ${minimum} }
+    seed: 7
+`
+  const chain = (between: string) => `${step('raw@1.0.0', 3)}    output: ${between}
+  - code: scripts/clean.js
+    command: [node, "{code}", "{previous}", "{parameters}", "{output}", "{seed}"]
+    parameters: { minimum: 5 }
     seed: 7
 `
   const last = (out: string) => JSON.parse(out.trim().split('\n').at(-1) ?? '')
@@ -108,6 +118,19 @@ describe('sluice dataset', () => {
       expect(code).toBe(0)
       expect(folderOf(out)).not.toBe('')
       expect(existsSync(folderOf(out))).toBe(false)
+    })
+
+    it('runs one step on what the step before it made', async () => {
+      const { out, code } = await rerun('chained@1.0.0')
+      expect(code).toBe(0)
+      expect(out).toMatch(/step 1: agrees, 7 rows.*step 2: agrees, 5 rows/s)
+    })
+
+    it('stops where a step makes other rows than the next one is said to have begun with', async () => {
+      const { out, code } = await rerun('broken-chain@1.0.0')
+      expect(code).toBe(1)
+      expect(out).toContain('step 1: DIFFERS, the claimed rows are not stored, 7 made')
+      expect(out).not.toContain('step 2')
     })
 
     it('gives the command nothing of the keys and settings of this product', async () => {

@@ -58,6 +58,7 @@ function judge({ candidate, incumbent, change = {} }: Setting) {
     expected: 40,
     thresholds: { minAccuracy: 0.6 },
     policy: { test, exceptions: [] },
+    leakage: { name: 'leakage', verdict: 'pass', text: 'nothing leaked' },
     ...change,
   })
 }

@@ -1,0 +1,40 @@
+import { z } from 'zod'
+import { digestSchema } from '../../kinds/kind'
+import type { ApiDeps, App } from '../app'
+import { providerChangeSchema, suspectedChangeSchema } from '../provider-schemas'
+
+/** Changes of what providers return: the certain ones, the suspected ones, and a person's word on the latter. */
+export function providerRoutes(app: App, { store }: ApiDeps): void {
+  const query = z.strictObject({ composite: digestSchema.optional() })
+  const listed = z.object({
+    changes: z.array(providerChangeSchema.extend({ renewed: z.boolean() })).readonly(),
+    suspected: z.array(suspectedChangeSchema).readonly(),
+  })
+  app.get('/v1/provider-changes', { schema: { querystring: query, response: { 200: listed } } }, async (request) => {
+    const { composite } = request.query
+    const composites = composite === undefined ? undefined : [composite]
+    const changes = await store.providers.changes(composites === undefined ? {} : { composites })
+    const { providerChanges } = await store.evidence.standing(changes.map((change) => change.composite))
+    const isVoid = (one: string) => providerChanges.some((change) => change.composite === one)
+    return {
+      changes: changes.map((change) => ({ ...change, renewed: !isVoid(change.composite) })),
+      suspected: await store.providers.suspected(composites),
+    }
+  })
+  const params = z.strictObject({ id: digestSchema })
+  const body = z.strictObject({ reason: z.string().trim().min(1).max(2_000) })
+  const settled = z.object({ id: digestSchema, confirmed: z.boolean() })
+  for (const [verb, confirmed] of [
+    ['confirm', true],
+    ['dismiss', false],
+  ] as const) {
+    app.post(
+      `/v1/provider-changes/:id/${verb}`,
+      { schema: { params, body, response: { 200: settled } } },
+      async ({ params: { id }, body: { reason }, principal }) => {
+        await store.providers.settle(id, confirmed, { by: principal.name, reason })
+        return { id, confirmed }
+      },
+    )
+  }
+}
