@@ -4,6 +4,7 @@ import { isRecord } from '../domain/diff'
 import { SluiceError } from '../errors'
 import { promptVariables } from '../kinds/prompt-render'
 import { TemplateFault } from '../kinds/prompt-template'
+import { yamlFault } from './yaml-bounds'
 
 /** A `.prompt` file: YAML front matter, then a template with `{{role "system"}}` markers between its messages. */
 export interface Dotprompt {
@@ -49,6 +50,8 @@ export function parseDotprompt(text: string, file: string): Dotprompt {
 }
 
 function parseFrontMatter(yaml: string, file: string): Readonly<Record<string, unknown>> {
+  const fault = yamlFault(yaml)
+  if (fault !== undefined) throw malformed(file, 1, `the front matter ${fault}`)
   const counter = new LineCounter()
   const document = parseDocument(yaml, { lineCounter: counter })
   const [error] = document.errors

@@ -6,6 +6,7 @@ import { isRecord } from '../../domain/diff'
 import { SluiceError } from '../../errors'
 import { maxInlineRows } from '../../kinds/dataset'
 import { malformed, maxFileBytes } from '../workspace-file'
+import { yamlFault } from '../yaml-bounds'
 
 /** A file or a folder that somebody wants imported. Nothing outside of it is read, whatever its files say. */
 export interface ImportSource {
@@ -76,6 +77,8 @@ function readInside(root: string, file: string, maxBytes: number): string {
 
 /** Throws `malformed_file` with the line; also for aliases that would grow beyond measure, and for nesting. */
 export function yamlValue(text: string, file: string, firstLine = 1): unknown {
+  const fault = yamlFault(text)
+  if (fault !== undefined) throw malformed(file, undefined, fault)
   const counter = new LineCounter()
   let value: unknown
   try {
