@@ -108,6 +108,10 @@ export const errorTable = {
     'Cases of the suite stand in what the composite was made from. Take them out of the data or out of the suite.',
   ),
   engine_failed: row(502, 'The engine does not answer or answers with an error. See `details`.', true),
+  scorer_failed: row(
+    422,
+    'A scorer of the suite does not work on the case named in `details`. Correct it under a new version of the suite; stored results are not paid again.',
+  ),
   // captured content
   capture_unavailable: row(
     409,

@@ -35,8 +35,17 @@ export interface RowTools {
 
 /** What a kind may ask of the rest of the product while a draft becomes content. */
 export interface SealTools extends RowTools {
-  /** Throws invalid_content where no scorer has this name or takes these options. */
-  requireScorer(name: string, options: Readonly<Record<string, unknown>>): void
+  /**
+   * Throws invalid_content where no scorer has this name or takes these options. `judges`: those that the suite pins,
+   * with the variables of their prompts.
+   */
+  requireScorer(
+    name: string,
+    options: Readonly<Record<string, unknown>>,
+    judges: Readonly<Record<string, readonly string[]>>,
+  ): void
+  /** The content of a version that the draft refers to. Throws unknown_ref. */
+  contentOf(kind: KindName, digest: Digest): Promise<unknown>
 }
 
 /**

@@ -1,5 +1,16 @@
 import { isRecord, sameJson, shortJson } from '../domain/diff'
-import { right, type Sample, type Score, type Scorer, type ScorerTools, textOption, valueAt, wrong } from './scorer'
+import {
+  right,
+  type Sample,
+  type Score,
+  type Scorer,
+  ScorerFault,
+  type ScorerTools,
+  textOption,
+  valueAt,
+  wrong,
+} from './scorer'
+import { timedMatch } from './timed-match'
 
 /** One thing that a case says of its output. Unknown kinds and missing values fail, so that nothing passes unread. */
 export interface CaseCheck {
@@ -23,9 +34,9 @@ export const caseChecks = {
   'starts-with': (value, { text }) => texts(value).some((wanted) => text.startsWith(wanted)),
   'contains-any': (value, { text }) => texts(value).some((wanted) => text.includes(wanted)),
   'contains-all': (value, { text }) => texts(value).every((wanted) => text.includes(wanted)),
-  /** A pattern as JSON Schema has them, with its guard against patterns that never end. */
-  matches: (value, { text }, { compileSchema }) =>
-    texts(value).some((pattern) => compileSchema({ type: 'string', pattern })(text).length === 0),
+  /** A JavaScript regular expression without flags, one that is safe to run on whatever a model answers. */
+  matches: (value, { text }, { patternFault }) =>
+    texts(value).some((pattern) => patternFault(pattern) === undefined && timedMatch(new RegExp(pattern))(text)),
   /** The text is JSON. */
   json: (_value, { parsed }) => parsed !== undefined,
   /** The text is JSON of this value, whatever the order of its keys. */
@@ -45,11 +56,13 @@ export const checks: Scorer = {
   options: { expected: 'dots lead to the list of checks within `expected`; default `checks`' },
   prepare(options, tools) {
     const path = textOption(checks, options, 'expected', 'checks')
-    return (sample) => {
-      const list = valueAt(sample.expected, path)
-      if (!Array.isArray(list) || list.length === 0) return wrong(`the case has no checks at ${path}`)
-      if (list.length > maxChecks) return wrong(`the case has more than ${maxChecks} checks`)
-      return scoreOf(list, sample, tools)
+    return {
+      score(sample) {
+        const list = valueAt(sample.expected, path)
+        if (!Array.isArray(list) || list.length === 0) return wrong(`the case has no checks at ${path}`)
+        if (list.length > maxChecks) return wrong(`the case has more than ${maxChecks} checks`)
+        return scoreOf(list, sample, tools)
+      },
     }
   },
 }
@@ -78,7 +91,8 @@ function judge(entry: unknown, sample: Sample, tools: ScorerTools) {
   try {
     const holds = hold(folded ? lowerCase(entry.value) : entry.value, seen, tools)
     return { holds: entry.not === true ? !holds : holds, weight }
-  } catch {
+  } catch (error) {
+    if (error instanceof ScorerFault) throw error
     // A pattern or schema that cannot be used says nothing of the output.
     return { holds: false, weight }
   }

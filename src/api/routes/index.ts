@@ -16,6 +16,7 @@ import { providerRoutes } from './providers'
 import { releaseRoutes } from './releases'
 import { reproductionRoutes } from './reproductions'
 import { requestRoutes } from './requests'
+import { rescoreRoutes } from './rescores'
 import { resolveRoutes } from './resolve'
 import { snapshotRoutes } from './snapshot'
 import { taskRoutes } from './tasks'
@@ -36,6 +37,7 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   lineageRoutes,
   taskRoutes,
   evaluationRoutes,
+  rescoreRoutes,
   leakRoutes,
   notesRoutes,
   snapshotRoutes,

@@ -1,6 +1,7 @@
 import { isRecord } from '../../domain/diff'
 import { compileSchema } from '../../kinds/schema-compile'
 import { SchemaFault } from '../../kinds/schema-inline'
+import { patternFault } from '../../kinds/schema-pattern'
 import type { CaseCheck } from '../../scorers/checks'
 
 /** An assertion as a check of its case, or why it cannot be one. */
@@ -80,7 +81,7 @@ function readType(type: string, value: unknown): ReadAssertion {
 
 function patternCheck(check: CaseCheck, patterns: readonly string[]): ReadAssertion {
   for (const pattern of patterns) {
-    const fault = schemaFault({ type: 'string', pattern })
+    const fault = patternFault(pattern)
     if (fault !== undefined) return { fault: `its pattern ${fault}` }
   }
   return { check }

@@ -28,7 +28,7 @@ export const rooms = {
   domain: { path: /^src\/domain\//, rooms: pure, packages: ['semver'] },
   kinds: { path: /^src\/kinds\//, rooms: registry, packages: ['zod', 'semver', 'ajv', 'ajv-formats', 'yaml'] },
   metrics: { path: /^src\/metrics\//, rooms: registry, packages: [] },
-  scorers: { path: /^src\/scorers\//, rooms: registry, packages: ['zod', 'ajv', 'ajv-formats'] },
+  scorers: { path: /^src\/scorers\//, rooms: registry, packages: ['zod', 'ajv', 'ajv-formats', 'node'] },
   notify: { path: /^src\/notify\//, rooms: registry, packages: ['zod', 'node'] },
   engines: { path: /^src\/engines\//, rooms: registry, packages: ['zod', 'node', 'undici'] },
   /** How a composite answers one request; applications and evaluations go through it alike. */
