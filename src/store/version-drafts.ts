@@ -13,8 +13,8 @@ import {
   type Reference,
   type RowTools,
   type SealTools,
+  withReferences,
 } from '../kinds/kind'
-import { withReferences } from '../kinds/reference'
 import { compileSchema } from '../kinds/schema-compile'
 import { patternFault } from '../kinds/schema-pattern'
 import { prepareScorer } from '../scorers'

@@ -48,8 +48,9 @@ describe('pull, then push', () => {
   let from: TestApi
   let to: TestApi
   beforeAll(async () => {
-    from = await testApi()
-    to = await testApi()
+    const made = await Promise.all([testApi(), testApi()])
+    from = made[0]
+    to = made[1]
   })
   afterAll(async () => {
     await from.stop()

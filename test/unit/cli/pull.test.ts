@@ -7,8 +7,11 @@ describe('sluice pull', () => {
   let from: TestApi
   let to: TestApi
   beforeAll(async () => {
-    from = await testApi()
-    to = await testApi()
+    const made = await Promise.all([testApi(), testApi()])
+    from = made[0]
+    to = made[1]
+  })
+  beforeAll(async () => {
     expect((await from.cli('push', 'examples/airline')).code).toBe(0)
   })
   afterAll(async () => {
