@@ -1,9 +1,9 @@
-import { LineCounter, parseDocument } from 'yaml'
 import { type PromptBody, type PromptMessage, promptRoles } from '../domain/contents'
 import { isRecord } from '../domain/diff'
 import { SluiceError } from '../errors'
 import { promptVariables } from '../kinds/prompt-render'
 import { TemplateFault } from '../kinds/prompt-template'
+import { readYaml } from './workspace-file'
 import { yamlFault } from './yaml-bounds'
 
 /** A `.prompt` file: YAML front matter, then a template with `{{role "system"}}` markers between its messages. */
@@ -52,21 +52,9 @@ export function parseDotprompt(text: string, file: string): Dotprompt {
 function parseFrontMatter(yaml: string, file: string): Readonly<Record<string, unknown>> {
   const fault = yamlFault(yaml)
   if (fault !== undefined) throw malformed(file, 1, `the front matter ${fault}`)
-  const counter = new LineCounter()
-  const document = parseDocument(yaml, { lineCounter: counter })
-  const [error] = document.errors
-  if (error !== undefined) throw malformed(file, counter.linePos(error.pos[0]).line + 1, error.message)
-  const head = aliasFree(document, file)
+  const head = readYaml(yaml, file, 1) ?? {}
   if (!isRecord(head)) throw malformed(file, 1, 'the front matter is no list of keys')
   return head
-}
-
-function aliasFree(document: ReturnType<typeof parseDocument>, file: string): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 0 }) ?? {}
-  } catch (error) {
-    throw malformed(file, 1, (error as Error).message.replace(/\.$/, ''))
-  }
 }
 
 interface BodyPlace {

@@ -2,7 +2,7 @@ import { isDigest } from '../domain/ref'
 import { kindOfRole, type TaskDefinition } from '../domain/task'
 import type { TenantEntry } from '../domain/tenant'
 import type { Digest } from '../domain/version'
-import { assert, SluiceError } from '../errors'
+import { SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import { nameSchema, withReferences } from '../kinds/kind'
 import type { ApiClient } from './client'
@@ -13,7 +13,9 @@ import { draftFile, type FolderFile, rowsFile, textFile } from './workspace-writ
 
 /** A pulled version as its file says it, under the labels of the others. */
 export function draftOf(version: PulledVersion, labels: Pulled['labels']): WorkspaceDraft {
-  const { kind, name, semver, parents } = version
+  const { kind, name, semver } = version
+  // A parent that retention dropped is in no folder, and a push would look for it.
+  const parents = version.parents.filter((digest) => labels.has(digest))
   const { provenance, author } = authorship(version)
   return {
     kind,
@@ -21,7 +23,7 @@ export function draftOf(version: PulledVersion, labels: Pulled['labels']): Works
     semver,
     description: version.description.trim(),
     ...(author === undefined ? {} : { author }),
-    ...(parents.length === 0 ? {} : { parents: parents.map((digest) => labelOf(digest, labels)) }),
+    ...(parents.length === 0 ? {} : { parents: parents.map((digest) => labels.get(digest) ?? digest) }),
     ...(provenance === undefined ? {} : { provenance }),
     ...contentOf(version, labels),
   }
@@ -52,15 +54,9 @@ function rowsOf(kind: PulledVersion['kind'], content: unknown): Digest | undefin
   return kindOf(kind).rowsOf?.(content).root
 }
 
-function labelOf(digest: Digest, labels: Pulled['labels']): string {
-  const label = labels.get(digest)
-  assert(label !== undefined, `the label of ${digest} was pulled`)
-  return label
-}
-
-/** Positions imply their kind. */
-const shortLabel = (digest: Digest, labels: Pulled['labels']): string => {
-  const label = labelOf(digest, labels)
+/** Positions imply their kind. What has no label here stays a digest. */
+function shortLabel(digest: Digest, labels: Pulled['labels']): string {
+  const label = labels.get(digest) ?? digest
   return label.slice(label.indexOf('/') + 1)
 }
 

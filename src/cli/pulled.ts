@@ -20,6 +20,8 @@ export interface PulledVersion {
   readonly parents: readonly Digest[]
   readonly provenance?: Readonly<Record<string, unknown>>
   readonly content: unknown
+  /** What retention dropped of it. */
+  readonly dropped?: { readonly what: 'content' | 'rows' }
 }
 
 export interface Pulled {
@@ -27,6 +29,8 @@ export interface Pulled {
   /** The label that stands for a digest in files. */
   readonly labels: ReadonlyMap<Digest, string>
   readonly tasks: readonly TaskDefinition[]
+  /** Versions that no folder can hold any more, since retention dropped their content or rows. */
+  readonly dropped: readonly string[]
 }
 
 /** As many as one push takes. */
@@ -98,11 +102,20 @@ async function expand(api: ApiClient, text: string): Promise<readonly string[]> 
 function createFound(api: ApiClient) {
   const versions = new Map<string, PulledVersion>()
   const labels = new Map<Digest, string>()
+  const dropped = new Set<string>()
 
-  const fetchOne = async (text: string): Promise<PulledVersion> => {
+  /** None for what retention dropped. */
+  const fetchOne = async (text: string): Promise<readonly PulledVersion[]> => {
     const { kind, name, version } = parseRef(text)
     const path = [kind, name, version].map(encodeURIComponent).join('/')
-    return checked(await api.get<PulledVersion>(`/v1/artifacts/${path}`), text)
+    const answer = await api.get<PulledVersion>(`/v1/artifacts/${path}`).catch((error: unknown) => {
+      if (error instanceof SluiceError && error.code === 'content_dropped') return undefined
+      throw error
+    })
+    const found = answer === undefined ? undefined : checked(answer, text)
+    if (found !== undefined && found.dropped === undefined) return [found]
+    dropped.add(text)
+    return []
   }
   /** The first label of a content, by name and semver; one that is pulled anyway comes before it. */
   const labelOf = async (digest: Digest): Promise<string> => {
@@ -123,13 +136,17 @@ function createFound(api: ApiClient) {
       let waiting = [...new Set(refs)]
       if (waiting.length > maxPulled) throw tooMany()
       while (waiting.length > 0) {
-        const fetched = await forEach(waiting, fetchOne)
+        const fetched = (await forEach(waiting, fetchOne)).flat()
         for (const version of fetched) keep(version)
         const digests = [...new Set(fetched.flatMap(digestsIn))].filter((digest) => !labels.has(digest))
-        waiting = [...new Set(await forEach(digests, labelOf))].filter((ref) => !versions.has(ref))
+        waiting = [...new Set(await forEach(digests, labelOf))].filter((ref) => !versions.has(ref) && !dropped.has(ref))
       }
     },
-    all: () => ({ versions: [...versions.values()].sort((a, b) => (a.ref < b.ref ? -1 : 1)), labels }),
+    all: () => ({
+      versions: [...versions.values()].sort((a, b) => (a.ref < b.ref ? -1 : 1)),
+      labels,
+      dropped: [...dropped].sort(),
+    }),
   }
 }
 

@@ -68,8 +68,10 @@ interface Report {
 
 function report({ print, directory: from }: Cli, { directory, pulled, tenants, written }: Report): void {
   const own = tenants.filter(({ state }) => Object.keys(state.tasks).length > 0)
-  const notices =
-    own.length === 0 ? [] : [`${countText(own.length, 'tenant')} pinned or chose versions: no file says it`]
+  const notices = [
+    ...(own.length === 0 ? [] : [`${countText(own.length, 'tenant')} pinned or chose versions: no file says it`]),
+    ...pulled.dropped.map((ref) => `${ref} is not in the folder: retention dropped what it held`),
+  ]
   for (const notice of notices) print.progress(notice)
   const fresh = written.filter(({ outcome }) => outcome !== 'unchanged')
   if (fresh.length > 0)

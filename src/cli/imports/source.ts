@@ -1,11 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path'
-import { LineCounter, parseDocument } from 'yaml'
 import { isRecord } from '../../domain/diff'
 import { SluiceError } from '../../errors'
 import { maxInlineRows } from '../../kinds/dataset'
-import { malformed, maxFileBytes } from '../workspace-file'
+import { malformed, maxFileBytes, readYaml } from '../workspace-file'
 import { yamlFault } from '../yaml-bounds'
 
 /** A file or a folder that somebody wants imported. Nothing outside of it is read, whatever its files say. */
@@ -25,7 +24,6 @@ const maxFiles = 2000
 const maxFolderDepth = 16
 const maxLinesBytes = 64 * 1024 * 1024
 const maxDepth = 64
-const maxAliases = 100
 
 export function openSource(path: string): ImportSource {
   if (!existsSync(path)) throw new SluiceError('malformed_file', `${path} does not exist.`)
@@ -79,19 +77,7 @@ function readInside(root: string, file: string, maxBytes: number): string {
 export function yamlValue(text: string, file: string, firstLine = 1): unknown {
   const fault = yamlFault(text)
   if (fault !== undefined) throw malformed(file, undefined, fault)
-  const counter = new LineCounter()
-  let value: unknown
-  try {
-    const document = parseDocument(text, { lineCounter: counter, prettyErrors: false })
-    const [error] = document.errors
-    if (error !== undefined) {
-      throw malformed(file, counter.linePos(error.pos[0]).line + firstLine - 1, error.message)
-    }
-    value = document.toJS({ maxAliasCount: maxAliases })
-  } catch (error) {
-    if (error instanceof SluiceError) throw error
-    throw malformed(file, undefined, (error as Error).message.replace(/\.$/, ''))
-  }
+  const value = readYaml(text, file, firstLine - 1)
   return requireShallow(value, file, firstLine)
 }
 

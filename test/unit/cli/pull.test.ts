@@ -10,8 +10,6 @@ describe('sluice pull', () => {
     const made = await Promise.all([testApi(), testApi()])
     from = made[0]
     to = made[1]
-  })
-  beforeAll(async () => {
     expect((await from.cli('push', 'examples/airline')).code).toBe(0)
   })
   afterAll(async () => {
@@ -89,6 +87,23 @@ describe('sluice pull', () => {
       expect((await from.cli('pull', folder, 'dataset/airline-cases')).code).toBe(0)
       const { 'datasets/airline-cases/.1.0.0.yaml.part': half, ...rest } = filesIn(folder)
       expect([half, rest]).toEqual(['half', whole])
+    }))
+
+  it('passes over what retention dropped, and says so', () =>
+    withFolder(async (folder) => {
+      const { catalog, database } = to.store
+      const old = { kind: 'prompt' as const, name: 'old', semver: '1.0.0', content: { text: 'old' } }
+      await catalog.register({ ...old, author: 'ann', description: 'an experiment' })
+      const child = { ...old, semver: '1.1.0', content: { text: 'new' }, parents: ['prompt/old@1.0.0'] }
+      await catalog.register({ ...child, author: 'ann', description: 'better' })
+      const dropped = { what: 'content', at: 1, by: 'ann', why: 'old', run: 'r' }
+      await database.db
+        .collection<{ _id: string }>('versions')
+        .updateOne({ _id: 'prompt/old@1.0.0' }, { $set: { dropped } })
+      const run = await to.cli('pull', folder, 'prompt/old')
+      expect(run.err).toMatch(/prompt\/old@1.0.0 is not in the folder/)
+      expect(Object.keys(filesIn(folder))).toEqual(['prompts/old/1.1.0.yaml'])
+      expect(filesIn(folder)['prompts/old/1.1.0.yaml']).not.toContain('parents')
     }))
 
   it.each([
