@@ -1,6 +1,6 @@
 import { logEvidenceAbove } from '../src/stats/asymptotic-confidence-sequence'
-import { logEvalueClassShift } from '../src/stats/class-shift'
 import { stratifiedDifference } from '../src/stats/mean-difference'
+import { logEvalueMultinomialShift } from '../src/stats/multinomial-shift'
 import { logEvalueRatioAbove } from '../src/stats/rate-ratio'
 import { logEvalueRatioMismatch } from '../src/stats/sample-ratio'
 import { type Random, randomFrom } from './random'
@@ -57,6 +57,7 @@ export function ratioDetector(intended: number): Detector {
 }
 
 const classShares = [0.5, 0.2, 0.15, 0.1, 0.05] as const
+const classNames = classShares.map((_, index) => String(index))
 
 /** Five output classes; the treatment gives `moved` of the units of the first class to the last. */
 export function classDetector(share: number, moved: number): Detector {
@@ -72,7 +73,7 @@ export function classDetector(share: number, moved: number): Detector {
       // The upper end of the first class's part of [0, 1) goes to the last class.
       if (onB && index === 0 && left >= -moved) index = classShares.length - 1
       counts[index] = (counts[index] ?? 0) + 1
-      return onB && logEvalueClassShift([stratum]) >= alarmAt
+      return onB && logEvalueMultinomialShift([stratum], classNames) >= alarmAt
     },
   }
 }
