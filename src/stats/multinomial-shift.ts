@@ -1,4 +1,4 @@
-import { finiteLog, logMeanExp } from './log-space'
+import { finiteLog, logMeanExp, logSumExp } from './log-space'
 
 /** Units of one stratum by output class (first class seen of a unit), by arm; `share` = P(a unit is assigned to B). */
 export interface ClassStratum {
@@ -7,14 +7,23 @@ export interface ClassStratum {
   readonly share: number
 }
 
-/** Odds multiples that the mixture bets on, both ways. */
-const tilts = [1 / 3, 1 / 2, 1 / 1.5, 1 / 1.25, 1.25, 1.5, 2, 3] as const
+/** Odds multiples that the mixture of one class bets on, both ways, and their weights; the last is for a new class. */
+const tilts = [
+  { tilt: 1 / 2, weight: 0.16 },
+  { tilt: 1 / 1.5, weight: 0.16 },
+  { tilt: 1 / 1.25, weight: 0.16 },
+  { tilt: 1.25, weight: 0.16 },
+  { tilt: 1.5, weight: 0.16 },
+  { tilt: 2, weight: 0.16 },
+  { tilt: 4, weight: 0.04 },
+] as const
 
 /**
  * log e-value against H0 "the arm of a unit does not depend on its class": two-sided, the multinomial test of two samples
  * (Lindon & Malek, Anytime-valid inference for multinomial count data, NeurIPS 2022) seen class by class. Per class a tilt
- * grid over strata, E_j = mean_r Π_s r^kB / (1 + ρ_s (r − 1))^n; then (product over classes + mean over classes) / 2, strong
- * for a dense shift and for one rare class alike.
+ * grid over strata, E_j = Σ_r w_r Π_s r^kB / (1 + ρ_s (r − 1))^n; then half the product over classes of (1 + E_j) / 2, strong
+ * for a dense shift since a class that does not move costs it a factor of two at most, and half the mean over classes,
+ * strong for one rare class.
  *
  * `classes` are named before the first unit is seen; every other name counts as one further class. A list that grew with
  * what was seen would weigh anew what had been lost already, and would be no martingale.
@@ -26,8 +35,10 @@ const tilts = [1 / 3, 1 / 2, 1 / 1.5, 1 / 1.25, 1.25, 1.5, 2, 3] as const
 export function logEvalueMultinomialShift(strata: readonly ClassStratum[], classes: readonly string[]): number {
   const named = [...new Set(classes)]
   const perClass = [...named.map((name) => strata.map((row) => countsOf(row, name))), others(strata, named)]
-  const logs = perClass.map((counts) => logMeanExp(tilts.map((tilt) => logTilt(counts, tilt))))
-  const product = finiteLog(logs.reduce((sum, log) => sum + log, 0))
+  const logs = perClass.map((counts) =>
+    logSumExp(tilts.map(({ tilt, weight }) => Math.log(weight) + logTilt(counts, tilt))),
+  )
+  const product = finiteLog(logs.reduce((sum, log) => sum + logMeanExp([0, log]), 0))
   return logMeanExp([product, logMeanExp(logs)])
 }
 

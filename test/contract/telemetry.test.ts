@@ -41,14 +41,14 @@ const incumbentKey = () => ({ task, seq, slice: 0, arm: 'incumbent' as const, co
 
 /** Totals from scratch, by adding up the units; and what the writers kept. */
 async function bothTotals(): Promise<{ recounted: UnitContribution; kept: UnitContribution }> {
-  let recounted: UnitContribution = { tested: {}, gap: {} }
+  let recounted: UnitContribution = { tested: {}, gap: {}, pictures: {} }
   let kept = recounted
   const { database } = ground.store
   for await (const unit of database.collection<UnitDocument>('units').find()) {
     recounted = sumContributions(recounted, contributionOf(unit.state))
   }
   for await (const row of database.collection<StratumDocument>('strata').find()) {
-    kept = sumContributions(kept, { tested: row.tested ?? {}, gap: row.gap ?? {} })
+    kept = sumContributions(kept, { tested: row.tested ?? {}, gap: row.gap ?? {}, pictures: row.pictures ?? {} })
   }
   return { recounted, kept }
 }
@@ -65,6 +65,7 @@ async function expectRecountFits(): Promise<UnitContribution> {
   const { recounted, kept } = await bothTotals()
   expect(rounded(kept.tested)).toEqual(rounded(recounted.tested))
   expect(rounded(kept.gap)).toEqual(rounded(recounted.gap))
+  expect(rounded(kept.pictures)).toEqual(rounded(recounted.pictures))
   return kept
 }
 
