@@ -21,11 +21,11 @@ export interface TenantScenario {
 }
 
 export const tenantRamp: TenantScenario = {
-  tenants: 600,
+  tenants: 400,
   steps: [0.05, 0.25, 0.5],
   ticksPerStep: 60,
-  activity: 0.3,
-  medianErrors: 0.005,
+  activity: 0.5,
+  medianErrors: 0.01,
   effect: 1,
 }
 
@@ -37,7 +37,7 @@ export function simulateTenants(
   const random = randomFrom(seed)
   const people = Array.from({ length: scenario.tenants }, () => ({
     bucket: random.uniform(),
-    rate: Math.min(0.4, scenario.medianErrors * Math.exp(random.normal())),
+    rate: Math.min(0.4, scenario.medianErrors * Math.exp(1.5 * random.normal())),
     failedIn: new Set<number>(),
   }))
   const alarms: Record<TenantCounting, number | undefined> = {
