@@ -1,5 +1,4 @@
-import { cancellationSignal, heartbeat } from '@temporalio/activity'
-import { ApplicationFailure } from '@temporalio/common'
+import { cancellationSignal } from '@temporalio/activity'
 import { ulid } from 'ulid'
 import { planText } from '../src/domain/plan'
 import { rolloutEnvironment } from '../src/domain/rollout'
@@ -19,13 +18,13 @@ import type {
   WithdrawRequest,
 } from '../workflows/messages'
 import { advanceRelease, settleEarlierLanes } from './advance'
+import { beating, permanent } from './attempts'
 import { type CommunicateActivities, createCommunicateActivities } from './communicate'
 import type { ReleaseDeps } from './deps'
 import { createNoteSource } from './note-source'
 import { smokeRelease } from './smoke'
 import { testFigures } from './test-figures'
 
-const heartbeatEveryMs = 2_000
 const maxTextLength = 8_000
 const maxReasons = 10
 
@@ -59,27 +58,6 @@ export function createReleaseActivities(deps: ReleaseDeps): ReleaseActivities {
     ]
   })
   return Object.fromEntries(activities) as ReleaseActivities
-}
-
-/** What the caller must change is not retried; what may pass is. */
-async function permanent<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof SluiceError && !error.retryable)
-      throw ApplicationFailure.nonRetryable(error.message, error.code)
-    throw error
-  }
-}
-
-/** Heartbeats while the work runs, so that a killed worker is noticed and a cancellation arrives. */
-async function beating<T>(work: () => Promise<T>): Promise<T> {
-  const timer = setInterval(() => heartbeat(), heartbeatEveryMs)
-  try {
-    return await work()
-  } finally {
-    clearInterval(timer)
-  }
 }
 
 /** A plan is made once: an attempt that comes again finds it and answers the same. */

@@ -6,7 +6,7 @@ import { callEngine } from '../src/engines'
 import { endpointOf } from '../src/engines/endpoints'
 import { compileSchema } from '../src/kinds/schema-compile'
 import { openRelease } from '../src/store/assessor'
-import { loadCallable, loadSuite, messagesOf } from '../src/store/evaluation-plan'
+import { firstCases, loadCallable, loadSuite, messagesOf } from '../src/store/evaluation-plan'
 import { SnapshotBuilder } from '../src/store/snapshots'
 import type { SmokeOutcome } from '../workflows/messages'
 import type { ReleaseDeps } from './deps'
@@ -27,8 +27,9 @@ export async function smokeRelease(
   const compiled = compileSnapshot(snapshot)
   const head = await store.ledger.head(order.environment, plan.task)
   const suite = await loadSuite(store.catalog, plan.suite)
+  const cases = await firstCases(store.catalog, suite, policy.stage.smokeCases)
   const reasons: string[] = []
-  for (const [index, one] of suite.cases.slice(0, policy.stage.smokeCases).entries()) {
+  for (const [index, one] of cases.entries()) {
     const place = { task: plan.task, tenant: 'smoke', conversation: `${record.id}-${index}`, startedAt: head?.at ?? 0 }
     const served = resolve(compiled, place)
     if ('skip' in served || served.composite.id !== plan.candidate) {

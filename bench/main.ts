@@ -3,8 +3,10 @@ import { DefaultLogger, Runtime } from '@temporalio/worker'
 import { readConfig } from '../src/config'
 import { type Ground, startEmbedded } from '../src/embedded/embedded'
 import { onTerminal } from '../src/embedded/progress'
+import { benchEvaluate } from './evaluate'
 import { benchLeakage } from './leakage'
 import type { Finding, Row } from './measure'
+import { benchPush } from './push'
 import { benchReleases } from './releases'
 import { benchResolve } from './resolve'
 import { benchPeers } from './resolve-peers'
@@ -17,15 +19,14 @@ const onServers = {
   releases: ({ temporalAddress, namespace }: Ground) => benchReleases(temporalAddress, namespace),
   ingest: ({ mongodbUri }: Ground) => benchIngest(mongodbUri),
   watch: ({ mongodbUri }: Ground) => benchWatch(mongodbUri),
+  evaluate: ({ mongodbUri }: Ground) => benchEvaluate(mongodbUri),
+  push: ({ mongodbUri }: Ground) => benchPush(mongodbUri),
 } as const
 const names = [...Object.keys(local), ...Object.keys(onServers)]
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-/**
- * Usage: main [resolve] [peers] [leakage] [releases] [ingest] [watch]; without names all of them. Tables, then the same as
- * JSON.
- */
+/** Usage: main [name]…, each a benchmark above; without names all of them. Tables, then the same as JSON. */
 async function main(): Promise<void> {
   const asked = process.argv.slice(2)
   const unknown = asked.find((name) => !names.includes(name))

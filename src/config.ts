@@ -13,6 +13,8 @@ export interface Endpoint {
   /** The variable the key was read from, for messages; the key itself never is printed. */
   readonly apiKeyEnv?: string
   readonly apiKey?: string
+  /** Calls in flight at the same time; absent: 8. */
+  readonly concurrency?: number
 }
 
 /** Every setting of the product, validated. What is absent was not set. */
@@ -64,7 +66,7 @@ export const settings = {
   SLUICE_HOST: { takes: 'the address the API listens on', otherwise: '127.0.0.1' },
   SLUICE_PORT: { takes: 'a port from 0 (any free one) to 65535', otherwise: `${defaultPort}` },
   SLUICE_ENDPOINTS: {
-    takes: 'JSON: {"name": {"url": "http(s)://…", "apiKeyEnv": "VARIABLE"}}',
+    takes: 'JSON: {"name": {"url": "http(s)://…", "apiKeyEnv": "VARIABLE", "concurrency": 8}}',
     otherwise: 'no endpoints',
   },
   SLUICE_CAPTURE_KEY: {
@@ -115,6 +117,13 @@ export function requireServers(config: Config): ServerConfig {
   if (temporalAddress === undefined) throw missing('TEMPORAL_ADDRESS')
   return { ...config, mongodbUri, temporalAddress }
 }
+
+/** What a program needs to find its own programs, files and language. */
+const bareNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'TZ', 'SystemRoot', 'PATHEXT', 'TEMP', 'USERPROFILE']
+
+/** This process's environment without anything that is none of a foreign command's business, such as API keys. */
+export const bareEnvironment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(bareNames.map((name) => [name, process.env[name]]))
 
 const captureKeyBytes = 32
 const maxCaptureKeys = 16
@@ -220,16 +229,24 @@ function endpointOf(name: string, value: unknown, environment: Environment): End
   const refuse = (problem: string): SluiceError =>
     invalid('SLUICE_ENDPOINTS', `has an endpoint ${name} that ${problem}`)
   if (!isRecord(value)) throw refuse('is not an object')
-  const { url, apiKeyEnv, ...unknown } = value
+  const { url, apiKeyEnv, concurrency, ...unknown } = value
   const [stray] = Object.keys(unknown)
   if (stray !== undefined) throw refuse(`has the unknown field ${stray}`)
   if (typeof url !== 'string' || !/^https?:\/\//.test(url) || !URL.canParse(url)) throw refuse('has no http(s) url')
-  if (apiKeyEnv === undefined) return { url }
+  if (concurrency !== undefined && !isConcurrency(concurrency)) {
+    throw refuse(`has a concurrency that is no whole number from 1 to ${maxConcurrency}`)
+  }
+  const place = { url, ...(concurrency === undefined ? {} : { concurrency }) }
+  if (apiKeyEnv === undefined) return place
   if (typeof apiKeyEnv !== 'string') throw refuse('has an apiKeyEnv that is not a string')
   const apiKey = environment[apiKeyEnv]
   if (!apiKey) throw refuse(`names ${apiKeyEnv} for its key, which is not set`)
-  return { url, apiKeyEnv, apiKey }
+  return { ...place, apiKeyEnv, apiKey }
 }
+
+const maxConcurrency = 1_000
+const isConcurrency = (value: unknown): value is number =>
+  Number.isInteger(value) && Number(value) >= 1 && Number(value) <= maxConcurrency
 
 function parseJson(text: string): unknown {
   try {

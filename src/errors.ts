@@ -49,6 +49,7 @@ export const errorTable = {
     'Two versions are not merged into one that nobody tested. Promote one, or register a new version with both as parents.',
   ),
   promotion_refused: row(409, 'Only a tested experiment becomes a release. The message says what it lacks.'),
+  step_failed: row(500, 'The command of a dataset step failed on this machine. Its own words above say why.'),
   // lanes
   lane_moved: row(409, 'The lane has a newer entry than expected. Read its head and decide again.'),
   lane_held: row(
@@ -105,6 +106,10 @@ export const errorTable = {
     'Cases of the suite stand in what the composite was made from. Take them out of the data or out of the suite.',
   ),
   engine_failed: row(502, 'The engine does not answer or answers with an error. See `details`.', true),
+  scorer_failed: row(
+    422,
+    'A scorer of the suite does not work on the case named in `details`. Correct it under a new version of the suite; stored results are not paid again.',
+  ),
   // captured content
   capture_unavailable: row(
     409,

@@ -15,8 +15,9 @@ import {
   type ReleaseInput,
   releaseStatus,
 } from '../workflows/messages'
+import type { RescoreInput } from '../workflows/rescore-messages'
 import { searchAttributes } from '../workflows/search-attributes'
-import { mainQueue, watchQueueOf } from '../workflows/task-queues'
+import { bulkQueueOf, mainQueue, watchQueueOf } from '../workflows/task-queues'
 import type { CommandName, ReleaseState } from './domain/release'
 import { type ErrorCode, errorTable, SluiceError } from './errors'
 
@@ -37,6 +38,8 @@ export type WorkflowHealth =
 export interface Orchestrator {
   /** Code release_running, naming the holder, where a release of this task runs. Returns the run id. */
   startRelease(input: ReleaseInput & { releaseId: string }): Promise<string>
+  /** Starts the workflow of an opened rescore; where it runs already, nothing happens. */
+  startRescore(input: RescoreInput & { rescoreId: string }): Promise<void>
   /** Codes: the refusal's own, release_closed. */
   command(place: WorkflowPlace, name: CommandName, payload: CommandPayload): Promise<ReleaseState>
   /** A signal: fire and forget. */
@@ -50,6 +53,8 @@ export interface Orchestrator {
 const reconnectSoon = { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2_000 }
 
 export const releaseWorkflowId = (task: string): string => `release/${task}`
+
+export const rescoreWorkflowId = (rescoreId: string): string => `rescore/${rescoreId}`
 
 export async function connectTemporal(address: string, namespace: string, queue = mainQueue): Promise<Orchestrator> {
   const connection = Connection.lazy({ address, channelArgs: reconnectSoon })
@@ -67,6 +72,7 @@ function orchestratorOf(client: Client, queue: string, close: () => Promise<void
   const handle = ({ workflowId, runId }: WorkflowPlace) => client.workflow.getHandle(workflowId, runId)
   return {
     startRelease: (input) => ask(() => startRelease(client, queue, input)),
+    startRescore: (input) => ask(() => startRescore(client, queue, input)),
     command: (place, name, payload) =>
       ask(() => handle(place).executeUpdate(commandUpdates[name], { args: [payload] })),
     signal: (place, name, payload) => ask(() => handle(place).signal(commandSignals[name], payload)),
@@ -97,6 +103,23 @@ async function startRelease(
     memo: { releaseId: input.releaseId, author: input.author },
   })
   return handle.firstExecutionRunId
+}
+
+async function startRescore(
+  client: Client,
+  taskQueue: string,
+  input: RescoreInput & { rescoreId: string },
+): Promise<void> {
+  const { rescoreId, task, suite, by } = input
+  await client.workflow.start('rescore', {
+    args: [input],
+    taskQueue,
+    workflowId: rescoreWorkflowId(rescoreId),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    staticSummary: `${task} on ${suite}`.slice(0, 200),
+    memo: { rescoreId, author: by },
+  })
 }
 
 async function healthOf(client: Client, { workflowId, runId }: WorkflowPlace): Promise<WorkflowHealth> {
@@ -173,7 +196,7 @@ async function inspect(connection: Connection, namespace: string, queue: string)
   }
   const { customAttributes } = await operatorService.listSearchAttributes({ namespace })
   const wanted = Object.values(searchAttributes).map(({ name }) => name)
-  const queues = [queue, watchQueueOf(queue)]
+  const queues = [queue, watchQueueOf(queue), bulkQueueOf(queue)]
   const counts = await Promise.all(queues.map((name) => workersOf(connection, namespace, name)))
   return {
     ...report,

@@ -1,8 +1,10 @@
 import { DefaultLogger, type LogLevel, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
 import { createReleaseActivities } from '../activities/release'
+import { createRescoreActivities } from '../activities/rescore'
 import { type WatchDeps, watchRelease } from '../activities/watch'
 import type { ReleaseActivities, WatchActivities } from '../workflows/messages'
-import { mainQueue, watchQueueOf } from '../workflows/task-queues'
+import type { RescoreActivities } from '../workflows/rescore-messages'
+import { bulkQueueOf, mainQueue, watchQueueOf } from '../workflows/task-queues'
 import { readConfig, requireServers } from './config'
 import { openLog } from './log'
 import { notesFolderOf, runMain } from './main'
@@ -13,6 +15,7 @@ export interface WorkerDeps {
   readonly store: Store
   readonly orchestrator: Orchestrator
   readonly release: ReleaseActivities
+  readonly rescore: RescoreActivities
   readonly tickMs?: number
 }
 
@@ -37,16 +40,18 @@ export function createWatchActivities({ store, orchestrator, tickMs = defaultTic
 
 const shutdown = { shutdownGraceTime: '5s', shutdownForceTime: '10s' } as const
 const watchSlots = 300
+/** Each runs for long and pages through much; more of them at once would only wait for each other. */
+const bulkSlots = 10
 
 export interface WorkerPlace {
   readonly connection: NativeConnection
   readonly namespace: string
-  /** Queue of workflows and activities; the safety clock's is `<queue>-watch`. */
+  /** Queue of workflows and activities; the safety clock's is `<queue>-watch`, that of long work `<queue>-bulk`. */
   readonly queue?: string
   readonly workflows: Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'>
 }
 
-/** The two roles of a worker process: decisions and effects, and the safety clocks. */
+/** The roles of a worker process: decisions and effects, the safety clocks, and work that takes long. */
 export async function createWorkers(deps: WorkerDeps, place: WorkerPlace): Promise<readonly Worker[]> {
   const { connection, namespace, queue = mainQueue } = place
   const common = { connection, namespace, ...shutdown }
@@ -57,7 +62,13 @@ export async function createWorkers(deps: WorkerDeps, place: WorkerPlace): Promi
     activities: { ...createWatchActivities(deps) },
     maxConcurrentActivityTaskExecutions: watchSlots,
   })
-  return [main, watch]
+  const bulk = await Worker.create({
+    ...common,
+    taskQueue: bulkQueueOf(queue),
+    activities: { ...deps.rescore },
+    maxConcurrentActivityTaskExecutions: bulkSlots,
+  })
+  return [main, watch, bulk]
 }
 
 const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const satisfies Record<
@@ -75,11 +86,12 @@ async function main(): Promise<void> {
   const orchestrator = await connectTemporal(config.temporalAddress, config.namespace)
   const connection = await NativeConnection.connect({ address: config.temporalAddress })
   const release = createReleaseActivities({ store, endpoints: config.endpoints, notesFolder: notesFolderOf(config) })
+  const rescore = createRescoreActivities({ store, endpoints: config.endpoints })
   const workflows = config.workflowBundle
     ? { workflowBundle: { codePath: config.workflowBundle } }
     : { workflowsPath: require.resolve('../workflows') }
   const workers = await createWorkers(
-    { store, orchestrator, release },
+    { store, orchestrator, release, rescore },
     { connection, namespace: config.namespace, workflows },
   )
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`)

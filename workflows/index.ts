@@ -1,2 +1,3 @@
 /** Every exported function is registered as a workflow type under its name. */
 export { release } from './release'
+export { rescore } from './rescore'

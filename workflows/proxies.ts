@@ -1,6 +1,7 @@
 import { ActivityCancellationType, proxyActivities, workflowInfo } from '@temporalio/workflow'
 import type { ReleaseActivities, WatchActivities } from './messages'
-import { watchQueueOf } from './task-queues'
+import type { RescoreActivities } from './rescore-messages'
+import { bulkQueueOf, watchQueueOf } from './task-queues'
 
 const minute = 60_000
 
@@ -36,5 +37,15 @@ export const watching = () =>
     startToCloseTimeout: 30 * 24 * 60 * minute,
     heartbeatTimeout: '5s',
     retry: { initialInterval: '200ms', maximumInterval: '2s' },
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+  })
+
+/** Hours of work on the queue for it; whatever comes after a killed worker goes on from what is stored. */
+export const bulk = () =>
+  proxyActivities<RescoreActivities>({
+    taskQueue: bulkQueueOf(workflowInfo().taskQueue),
+    startToCloseTimeout: 120 * minute,
+    heartbeatTimeout: '30s',
+    retry: { initialInterval: '500ms', maximumInterval: '1m' },
     cancellationType: ActivityCancellationType.TRY_CANCEL,
   })

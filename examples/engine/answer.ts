@@ -1,9 +1,10 @@
-import { chanceOf } from './chance'
+import { type Chance, chanceOf } from './chance'
 import { readInstructions } from './instructions'
-import { judge } from './judge'
+import { type Judgement, judge } from './judge'
 import type { SimulatedModel } from './models'
 import { type ChatRequest, type ChatResponse, promptTokensOf, tokensOf, truncate } from './protocol'
 import { readTranscript } from './reading'
+import { scoreText } from './score'
 
 export interface Answer {
   /** Absent: the engine fails with a server error, always for this request. */
@@ -33,11 +34,11 @@ function partsOf(messages: ChatRequest['messages']): { readonly asked: string; r
   return { asked: text.replace(user, ''), transcript: user }
 }
 
-export function answer(request: ChatRequest, model: SimulatedModel): Answer {
-  const chance = chanceOf(requestKey(request))
+function judgementOf(request: ChatRequest, model: SimulatedModel, chance: Chance, maxTokens: number): Judgement {
+  const score = scoreText(request.messages)
+  if (score !== undefined) return { kind: 'text', text: score }
   const { asked, transcript } = partsOf(request.messages)
-  const maxTokens = request.max_tokens ?? defaultMaxTokens
-  const judgement = judge({
+  return judge({
     reading: readTranscript(transcript),
     instructions: readInstructions(asked),
     model,
@@ -45,6 +46,12 @@ export function answer(request: ChatRequest, model: SimulatedModel): Answer {
     chance,
     maxCharacters: maxTokens * 4,
   })
+}
+
+export function answer(request: ChatRequest, model: SimulatedModel): Answer {
+  const chance = chanceOf(requestKey(request))
+  const maxTokens = request.max_tokens ?? defaultMaxTokens
+  const judgement = judgementOf(request, model, chance, maxTokens)
   const promptTokens = promptTokensOf(request.messages)
   const { text, cut } = judgement.kind === 'text' ? truncate(judgement.text, maxTokens) : { text: '', cut: false }
   const outputTokens = tokensOf(text)

@@ -7,6 +7,14 @@ const list = <T extends z.ZodType>(item: T) => z.array(item).readonly()
 
 const estimate = z.object({ mean: z.number(), lower: z.number(), upper: z.number() })
 
+const figure = estimate.extend({ scorer: z.string(), figure: z.string() })
+const test = estimate.extend({
+  groups: z.number(),
+  standardError: z.number().optional(),
+  pBelow: z.number(),
+  pAbove: z.number(),
+})
+
 const armReport = z.object({
   composite: digestSchema,
   results: z.number(),
@@ -14,15 +22,35 @@ const armReport = z.object({
   fromStore: z.number(),
   accuracy: estimate,
   scores: z.record(z.string(), estimate),
+  figures: list(figure).optional(),
+  unscored: z.record(z.string(), z.number()).optional(),
   passed: estimate,
   schemaCompliance: estimate,
   tokens: z.object({ inputMean: z.number(), cachedMean: z.number(), outputMean: z.number() }),
   latency: z.object({ p50Ms: z.number(), p95Ms: z.number(), from: z.number(), to: z.number() }).optional(),
   cost: z.object({ totalUsd: z.number(), meanUsd: z.number(), uncachedMeanUsd: z.number() }),
-  engines: list(z.object({ model: z.string(), fingerprint: z.string(), results: z.number() })),
+  engines: list(
+    z.object({
+      model: z.string(),
+      fingerprint: z.string(),
+      results: z.number(),
+      from: z.number().optional(),
+      to: z.number().optional(),
+    }),
+  ),
 })
 
 const caseList = z.object({ count: z.number(), cases: list(z.string()) })
+const spread = z.object({ p10: z.number(), p50: z.number(), p90: z.number() })
+const shiftDetail = z.object({
+  measure: z.enum(['changed_share', 'distance']),
+  moved: z.number(),
+  changed: estimate,
+  mix: list(z.object({ value: z.string(), before: z.number(), after: z.number() })).optional(),
+  spread: z.object({ before: spread, after: spread }).optional(),
+  difference: test.optional(),
+  examples: list(z.object({ caseId: z.string(), repeat: z.number(), before: z.string(), after: z.string() })),
+})
 const fieldShift = z.object({
   field: z.string(),
   kind: z.enum(['boolean', 'number', 'category', 'text']),
@@ -30,19 +58,16 @@ const fieldShift = z.object({
   changedShare: z.number(),
   before: z.number().optional(),
   after: z.number().optional(),
+  detail: shiftDetail.optional(),
 })
 
 const comparison = z.object({
   pairs: z.number(),
-  difference: estimate.extend({
-    groups: z.number(),
-    standardError: z.number().optional(),
-    pBelow: z.number(),
-    pAbove: z.number(),
-  }),
+  difference: test,
   fixed: caseList,
   broken: caseList,
   shifts: list(fieldShift),
+  comparable: z.object({ answered: z.number(), incumbent: z.number(), both: z.number() }).optional(),
   tokensRatio: z.number().optional(),
   costRatio: z.number().optional(),
   latencyP95Ratio: z.number().optional(),
@@ -57,6 +82,13 @@ const report = z.object({
   candidate: armReport,
   incumbent: armReport.optional(),
   comparison: comparison.optional(),
+  shifts: list(
+    z.object({
+      field: z.string(),
+      verdict: z.enum(['pass', 'fail', 'no_evidence', 'not_applicable']),
+      reason: z.string(),
+    }),
+  ).optional(),
   checks: list(
     z.object({
       name: z.enum(checkNames),
@@ -66,7 +98,21 @@ const report = z.object({
       text: z.string(),
     }),
   ),
-  paid: z.object({ calls: z.number(), results: z.number(), costUsd: z.number(), lostCalls: z.number() }),
+  paid: z.object({
+    calls: z.number(),
+    results: z.number(),
+    costUsd: z.number(),
+    lostCalls: z.number(),
+    judges: z
+      .object({
+        calls: z.number(),
+        answers: z.number(),
+        costUsd: z.number(),
+        lostCalls: z.number(),
+        stopped: z.string().optional(),
+      })
+      .optional(),
+  }),
 })
 
 const key = {

@@ -9,6 +9,7 @@ import { artifactCommand } from './commands/artifact'
 import { auditCommand } from './commands/audit'
 import { captureCommand, eraseCommand } from './commands/capture'
 import { compositeCommand } from './commands/composite'
+import { datasetCommand } from './commands/dataset'
 import { diffCommand } from './commands/diff'
 import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
@@ -38,6 +39,7 @@ const commands: readonly RegisterCommand[] = [
   pushCommand,
   diffCommand,
   artifactCommand,
+  datasetCommand,
   compositeCommand,
   lineageCommand,
   taskCommand,

@@ -5,7 +5,9 @@ import { SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import { describeIssues, digestSchema, nameSchema, parseDraft } from '../kinds/kind'
 import { parseDotprompt } from './dotprompt'
-import { malformed, parseKeys, readRows, readText } from './workspace-file'
+import { type RowFile, readRows } from './row-file'
+import { malformed, parseKeys, readText } from './workspace-file'
+import { checkedSteps, withCodeDigests } from './workspace-steps'
 
 /** One version as its file gives it. */
 export interface WorkspaceArtifact {
@@ -18,8 +20,8 @@ export interface WorkspaceArtifact {
   readonly parents?: readonly string[]
   readonly provenance?: Readonly<Record<string, unknown>>
   readonly content: unknown
-  /** Rows of a dataset in a `.jsonl` file beside; `content` is then absent. */
-  readonly rows?: { readonly path: string; readonly file: string }
+  /** Rows of a dataset in a `.jsonl` file beside; `content` then holds its steps, or is absent. */
+  readonly rows?: RowFile
   readonly notices: readonly string[]
 }
 
@@ -89,14 +91,13 @@ async function readContent(place: ArtifactPath, keys: Readonly<Record<string, un
   if (nested && stray.length > 0) {
     throw malformed(file, undefined, `has a content block, so ${stray.join(', ')} belongs into it`)
   }
-  const content = nested ? keys.content : beside
+  const content = withCodeDigests(place, nested ? keys.content : beside)
   if (rowsPath === undefined) return { content: checkedContent(place, content) }
-  if (nested || stray.length > 0) throw malformed(file, undefined, 'has content, and so has the .jsonl file beside it')
   const rows = { path: rowsPath, file: file.replace(/\.[a-z]+$/, '.jsonl') }
-  for await (const _ of readRows(rows.path, rows.file)) {
+  for await (const _ of readRows(rows)) {
     // Reading is the check: a row that cannot be read is refused before anything is sent.
   }
-  return { content: undefined, rows }
+  return { content: checkedSteps(place, content), rows }
 }
 
 function checkedContent({ kind, file }: ArtifactPath, content: unknown): unknown {

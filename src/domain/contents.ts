@@ -84,11 +84,27 @@ export interface DatasetColumn {
   readonly required: boolean
 }
 
+/** One transformation: which data, code and parameters made which rows. */
+export interface DatasetStep {
+  /** Name → digest of a dataset version; the command finds the rows under that name. */
+  readonly inputs: Readonly<Record<string, Digest>>
+  /** `digest`: SHA-256 of the code file's bytes; `uri`: where it is, a path or an address. */
+  readonly code: { readonly digest: Digest; readonly uri?: string }
+  /** Program and arguments, without a shell. */
+  readonly command: readonly string[]
+  readonly parameters: Readonly<Record<string, unknown>>
+  readonly seed?: number
+  /** Root of the rows that it made. */
+  readonly output: Digest
+}
+
 /** The rows themselves are kept by digest; `root` is the digest of their sorted digests. */
 export interface DatasetContent {
   readonly root: Digest
   readonly count: number
   readonly columns: Readonly<Record<string, DatasetColumn>>
+  /** How the rows were made; the last one's output is `root`. */
+  readonly steps?: readonly DatasetStep[]
 }
 
 /** A row of a dataset that a suite may run on. */
@@ -106,8 +122,20 @@ export interface SuiteScorer {
   /** Row of the scorers registry. */
   readonly scorer: string
   readonly options: Readonly<Record<string, unknown>>
-  /** A case passes only when every gate scorer gives the full score. */
+  /** A case passes only when every gate scorer gives at least `passAt`. */
   readonly gate?: boolean
+  /** Least score that counts as passed, above 0; absent: 1. */
+  readonly passAt?: number
+}
+
+/** Variables that the prompt of a judge may have; it needs `output`. */
+export const judgeVariables = ['input', 'expected', 'output', 'rubric'] as const
+export type JudgeVariable = (typeof judgeVariables)[number]
+
+/** A model that scores outputs, pinned like everything else that a score depends on. */
+export interface SuiteJudge {
+  readonly engine: Digest
+  readonly prompt: Digest
 }
 
 export interface SuiteContent {
@@ -115,6 +143,8 @@ export interface SuiteContent {
   /** Prompt variable → key of the case's `input`. A variable not named here is taken from the key of its own name. */
   readonly inputs: Readonly<Record<string, string>>
   readonly scorers: readonly SuiteScorer[]
+  /** Name → judge, for the scorers that ask one. */
+  readonly judges?: Readonly<Record<string, SuiteJudge>>
   /** Name of the scorer whose mean is the accuracy. */
   readonly primary: string
   readonly thresholds: {

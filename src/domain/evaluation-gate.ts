@@ -1,6 +1,6 @@
 import type { SuiteContent } from './contents'
-import type { ArmReport, Comparison, EvaluationCheck, EvaluationVerdict } from './evaluation'
-import { largestShift } from './output-shift'
+import type { ArmReport, Comparison, EvaluationCheck, EvaluationVerdict, FieldShift, FieldVerdict } from './evaluation'
+import { judgeShifts, largestShift } from './output-shift'
 import type { Policy } from './policy'
 
 /** One-sided level of the regression test. */
@@ -16,6 +16,10 @@ export interface GateInput {
   readonly expected: number
   /** Why the run stopped before all were run; absent: it did not. */
   readonly stopped?: string
+  /** Name of the scorer that is the accuracy. */
+  readonly primary?: string
+  /** Why not every output was judged; absent: nothing kept the judges from it. */
+  readonly judging?: string
   readonly thresholds: SuiteContent['thresholds']
   readonly policy: Pick<Policy, 'test' | 'exceptions'>
   readonly leakage: EvaluationCheck
@@ -27,6 +31,8 @@ export interface GateVerdict {
   readonly checks: readonly EvaluationCheck[]
   /** Texts of the checks that did not pass. */
   readonly reasons: readonly string[]
+  /** Field by field, what the check `output_shift` is made of. */
+  readonly shifts: readonly FieldVerdict[]
 }
 
 /**
@@ -36,13 +42,14 @@ export interface GateVerdict {
 export function judgeEvaluation(input: GateInput): GateVerdict {
   const { leakage } = input
   if (leakage.verdict === 'fail' || leakage.verdict === 'no_evidence') {
-    return { verdict: leakage.verdict, shifting: false, checks: [leakage], reasons: [leakage.text] }
+    return { verdict: leakage.verdict, shifting: false, checks: [leakage], reasons: [leakage.text], shifts: [] }
   }
   const shift = shiftCheck(input)
   const checks = [
     leakage,
     completeCheck(input),
     errorsCheck(input),
+    scoredCheck(input),
     accuracyCheck(input),
     complianceCheck(input),
     regressionCheck(input),
@@ -56,12 +63,13 @@ export function judgeEvaluation(input: GateInput): GateVerdict {
     shifting: shift.shifting,
     checks,
     reasons: checks.filter(speaksAgainst(isOpen(checks))).map(({ text }) => text),
+    shifts: shift.fields,
   }
 }
 
-/** Missing cases leave everything open: nothing is concluded from a part of a suite. */
+/** Missing cases and missing scores leave everything open: nothing is concluded from a part of a suite. */
 const isOpen = (checks: readonly EvaluationCheck[]): boolean =>
-  checks.some(({ name, verdict }) => name === 'complete' && verdict === 'no_evidence')
+  checks.some(({ name, verdict }) => (name === 'complete' || name === 'scored') && verdict === 'no_evidence')
 
 /** Of a part of a suite only what is missing is told: its figures are those of another suite. */
 const speaksAgainst =
@@ -92,6 +100,19 @@ function errorsCheck({ candidate, incumbent }: GateInput): EvaluationCheck {
   )} of the incumbent's cases; up to ${percent(maxErrorShare)} count as wrong, beyond it nothing is concluded.`
   const verdict = share > maxErrorShare ? 'no_evidence' : 'pass'
   return { name: 'engine_errors', verdict, value: share, limit: maxErrorShare, text }
+}
+
+/** A judge that gives no answer says nothing about the output: up to a share such cases are left out. */
+function scoredCheck({ candidate, incumbent, primary = '', judging }: GateInput): EvaluationCheck {
+  const shareOf = (arm: ArmReport | undefined) => (arm?.unscored?.[primary] ?? 0) / Math.max(1, arm?.results ?? 0)
+  const value = Math.max(shareOf(candidate), shareOf(incumbent))
+  const why = judging === undefined ? '' : ` (${judging})`
+  const text =
+    value === 0
+      ? 'Every answer has the score that counts.'
+      : `${percent(shareOf(candidate))} of the candidate's and ${percent(shareOf(incumbent))} of the incumbent's cases ` +
+        `have no score ${primary}${why}; up to ${percent(maxErrorShare)} are left out, beyond it nothing is concluded.`
+  return { name: 'scored', verdict: value > maxErrorShare ? 'no_evidence' : 'pass', value, limit: maxErrorShare, text }
 }
 
 function accuracyCheck({ candidate, thresholds }: GateInput): EvaluationCheck {
@@ -170,21 +191,33 @@ function latencyCheck({ candidate, incumbent, comparison, policy }: GateInput): 
 function shiftCheck({ comparison, policy }: GateInput): {
   readonly shifting: boolean
   readonly check: EvaluationCheck
+  readonly fields: readonly FieldVerdict[]
 } {
-  const largest = comparison && largestShift(comparison.shifts)
-  if (!largest) {
-    return { shifting: false, check: notApplicable('output_shift', 'There are no outputs to compare field by field.') }
-  }
-  const { field, changedShare: value } = largest
   const limit = policy.test.shiftMargin
-  const shifting = value > limit
+  const fields = comparison ? judgeShifts(comparison, limit) : []
+  const judged = fields.filter(({ verdict }) => verdict !== 'not_applicable')
+  const largest = comparison && largestShift(comparison.shifts)
+  if (!largest || judged.length === 0) {
+    const check = notApplicable('output_shift', 'There are no outputs to compare field by field.')
+    return { shifting: false, check, fields }
+  }
+  const value = largest.detail?.moved ?? largest.changedShare
+  const shifting = judged.some(({ verdict }) => verdict === 'fail')
+  const open = judged.find(({ verdict }) => verdict === 'no_evidence')
   const excepted = policy.exceptions.includes('shifting')
-  const measured = `The most moved output field, ${field}, differs in ${percent(value)} of the cases; margin ${percent(limit)}.`
-  const ending = shifting
-    ? excepted
-      ? ' The policy excepts shifting changes.'
-      : ' Make it a new task or except it.'
-    : ''
-  const verdict = shifting && !excepted ? 'fail' : 'pass'
-  return { shifting, check: { name: 'output_shift', verdict, value, limit, text: measured + ending } }
+  const text = `${shiftText(largest, value)}; margin ${percent(limit)}.`
+  const facts = { name: 'output_shift', value, limit } as const
+  if (!shifting) {
+    const check = open ? { ...facts, text: `${text} ${open.field}: ${open.reason}` } : { ...facts, text }
+    return { shifting, check: { ...check, verdict: open ? 'no_evidence' : 'pass' }, fields }
+  }
+  const ending = excepted ? 'The policy excepts shifting changes.' : 'Make it a new task or except it.'
+  const verdict = excepted ? 'pass' : 'fail'
+  return { shifting, check: { ...facts, verdict, text: `${text} ${ending}` }, fields }
+}
+
+function shiftText({ field, detail }: FieldShift, value: number): string {
+  const how = detail?.measure === 'distance' ? 'has distributions' : 'differs in'
+  const end = detail?.measure === 'distance' ? ' apart' : ' of the cases'
+  return `The most moved output field, ${field}, ${how} ${percent(value)}${end}`
 }

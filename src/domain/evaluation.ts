@@ -1,4 +1,5 @@
 import type { GroupedEstimate, GroupedTest } from '../stats/grouped'
+import type { FigureEstimate, Parts } from './figures'
 import type { TokenUsage } from './pricing'
 import type { Digest } from './version'
 
@@ -21,8 +22,14 @@ export interface CaseOutcome extends TokenUsage {
   readonly status: 'ok' | 'error'
   /** Scorer name → 0..1. */
   readonly scores: Readonly<Record<string, number>>
-  /** Every gate scorer gave the full score. */
+  /** Scorer name → why there is no evidence on this case; such a case counts neither as right nor as wrong. */
+  readonly unscored?: Readonly<Record<string, string>>
+  /** Scorer name → what the case adds to the figures of that scorer. */
+  readonly parts?: Readonly<Record<string, Parts>>
+  /** Every gate scorer gave the score that it takes to pass. */
   readonly passed: boolean
+  /** A gate scorer has no evidence and no other one failed. */
+  readonly undecided?: true
   /** The output fits the composite's schema; without one, whether it is not an error. */
   readonly valid: boolean
   /** The output, where it is a JSON object. */
@@ -38,11 +45,14 @@ export interface CaseOutcome extends TokenUsage {
   readonly fingerprint?: string
 }
 
-/** What the provider said it ran, and how often: more than one under one engine version is drift. */
+/** What the provider said it ran, how often and when: more than one under one engine version is drift. */
 export interface EngineSeen {
   readonly model: string
   readonly fingerprint: string
   readonly results: number
+  /** First and last call that it answered, milliseconds since the epoch; absent in reports of earlier versions. */
+  readonly from?: number
+  readonly to?: number
 }
 
 /** One composite on the suite. Shares are 0..1 with 95 % intervals by group. */
@@ -53,6 +63,10 @@ export interface ArmReport {
   readonly fromStore: number
   readonly accuracy: GroupedEstimate
   readonly scores: Readonly<Record<string, GroupedEstimate>>
+  /** What scorers tell over all cases beside their mean: precision, recall, F1, by field or by class. */
+  readonly figures?: readonly FigureEstimate[]
+  /** Scorer → cases without evidence, which its mean leaves out; absent where there are none. */
+  readonly unscored?: Readonly<Record<string, number>>
   readonly passed: GroupedEstimate
   readonly schemaCompliance: GroupedEstimate
   readonly tokens: { readonly inputMean: number; readonly cachedMean: number; readonly outputMean: number }
@@ -73,6 +87,56 @@ export interface FieldShift {
   /** Share of true, mean, or mean length of text; absent for categories. */
   readonly before?: number
   readonly after?: number
+  /** Absent in reports of earlier versions. */
+  readonly detail?: ShiftDetail
+}
+
+/** How much of a field moved, and how. */
+export interface ShiftDetail {
+  /**
+   * What a margin is held against. `changed_share`: the share of pairs in which the value differs; `distance`: of a
+   * number with many values, the largest difference of the two distribution functions (Kolmogorov and Smirnov).
+   */
+  readonly measure: 'changed_share' | 'distance'
+  readonly moved: number
+  /** 95 % interval of the share of pairs that differ, by group. */
+  readonly changed: GroupedEstimate
+  /** Classes with their shares in both arms, the most moved first; of booleans, categories and numbers of few values. */
+  readonly mix?: readonly ClassShare[]
+  /** Of numbers: quantiles in both arms. */
+  readonly spread?: { readonly before: Spread; readonly after: Spread }
+  /** Of numbers and booleans: after minus before, paired by case and tested by group. */
+  readonly difference?: GroupedTest
+  /** The first pairs that differ; none of free text. */
+  readonly examples: readonly ShiftExample[]
+}
+
+export interface ClassShare {
+  /** As JSON; `absent` where the key is not there. */
+  readonly value: string
+  readonly before: number
+  readonly after: number
+}
+
+export interface Spread {
+  readonly p10: number
+  readonly p50: number
+  readonly p90: number
+}
+
+export interface ShiftExample {
+  readonly caseId: string
+  readonly repeat: number
+  /** As JSON, cut to a readable length. */
+  readonly before: string
+  readonly after: string
+}
+
+/** Whether one field moved beyond the policy's margin. */
+export interface FieldVerdict {
+  readonly field: string
+  readonly verdict: EvaluationVerdict | 'not_applicable'
+  readonly reason: string
 }
 
 /** Cases whose primary score rose or fell; `cases` are the first ones by name. */
@@ -88,6 +152,8 @@ export interface Comparison {
   readonly fixed: CaseList
   readonly broken: CaseList
   readonly shifts: readonly FieldShift[]
+  /** Pairs that were answered, and those whose outputs are JSON objects; absent in reports of earlier versions. */
+  readonly comparable?: { readonly answered: number; readonly incumbent: number; readonly both: number }
   /** Candidate / incumbent; absent where the incumbent's is zero or nothing was measured. */
   readonly tokensRatio?: number
   readonly costRatio?: number
@@ -108,6 +174,7 @@ export const checkNames = [
   'leakage',
   'complete',
   'engine_errors',
+  'scored',
   'accuracy',
   'schema_compliance',
   'regression',
@@ -125,6 +192,21 @@ export interface Paid {
   readonly costUsd: number
   /** Calls of this evaluation and earlier ones that left no result: at most so many were paid for twice. */
   readonly lostCalls: number
+  /** What judging cost, beside the above; absent where the suite asks no judge. */
+  readonly judges?: JudgesPaid
+}
+
+/** Judgements are kept by what was asked of whom, so that the same question is paid once, in whatever suite. */
+export interface JudgesPaid {
+  /** Calls of this run. */
+  readonly calls: number
+  /** Answers that this evaluation paid for, and what they cost, over all its runs. */
+  readonly answers: number
+  readonly costUsd: number
+  /** Calls of these judges, in this evaluation and others, that left no answer. */
+  readonly lostCalls: number
+  /** Why not every output was judged. */
+  readonly stopped?: string
 }
 
 export interface EvaluationReport {
@@ -136,6 +218,8 @@ export interface EvaluationReport {
   readonly candidate: ArmReport
   readonly incumbent?: ArmReport
   readonly comparison?: Comparison
+  /** Field by field, what the check `output_shift` found; absent in reports of earlier versions. */
+  readonly shifts?: readonly FieldVerdict[]
   readonly checks: readonly EvaluationCheck[]
   readonly paid: Paid
 }

@@ -1,6 +1,6 @@
 import { assertNever } from '../errors'
 import { clopperPearsonLower } from '../stats/binomial-interval'
-import { fieldKind } from './output-shift'
+import { fieldKind } from './field-fold'
 
 /** One output of the engine: its parsed JSON where it is JSON, and whether it fits the composite's schema. */
 export interface ReproducedOutput {

@@ -8,6 +8,19 @@ export interface Endpoint {
   /** Base URL of the protocol, such as `https://host/v1`. */
   readonly url: string
   readonly apiKey?: string
+  /** Calls in flight at the same time, over everything that one process evaluates; default 8. */
+  readonly concurrency?: number
+}
+
+/** How fast an endpoint is called, by all callers of this process together. */
+export interface Pace {
+  /** Waits for a slot and for the end of a pause; call what it gives once when the slot is free again. Throws the
+   * signal's reason when aborted. */
+  enter(signal?: AbortSignal): Promise<() => void>
+  /** The provider asked for less: nobody calls for so long. */
+  slowDown(pauseMs: number): void
+  /** A call was answered. */
+  answered(): void
 }
 
 /** Symbolic endpoint name of engine contents → where it is. */
@@ -24,6 +37,8 @@ export interface EngineCall {
   /** Instead of the engine's own seed, where a repeat wants another one. */
   readonly seed?: number
   readonly signal?: AbortSignal
+  /** Shared by the callers of an endpoint; absent: the call goes out at once and waits for itself alone. */
+  readonly pace?: Pace
 }
 
 /** What one call gave. Latency is of the try that was answered; waiting between tries is not in it. */
@@ -47,8 +62,9 @@ export interface EngineProvider {
   readonly name: EngineContent['provider']
   /**
    * Calls with the pinned model and parameters. Retries what is worth it (429, 5xx, time-outs, broken connections)
-   * up to the engine's `maxAttempts`. Throws `engine_failed` with `details.cause` and `details.retryable` (another engine
-   * may fare better), or the signal's reason when aborted.
+   * up to the engine's `maxAttempts`. With a pace, refusals for going too fast pause the whole endpoint and have a
+   * bound of their own. Throws `engine_failed` with `details.cause` and `details.retryable` (another engine may fare
+   * better), or the signal's reason when aborted.
    */
   call(call: EngineCall): Promise<EngineAnswer>
 }

@@ -3,6 +3,7 @@ import type { EngineAnswer, EngineCall, EngineProvider } from './engine'
 import { openaiCompatible } from './openai-compatible'
 
 export { endpointOf } from './endpoints'
+export { createSlots, defaultConcurrency, paceOf, type Slots } from './pace'
 
 /** Every way of calling an engine, by the provider that engine contents name. */
 export const engineProviders = {

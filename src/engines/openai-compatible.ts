@@ -8,6 +8,8 @@ const firstPauseMs = 250
 const longestPauseMs = 8_000
 /** A provider that asks for a longer pause is taken as failed. */
 const longestRetryAfterMs = 60_000
+/** Refusals of one call at a shared pace. */
+const maxRefusals = 30
 const maxAnswerBytes = 8 * 1024 * 1024
 const quotedCharacters = 300
 
@@ -17,6 +19,8 @@ interface Failure {
   readonly status?: number
   readonly retryable: boolean
   readonly retryAfterMs?: number
+  /** The provider limits the rate, so that other calls would be refused as well. */
+  readonly asksForLess?: boolean
 }
 type Attempt = { readonly answer: Omit<EngineAnswer, 'attempts'> } | { readonly failure: Failure }
 
@@ -24,17 +28,58 @@ type Attempt = { readonly answer: Omit<EngineAnswer, 'attempts'> } | { readonly 
 export const openaiCompatible: EngineProvider = {
   name: 'openai-compatible',
   async call(call) {
-    const tries = Math.max(1, call.engine.maxAttempts)
-    for (let attempt = 1; ; attempt += 1) {
-      const outcome = await tryOnce(call)
-      if ('answer' in outcome) return { ...outcome.answer, attempts: attempt }
-      call.signal?.throwIfAborted()
-      const { failure } = outcome
-      const pause = failure.retryAfterMs ?? pauseMs(attempt)
-      if (!failure.retryable || attempt >= tries || pause > longestRetryAfterMs) throw asError(call, failure, attempt)
-      await wait(pause, undefined, call.signal ? { signal: call.signal } : {})
+    const tally: Tally = { failures: 0, refusals: 0 }
+    for (;;) {
+      const turn = await inSlot(call, tally)
+      if ('answer' in turn) return turn.answer
+      if (turn.pauseMs > 0) await wait(turn.pauseMs, undefined, call.signal ? { signal: call.signal } : {})
     }
   },
+}
+
+/** Tries of one call that were not answered. Refusals for going too fast say nothing about the call itself. */
+interface Tally {
+  failures: number
+  refusals: number
+}
+
+/** One try; `pauseMs` is how long this call waits before the next. A refusal is told before the slot is given on. */
+async function inSlot(
+  call: EngineCall,
+  tally: Tally,
+): Promise<{ readonly answer: EngineAnswer } | { readonly pauseMs: number }> {
+  const { pace, signal } = call
+  const leave = await pace?.enter(signal)
+  try {
+    const outcome = await tryOnce(call)
+    if ('answer' in outcome) {
+      pace?.answered()
+      return { answer: { ...outcome.answer, attempts: tally.failures + tally.refusals + 1 } }
+    }
+    signal?.throwIfAborted()
+    const pauseMs = pauseAfter(call, outcome.failure, tally)
+    if (!pace || !outcome.failure.asksForLess) return { pauseMs }
+    pace.slowDown(pauseMs)
+    return { pauseMs: 0 }
+  } finally {
+    leave?.()
+  }
+}
+
+/** Counts a failed try; throws where it was the last. */
+function pauseAfter(call: EngineCall, failure: Failure, tally: Tally): number {
+  const isRefusal = call.pace !== undefined && failure.asksForLess === true
+  if (isRefusal) tally.refusals += 1
+  else tally.failures += 1
+  const isLast = isRefusal ? tally.refusals >= maxRefusals : tally.failures >= Math.max(1, call.engine.maxAttempts)
+  const { retryAfterMs, retryable } = failure
+  const backOff = pauseMs(isRefusal ? tally.refusals : tally.failures)
+  // A provider that refuses again after the pause that it asked for is not taken at its word a second time.
+  const pause = retryAfterMs === undefined || tally.refusals > 1 ? Math.max(retryAfterMs ?? 0, backOff) : retryAfterMs
+  if (!retryable || isLast || pause > longestRetryAfterMs) {
+    throw asError(call, failure, tally.failures + tally.refusals)
+  }
+  return pause
 }
 
 /** Exponential back-off with jitter, so that many callers do not come back at the same moment. */
@@ -50,7 +95,7 @@ function asError(call: EngineCall, failure: Failure, attempts: number): SluiceEr
 }
 
 async function tryOnce(call: EngineCall): Promise<Attempt> {
-  const timeOut = AbortSignal.timeout(call.engine.timeoutMs)
+  const ending = endingOf(call)
   const started = performance.now()
   try {
     const response = await fetch(`${call.endpoint.url}/chat/completions`, {
@@ -60,18 +105,41 @@ async function tryOnce(call: EngineCall): Promise<Attempt> {
         ...(call.endpoint.apiKey === undefined ? {} : { authorization: `Bearer ${call.endpoint.apiKey}` }),
       },
       body: JSON.stringify(requestBody(call)),
-      signal: call.signal ? AbortSignal.any([timeOut, call.signal]) : timeOut,
+      signal: ending.signal,
     })
     const text = await response.text()
     if (!response.ok) return { failure: refusal(response, text) }
     return readAnswer(call, text, performance.now() - started)
   } catch (error) {
-    if (timeOut.aborted && !call.signal?.aborted) {
+    if (ending.isOverdue() && !call.signal?.aborted) {
       const message = `no answer within ${call.engine.timeoutMs} ms`
       return { failure: { cause: 'time_out', message, retryable: true } }
     }
     const reason = (error as Error & { cause?: Error }).cause?.message ?? (error as Error).message
     return { failure: { cause: 'unreachable', message: reason, retryable: true } }
+  } finally {
+    ending.clear()
+  }
+}
+
+/** What ends a try early. Cleared with the try, so that a signal that outlives many calls keeps nothing of them. */
+function endingOf({ engine, signal }: EngineCall) {
+  const ending = new AbortController()
+  const abort = (): void => ending.abort(signal?.reason)
+  let overdue = false
+  const timer = setTimeout(() => {
+    overdue = true
+    ending.abort(new Error('time-out'))
+  }, engine.timeoutMs)
+  if (signal?.aborted) abort()
+  signal?.addEventListener('abort', abort, { once: true })
+  return {
+    signal: ending.signal,
+    isOverdue: () => overdue,
+    clear(): void {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', abort)
+    },
   }
 }
 
@@ -106,18 +174,23 @@ function turnMessages({ calls, results }: ToolTurn): readonly object[] {
 function refusal(response: Response, text: string): Failure {
   const { status } = response
   const message = `HTTP ${status} ${text.slice(0, quotedCharacters)}`
-  const retryAfterMs = readRetryAfter(response.headers.get('retry-after'))
+  const retryAfterMs = readRetryAfter(response.headers)
   const after = retryAfterMs === undefined ? {} : { retryAfterMs }
-  if (status === 429) return { cause: 'rate_limited', message, status, retryable: true, ...after }
-  if (status >= 500) return { cause: 'server_error', message, status, retryable: true, ...after }
+  if (status === 429) return { cause: 'rate_limited', message, status, retryable: true, asksForLess: true, ...after }
+  if (status >= 500) {
+    const asksForLess = retryAfterMs !== undefined
+    return { cause: 'server_error', message, status, retryable: true, asksForLess, ...after }
+  }
   return { cause: 'refused', message, status, retryable: false }
 }
 
-/** Seconds or an HTTP date (RFC 9110, 10.2.3); undefined when absent or unreadable. */
-function readRetryAfter(value: string | null): number | undefined {
-  if (value === null) return undefined
+/** Seconds, or an HTTP date by the provider's own clock (RFC 9110, 10.2.3); undefined when absent or unreadable. */
+function readRetryAfter(headers: Headers): number | undefined {
+  const value = headers.get('retry-after')?.trim()
+  if (!value) return undefined
   const seconds = Number(value)
-  const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - Date.now()
+  const sent = Date.parse(headers.get('date') ?? '')
+  const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - (Number.isNaN(sent) ? Date.now() : sent)
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined
 }
 

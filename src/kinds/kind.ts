@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { DatasetColumn } from '../domain/contents'
 import type { ClassedChange } from '../domain/diff'
 import type { Risk } from '../domain/plan'
 import type { Digest, KindName } from '../domain/version'
@@ -14,27 +15,37 @@ export interface Reference {
 /** What a kind may know of the versions that its content refers to: their interface digest. */
 export type InterfaceLookup = (digest: Digest) => Digest
 
-/** Rows as the store keeps them: by digest, with the type of each top-level key. */
-export interface StoredRow {
-  readonly digest: Digest
-  readonly columns: Readonly<Record<string, string>>
+/** A multiset of stored rows: what its root stands for. */
+export interface RowSet {
+  /** Digest of the sorted digests of the rows, each as often as its row; the same for the same rows in any order. */
+  readonly root: Digest
+  readonly count: number
+  /** Of the rows' canonical texts. */
+  readonly bytes: number
+  readonly columns: Readonly<Record<string, DatasetColumn>>
 }
 
 /** What is done with rows while a draft becomes content. */
 export interface RowTools {
-  putRows(rows: readonly unknown[]): Promise<readonly Digest[]>
-  /** In the order asked for; throws unknown_ref where a row was never uploaded. */
-  findRows(digests: readonly Digest[]): Promise<readonly StoredRow[]>
-  /** Remembers which rows a dataset has; answers their order-free root. */
-  sealRows(digests: readonly Digest[]): Promise<Digest>
-  /** Throws unknown_ref where no dataset has this root. */
-  requireRoot(root: Digest): Promise<void>
+  /** Stores rows (or takes the digests of stored ones) as a set. Throws invalid_content, and unknown_ref where a row was never uploaded. */
+  setOfRows(rows: readonly unknown[]): Promise<RowSet>
+  /** Throws unknown_ref where no rows were stored under this root. */
+  rowSet(root: Digest): Promise<RowSet>
 }
 
 /** What a kind may ask of the rest of the product while a draft becomes content. */
 export interface SealTools extends RowTools {
-  /** Throws invalid_content where no scorer has this name or takes these options. */
-  requireScorer(name: string, options: Readonly<Record<string, unknown>>): void
+  /**
+   * Throws invalid_content where no scorer has this name or takes these options. `judges`: those that the suite pins,
+   * with the variables of their prompts.
+   */
+  requireScorer(
+    name: string,
+    options: Readonly<Record<string, unknown>>,
+    judges: Readonly<Record<string, readonly string[]>>,
+  ): void
+  /** The content of a version that the draft refers to. Throws unknown_ref. */
+  contentOf(kind: KindName, digest: Digest): Promise<unknown>
 }
 
 /**

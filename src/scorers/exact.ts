@@ -1,3 +1,4 @@
+import { shortJson } from '../domain/diff'
 import { right, type Scorer, textOption, valueAt, wrong } from './scorer'
 
 /** The whole text equals the expected text; white space around both is ignored. */
@@ -6,9 +7,11 @@ export const exact: Scorer = {
   options: { expected: 'key of the expected text; default `text`' },
   prepare(options) {
     const key = textOption(exact, options, 'expected', 'text')
-    return ({ text, expected }) => {
-      const wanted = valueAt(expected, key)
-      return String(wanted).trim() === text.trim() ? right : wrong(`expected ${JSON.stringify(wanted)}`)
+    return {
+      score({ text, expected }) {
+        const wanted = valueAt(expected, key)
+        return String(wanted).trim() === text.trim() ? right : wrong(`expected ${shortJson(wanted)}`)
+      },
     }
   },
 }

@@ -1,24 +1,34 @@
 import { SluiceError } from '../errors'
 import { exact } from './exact'
 import { field } from './field'
+import { fields } from './fields'
 import { jsonSchema } from './json-schema'
+import { judge } from './judge'
+import { moduleScorer } from './module'
 import { numericTolerance } from './numeric-tolerance'
 import { regex } from './regex'
-import type { Sample, Score, Scorer, ScorerOptions, ScorerTools } from './scorer'
+import type { PreparedScorer, Scorer, ScorerOptions, ScorerTools } from './scorer'
+import { set } from './set'
+import { similarity } from './similarity'
 
 /** Every scorer by its name in suites. */
 export const scorers = {
   exact,
   regex,
   field,
+  fields,
+  set,
   'json-schema': jsonSchema,
   'numeric-tolerance': numericTolerance,
+  similarity,
+  judge,
+  module: moduleScorer,
 } as const satisfies Record<string, Scorer>
 
 export type ScorerName = keyof typeof scorers
 
 /** Throws `invalid_content` for an unknown scorer, an unknown option or a wrong one. */
-export function prepareScorer(name: string, options: ScorerOptions, tools: ScorerTools): (sample: Sample) => Score {
+export function prepareScorer(name: string, options: ScorerOptions, tools: ScorerTools): PreparedScorer {
   if (!Object.hasOwn(scorers, name)) {
     const known = Object.keys(scorers)
     throw new SluiceError('invalid_content', `No scorer is named ${name}; known are: ${known.join(', ')}.`, { known })

@@ -11,13 +11,15 @@ export const jsonSchema: Scorer = {
     if (own !== undefined && (typeof own !== 'object' || own === null || Array.isArray(own))) {
       invalidOptions(jsonSchema.name, 'schema must be an object.')
     }
-    return ({ parsed, schema: ofComposite }) => {
-      const schema = (own as Readonly<Record<string, unknown>> | undefined) ?? ofComposite
-      if (parsed === undefined) return wrong('the output is not JSON')
-      if (schema === undefined) return right
-      const mismatches = compileSchema(schema)(parsed).slice(0, maxToldMismatches)
-      if (mismatches.length === 0) return right
-      return wrong(mismatches.map(({ path, message }) => `${path || 'the output'} ${message}`).join('; '))
+    return {
+      score({ parsed, schema: ofComposite }) {
+        const schema = (own as Readonly<Record<string, unknown>> | undefined) ?? ofComposite
+        if (parsed === undefined) return wrong('the output is not JSON')
+        if (schema === undefined) return right
+        const mismatches = compileSchema(schema)(parsed).slice(0, maxToldMismatches)
+        if (mismatches.length === 0) return right
+        return wrong(mismatches.map(({ path, message }) => `${path || 'the output'} ${message}`).join('; '))
+      },
     }
   },
 }

@@ -1,6 +1,6 @@
 import { numberOption, right, type Scorer, textOption, valueAt, wrong } from './scorer'
 
-/** A number of a JSON output is within a tolerance of its label. */
+/** A number of a JSON output is within a tolerance of its label, the larger of the absolute and the relative one. */
 export const numericTolerance: Scorer = {
   name: 'numeric-tolerance',
   options: {
@@ -14,13 +14,16 @@ export const numericTolerance: Scorer = {
     const label = textOption(numericTolerance, options, 'expected', path)
     const absolute = numberOption(numericTolerance, options, 'absolute', 0)
     const relative = numberOption(numericTolerance, options, 'relative', 0)
-    return ({ parsed, expected }) => {
-      const got = valueAt(parsed, path)
-      const wanted = valueAt(expected, label)
-      if (typeof wanted !== 'number') return wrong(`the case has no number ${label}`)
-      if (typeof got !== 'number') return wrong(`${path} is not a number`)
-      const tolerance = Math.max(absolute, relative * Math.abs(wanted))
-      return Math.abs(got - wanted) <= tolerance ? right : wrong(`${path} is ${got}, expected ${wanted} ± ${tolerance}`)
+    return {
+      score({ parsed, expected }) {
+        const got = valueAt(parsed, path)
+        const wanted = valueAt(expected, label)
+        if (typeof wanted !== 'number') return wrong(`the case has no number ${label}`)
+        if (typeof got !== 'number') return wrong(`${path} is not a number`)
+        const tolerance = Math.max(absolute, relative * Math.abs(wanted))
+        if (Math.abs(got - wanted) <= tolerance) return right
+        return wrong(`${path} is ${got}, expected ${wanted} ± ${tolerance}`)
+      },
     }
   },
 }

@@ -25,7 +25,27 @@ export interface GroupedTest extends GroupedEstimate {
 /** Standard errors below it, of values around one, are rounding: the values are equal. */
 const roundingError = 1e-12
 
+/** What intervals and tests by group need of the values: how many each group has, and their sum. Groups in any order. */
+export interface GroupSums {
+  readonly counts: readonly number[]
+  readonly sums: readonly number[]
+}
+
+function groupSums(values: readonly GroupedValue[]): GroupSums {
+  const places = new Map<string, number>()
+  const counts: number[] = []
+  const sums: number[] = []
+  for (const { group, value } of values) {
+    const place = places.get(group) ?? places.size
+    places.set(group, place)
+    counts[place] = (counts[place] ?? 0) + 1
+    sums[place] = (sums[place] ?? 0) + value
+  }
+  return { counts, sums }
+}
+
 interface Spread {
+  readonly n: number
   readonly mean: number
   readonly standardError: number
   readonly groups: number
@@ -35,25 +55,30 @@ interface Spread {
  * Mean of all values and its cluster-robust standard error: residuals are summed within a group before they are
  * squared (Liang and Zeger 1986, with the G / (G − 1) correction). One group tells nothing: infinite error.
  */
-function spreadOf(values: readonly GroupedValue[]): Spread {
-  const n = values.length
-  const mean = values.reduce((sum, { value }) => sum + value, 0) / n
-  const residuals = new Map<string, number>()
-  for (const { group, value } of values) residuals.set(group, (residuals.get(group) ?? 0) + value - mean)
-  const groups = residuals.size
+function spreadOf({ counts, sums }: GroupSums): Spread {
+  const n = counts.reduce((sum, count) => sum + count, 0)
+  const mean = sums.reduce((sum, value) => sum + value, 0) / n
+  const groups = counts.length
   let squares = 0
-  for (const residual of residuals.values()) squares += residual * residual
+  for (const [place, sum] of sums.entries()) {
+    const residual = sum - (counts[place] ?? 0) * mean
+    squares += residual * residual
+  }
   const variance = groups > 1 ? ((groups / (groups - 1)) * squares) / (n * n) : Number.POSITIVE_INFINITY
   const standardError = Math.sqrt(variance)
-  return { mean, standardError: standardError < roundingError ? 0 : standardError, groups }
+  return { n, mean, standardError: standardError < roundingError ? 0 : standardError, groups }
 }
 
 /**
  * A mean with its two-sided interval and the one-sided tests against zero, by Student's distribution with groups − 1
  * degrees of freedom. Undefined without values.
  */
-export function groupedTest(values: readonly GroupedValue[], confidence = 0.95): GroupedTest | undefined {
-  if (values.length === 0) return undefined
+export const groupedTest = (values: readonly GroupedValue[], confidence = 0.95): GroupedTest | undefined =>
+  testOfSums(groupSums(values), confidence)
+
+/** The same where the values were summed up as they came. */
+export function testOfSums(values: GroupSums, confidence = 0.95): GroupedTest | undefined {
+  if (values.counts.length === 0) return undefined
   const { mean, standardError, groups } = spreadOf(values)
   if (!(standardError < Number.POSITIVE_INFINITY)) {
     const [lower, upper] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
@@ -69,12 +94,16 @@ export function groupedTest(values: readonly GroupedValue[], confidence = 0.95):
  * A share of values in 0..1 with an interval that stays within 0..1: Wilson's with the effective sample size
  * p (1 − p) / se², at most n; where all values are equal the groups are the sample (Korn and Graubard 1998).
  */
-export function groupedShare(values: readonly GroupedValue[], confidence = 0.95): GroupedEstimate {
-  if (values.length === 0) return { mean: 0, lower: 0, upper: 1 }
-  const { mean, standardError, groups } = spreadOf(values)
+export const groupedShare = (values: readonly GroupedValue[], confidence = 0.95): GroupedEstimate =>
+  shareOfSums(groupSums(values), confidence)
+
+/** The same where the values were summed up as they came. */
+export function shareOfSums(values: GroupSums, confidence = 0.95): GroupedEstimate {
+  if (values.counts.length === 0) return { mean: 0, lower: 0, upper: 1 }
+  const { n, mean, standardError, groups } = spreadOf(values)
   if (groups < 2) return { mean, lower: 0, upper: 1 }
   const binomial = mean * (1 - mean)
-  const effective = standardError > 0 ? Math.min(values.length, binomial / standardError ** 2) : groups
+  const effective = standardError > 0 ? Math.min(n, binomial / standardError ** 2) : groups
   const { lower, upper } = wilsonInterval(
     mean * effective,
     effective,

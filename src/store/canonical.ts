@@ -11,12 +11,11 @@ export function canonicalJson(value: unknown): string {
 }
 
 /** `sha256:` + 64 hex digits over the RFC 8785 form of the value. */
-export function digestOf(value: unknown): Digest {
-  return textDigest(canonicalJson(value))
-}
+export const digestOf = (value: unknown): Digest => textDigest(canonicalJson(value))
 
-/** `sha256:` + 64 hex digits over the text itself, as UTF-8. */
-export const textDigest = (text: string): Digest => `sha256:${createHash('sha256').update(text).digest('hex')}`
+/** `sha256:` + 64 hex digits over the bytes as they are; a text as UTF-8. */
+export const textDigest = (text: string | Uint8Array): Digest =>
+  `sha256:${createHash('sha256').update(text).digest('hex')}`
 
 /** The link of a hash chain: binds `value` to everything before it. The first link's `prev` is the empty string. */
 export function chainHash(prev: string, value: unknown): string {

@@ -3,15 +3,20 @@ import type { CompositeRecord, CompositeVerification, ServedComposite } from '..
 import type { Imported } from '../domain/composite-file'
 import type { CompositeDiff, VersionDiff } from '../domain/diff'
 import type { CheckedItem, Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
+import type { DatasetRow } from '../domain/row-change'
 import type { TaskDefinition, TaskDraft } from '../domain/task'
 import type { Digest, KindName, Version } from '../domain/version'
+import type { RowSet } from '../kinds/kind'
 import { claimCollections } from './claims'
 import { compositeCollections } from './composite-documents'
 import { exportComposite } from './composite-export'
 import { type ImportOptions, importComposite } from './composite-import'
 import { createCompositeStore } from './composites'
 import type { CollectionSpec, Database } from './database'
-import { createRowStore, rowCollections } from './rows'
+import { createRowDiffer, type RowDiffer } from './row-diff'
+import { rowCollections } from './row-documents'
+import { createRowReader, type RowText } from './row-reader'
+import { createRowStore, type PutRows } from './rows'
 import { createTaskStore, taskCollections } from './tasks'
 import { versionCollections } from './version-documents'
 import { createVersionStore } from './versions'
@@ -24,7 +29,7 @@ import { checkWorkspace } from './workspace-check'
 export interface Catalog {
   /** Throws invalid_content, unknown_ref, malformed_ref, version_exists, semver_understated, immutable_field. */
   register(registration: Registration): Promise<Registered>
-  /** What registering all of these in order, then putting the tasks, would do; writes nothing. */
+  /** What registering all of these in order, then putting the tasks, would do; writes nothing but rows that stand in a draft. */
   check(registrations: readonly Registration[], tasks: readonly TaskDraft[]): Promise<readonly CheckedItem[]>
   /** Throws unknown_ref, malformed_ref. */
   version(ref: string): Promise<Version>
@@ -34,10 +39,18 @@ export interface Catalog {
   summaries(filter: VersionFilter): Promise<readonly VersionSummary[]>
   diff(from: string, to: string): Promise<VersionDiff>
 
-  /** Stores rows by digest (idempotent) and answers their digests in order. */
-  putRows(rows: readonly unknown[]): Promise<readonly Digest[]>
+  /** Stores at most `maxPutRows` rows by digest; a row stored before may be given as its digest. Throws invalid_content. */
+  putRows(rows: readonly unknown[]): Promise<PutRows>
+  /** One set of rows of at most `maxMergedSets` sets. Throws unknown_ref, invalid_content. */
+  mergeSets(roots: readonly Digest[]): Promise<RowSet>
+  /** Throws unknown_ref. */
+  rowSet(root: Digest): Promise<RowSet>
   /** The rows of a dataset version, by its content's `root`, in order of their digests. Throws unknown_ref. */
-  rows(root: Digest): AsyncIterable<{ readonly digest: Digest; readonly row: unknown }>
+  rows(root: Digest): AsyncIterable<DatasetRow>
+  /** The same as RFC 8785 texts, from the row at place `from`. */
+  rowTexts(root: Digest, from?: number): AsyncIterable<RowText>
+  /** What differs between two sets of rows, page by page. Throws unknown_ref. */
+  diffRows: RowDiffer['diffRows']
 
   /**
    * Role → reference (the kind is implied by a role named after it). Idempotent: same pins, same id. `parents` are what it
@@ -51,8 +64,8 @@ export interface Catalog {
   /** In the order asked for; throws not_found where one is missing. */
   compositesByIds(ids: readonly Digest[]): Promise<readonly ServedComposite[]>
   diffComposites(from: Digest, to: Digest): Promise<CompositeDiff>
-  /** Computes every digest of its closure again from what is stored, rows too. Throws not_found. */
-  verifyComposite(id: Digest): Promise<CompositeVerification>
+  /** Computes every digest of its closure again from what is stored, rows too unless told otherwise. Throws not_found. */
+  verifyComposite(id: Digest, options?: { readonly rows?: boolean }): Promise<CompositeVerification>
   /** The text of a composite with all that it rests on, line by line. Throws not_found, unknown_ref, digest_mismatch. */
   exportComposite(id: Digest, options: { readonly rows: boolean }): Promise<AsyncIterable<string>>
   /** Throws digest_mismatch naming what was altered, malformed_file, version_exists, semver_understated. */
@@ -74,14 +87,21 @@ export const catalogCollections: readonly CollectionSpec[] = [
 
 export function createCatalog(database: Database): Catalog {
   const rows = createRowStore(database)
+  const reader = createRowReader(database)
   return {
     ...createVersionStore(database, rows),
-    ...createCompositeStore(database, rows),
+    ...createCompositeStore(database),
     ...createTaskStore(database),
     exportComposite: (id, options) => exportComposite({ database, rows }, id, options),
     importComposite: (bytes, options) => importComposite({ database, rows }, bytes, options),
     check: (registrations, tasks) => checkWorkspace(database, rows, { registrations, tasks }),
-    putRows: (values) => rows.putRows(values),
-    rows: (root) => rows.rows(root),
+    putRows: rows.putRows,
+    mergeSets: rows.mergeSets,
+    rowSet: rows.rowSet,
+    async *rows(root) {
+      for await (const { digest, text } of reader.texts(root)) yield { digest, row: JSON.parse(text) }
+    },
+    rowTexts: reader.texts,
+    diffRows: createRowDiffer(database, reader).diffRows,
   }
 }

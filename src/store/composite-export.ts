@@ -7,6 +7,7 @@ import { writtenLines } from './composite-lines'
 import { linkedVersions } from './composites'
 import type { Database } from './database'
 import { inReferenceOrder, type Linked } from './reference-order'
+import { createRowReader } from './row-reader'
 import type { RowStore } from './rows'
 import { readContent, type VersionDocument } from './version-documents'
 
@@ -30,7 +31,7 @@ export async function exportComposite(
   if (document === null) throw new SluiceError('not_found', `No composite ${id} is committed here.`, { id })
   const labels = await labelsOf(database, document)
   if (options.rows) for (const label of labels) await requireRows(deps, label)
-  return writtenLines(linesOf(deps, document, labels, options.rows))
+  return writtenLines(linesOf(database, document, labels, options.rows))
 }
 
 /** The labels to write: those that the composite was committed with, else the first of a content. */
@@ -54,15 +55,16 @@ const byLabel = (a: Linked, b: Linked): number => (a._id < b._id ? -1 : 1)
 
 async function requireRows({ database, rows }: Deps, { _id, kind }: Linked): Promise<void> {
   const set = kindOf(kind).rowsOf?.(readContent(await readVersion(database, _id)))
-  if (set !== undefined) await rows.requireRoot(set.root)
+  if (set !== undefined) await rows.rowSet(set.root)
 }
 
 async function* linesOf(
-  { database, rows }: Deps,
+  database: Database,
   { _id, pins, parents, createdAt, origin }: CompositeDocument,
   labels: readonly Linked[],
   withRows: boolean,
 ): AsyncGenerator<FileLine> {
+  const reader = createRowReader(database)
   const written = new Set<Digest>()
   let count = 0
   yield { line: 'header', format: fileFormat, version: fileVersion, composite: _id, rows: withRows }
@@ -78,9 +80,9 @@ async function* linesOf(
     yield fileVersionOf(version, content)
     const set = withRows ? kindOf(version.kind).rowsOf?.(content) : undefined
     if (set === undefined) continue
-    for await (const { row } of rows.rows(set.root)) {
+    for await (const { text } of reader.texts(set.root)) {
       count += 1
-      yield { line: 'row', row: row as Readonly<Record<string, unknown>> }
+      yield { line: 'row', row: JSON.parse(text) as Readonly<Record<string, unknown>> }
     }
   }
   const roles = Object.fromEntries(pins.map(({ role, kind, ref, digest }) => [role, { kind, ref, digest }]))

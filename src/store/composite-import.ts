@@ -1,16 +1,17 @@
 import { compositeIdentity } from '../domain/composite'
 import type { FileComposite, FileVersion, Imported } from '../domain/composite-file'
+import { sameJson } from '../domain/diff'
 import type { Digest, KindName, Origin } from '../domain/version'
-import { SluiceError } from '../errors'
+import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
-import type { RowTools } from '../kinds/kind'
+import type { RowSet, RowTools } from '../kinds/kind'
 import { digestOf } from './canonical'
 import type { CompositeDocument } from './composite-documents'
 import { altered, type HeldLine, heldLines } from './composite-lines'
 import { assertRole, insertOnce } from './composites'
 import type { Database } from './database'
 import { inReferenceOrder, maxClosure } from './reference-order'
-import type { RowStore } from './rows'
+import { maxMergedSets, type RowStore } from './rows'
 import { readContent, type VersionDocument } from './version-documents'
 import { documentOf, judge } from './version-drafts'
 import { databaseView, overlayView, type VersionView } from './version-view'
@@ -146,7 +147,7 @@ class ImportedFile {
     if (this.documents.length >= maxClosure) throw altered(this.number, '', `a file has at most ${maxClosure} versions`)
     const { line: _line, digest, createdAt, author, parents, ...draft } = line
     const name = `${this.options.prefix ?? ''}${line.name}`
-    const document = await documentOf({ ...draft, name, author: this.options.by }, this.view, sealedOnly)
+    const document = await documentOf({ ...draft, name, author: this.options.by }, this.view, sealedAs(line.content))
     if (document.digest !== digest) {
       throw altered(this.number, JSON.stringify(line), `its content has the digest ${document.digest}`)
     }
@@ -157,7 +158,7 @@ class ImportedFile {
     this.documents.push({ ...document, parents: [...parents] })
     this.origins.push({ author, createdAt: new Date(createdAt) })
     const set = kindOf(document.kind).rowsOf?.(readContent(document))
-    if (set !== undefined && this.header?.rows) this.rows = new RowsOfDataset(this.deps.rows, line, set)
+    if (set !== undefined && this.header?.rows) this.rows = new RowsOfDataset(this.deps.rows, line)
   }
 
   private async takeRow(row: Readonly<Record<string, unknown>>): Promise<void> {
@@ -210,15 +211,14 @@ class ImportedFile {
 class RowsOfDataset {
   private readonly store: RowStore
   private readonly dataset: FileVersion
-  private readonly expected: { readonly root: Digest; readonly count: number }
-  private readonly digests: Digest[] = []
+  /** Sets of rows that are stored and not yet one: fewer than go into one merge. */
+  private roots: Digest[] = []
   private page: Readonly<Record<string, unknown>>[] = []
   private bytes = 0
 
-  constructor(store: RowStore, dataset: FileVersion, expected: { readonly root: Digest; readonly count: number }) {
+  constructor(store: RowStore, dataset: FileVersion) {
     this.store = store
     this.dataset = dataset
-    this.expected = expected
   }
 
   async take(row: Readonly<Record<string, unknown>>): Promise<void> {
@@ -229,17 +229,20 @@ class RowsOfDataset {
 
   async seal(number: number): Promise<void> {
     await this.flush()
-    const { root, count } = this.expected
-    const isWhole = this.digests.length === count && (await this.store.sealRows(this.digests)) === root
-    if (isWhole) return
-    const { kind, name, semver } = this.dataset
+    const { kind, name, semver, content } = this.dataset
+    const claimed = content as RowClaim
+    const set = this.roots.length === 0 ? undefined : await this.store.mergeSets(this.roots)
+    if (set?.root === claimed.root && set.count === claimed.count && sameJson(set.columns, claimed.columns)) return
     const text = `the rows of ${kind}/${name}@${semver} before it are not those that its root stands for`
     throw altered(number, '', text)
   }
 
   private async flush(): Promise<void> {
     if (this.page.length === 0) return
-    this.digests.push(...(await this.store.putRows(this.page)))
+    const { root } = await this.store.putRows(this.page)
+    assert(root !== undefined, 'rows that are given as such are never missing')
+    this.roots.push(root)
+    if (this.roots.length === maxMergedSets) this.roots = [(await this.store.mergeSets(this.roots)).root]
     this.page = []
     this.bytes = 0
   }
@@ -257,13 +260,14 @@ function raiseOutside(what: string): never {
   throw new SluiceError('digest_mismatch', `The file refers to ${what}, which does not stand before it in the file.`)
 }
 
-/** A version of a file is sealed: its rows come behind it, or not at all. */
-const sealedOnly: RowTools = {
-  putRows: () => raiseUnsealed(),
-  findRows: () => raiseUnsealed(),
-  sealRows: () => raiseUnsealed(),
-  requireRoot: async () => undefined,
-}
+/** What a sealed version says of its rows. */
+type RowClaim = Omit<RowSet, 'bytes'>
+
+/** A version of a file is sealed: its rows come behind it and are then held against what it says, or not at all. */
+const sealedAs = (content: unknown): RowTools => ({
+  setOfRows: () => raiseUnsealed(),
+  rowSet: async () => ({ ...(content as RowClaim), bytes: 0 }),
+})
 
 function raiseUnsealed(): never {
   throw new SluiceError('malformed_file', 'A version of the file holds rows within its content.')

@@ -19,7 +19,6 @@ import type { CompositeDocument } from './composite-documents'
 import { verifyComposite } from './composite-verify'
 import type { Database } from './database'
 import { inReferenceOrder, type Linked } from './reference-order'
-import type { RowStore } from './rows'
 import type { VersionDocument } from './version-documents'
 import { compareDocuments } from './version-drafts'
 import { databaseView, type VersionView } from './version-view'
@@ -36,10 +35,10 @@ export interface CompositeStore {
   composite(id: Digest): Promise<ServedComposite>
   compositesByIds(ids: readonly Digest[]): Promise<readonly ServedComposite[]>
   diffComposites(from: Digest, to: Digest): Promise<CompositeDiff>
-  verifyComposite(id: Digest): Promise<CompositeVerification>
+  verifyComposite(id: Digest, options?: { readonly rows?: boolean }): Promise<CompositeVerification>
 }
 
-export function createCompositeStore(database: Database, rows: RowStore): CompositeStore {
+export function createCompositeStore(database: Database): CompositeStore {
   const composites = database.collection<CompositeDocument>('composites')
   const view = databaseView(database)
 
@@ -81,7 +80,7 @@ export function createCompositeStore(database: Database, rows: RowStore): Compos
     },
     composite,
     compositesByIds,
-    async verifyComposite(id) {
+    async verifyComposite(id, { rows = true } = {}) {
       return verifyComposite({ database, rows }, (await composites.findOne({ _id: id })) ?? raiseMissing(id))
     },
     async diffComposites(from, to) {

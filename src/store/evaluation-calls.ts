@@ -1,192 +1,257 @@
-import type { PromptMessage, SuiteCase } from '../domain/contents'
+import { setMaxListeners } from 'node:events'
+import type { SuiteCase } from '../domain/contents'
 import { maxErrorShare } from '../domain/evaluation-gate'
-import { worstCostUsd } from '../domain/pricing'
 import type { Digest } from '../domain/version'
-import { callEngine, endpointOf } from '../engines'
-import type { Endpoints } from '../engines/engine'
-import { SluiceError } from '../errors'
-import { digestOf } from './canonical'
-import { type Callable, type LoadedSuite, messagesOf } from './evaluation-plan'
+import { callEngine, createSlots, defaultConcurrency, endpointOf, paceOf, type Slots } from '../engines'
+import type { Endpoint, Endpoints, EngineAnswer } from '../engines/engine'
+import { assert, SluiceError } from '../errors'
+import type { EvaluationBudget } from './evaluation-budget'
+import { type CallJob, jobPages, placeOf, worstCost } from './evaluation-jobs'
+import { CallPace } from './evaluation-pace'
+import type { Callable, EvaluationCatalog, LoadedSuite } from './evaluation-plan'
 import type { EvaluationProgress } from './evaluations'
-import type { RawResult, ResultKey, ResultStore } from './evidence-results'
+import type { ResultStore } from './evidence-results'
+
+export interface CallsDeps {
+  readonly catalog: EvaluationCatalog
+  readonly results: ResultStore
+  readonly endpoints: Endpoints
+}
 
 export interface CallsInput {
   readonly evaluationId: string
   readonly suite: LoadedSuite
   /** Candidate first; the incumbent where there is one. */
   readonly arms: readonly Callable[]
-  readonly endpoints: Endpoints
-  readonly budgetUsd: number
-  readonly concurrency: number
+  /** Shared with whatever else this evaluation pays. */
+  readonly budget: EvaluationBudget
+  /** Calls in flight of this evaluation; absent: as many as its endpoints take. */
+  readonly concurrency?: number
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: EvaluationProgress) => void
+  /** Told of every page of cases, in order and one at a time, once nothing of it is under way any more. */
+  readonly onPage: (cases: readonly SuiteCase[], failed: FailedCalls) => Promise<void>
 }
+
+/** Composite → places of the cases that the engine gave no answer to. */
+export type FailedCalls = ReadonlyMap<Digest, ReadonlySet<string>>
 
 export interface CallsOutcome {
   readonly calls: number
   /** Why not everything was run. */
   readonly stopped?: string
-  /** Composite → keys of the cases that the engine gave no answer to. */
-  readonly failed: ReadonlyMap<Digest, ReadonlySet<string>>
-}
-
-interface Job {
-  readonly arm: Callable
-  readonly one: SuiteCase
-  readonly repeat: number
 }
 
 /** Failed calls of one arm that never stop a run by themselves. */
 const toleratedErrors = 5
-
-export const jobKey = (caseId: string, repeat: number): string => `${repeat}/${caseId}`
-
-/** Candidate and incumbent of a case run next to each other, so that they meet the provider in the same mood. */
-function jobsOf({ suite, arms }: CallsInput, have: ReadonlyMap<Digest, ReadonlySet<string>>): readonly Job[] {
-  const jobs: Job[] = []
-  for (let repeat = 0; repeat < suite.content.repeats; repeat += 1) {
-    for (const one of suite.cases) {
-      for (const arm of arms) {
-        if (!have.get(arm.composite)?.has(jobKey(one.id, repeat))) jobs.push({ arm, one, repeat })
-      }
-    }
-  }
-  return jobs
-}
+/**
+ * Jobs under way for each slot: while one is with the engine, the next one is counted in the store, together with what
+ * the last one was answered, so that slots never wait for the store.
+ */
+const jobsPerSlot = 4
+const maxLanes = 1_000
+/** Pages that may be open at once: a call that takes long holds up no others until so many pages later. */
+const maxOpenPages = 8
 
 /** Runs whatever has no stored result yet, within the budget. Throws the signal's reason when aborted. */
-export async function runCalls(results: ResultStore, input: CallsInput): Promise<CallsOutcome> {
-  const have = new Map<Digest, Set<string>>()
-  for (const arm of input.arms) have.set(arm.composite, await storedOf(results, input, arm))
-  const run = new CallRun(results, input, jobsOf(input, have), await results.spentUsd(input.evaluationId))
+export async function runCalls(deps: CallsDeps, input: CallsInput): Promise<CallsOutcome> {
+  const run = new CallRun(deps, input)
   await run.all()
   return run.outcome()
 }
 
-const seedOf = (arm: Callable, repeat: number): number => (arm.engine.seed ?? 0) + repeat
+/** Cases whose calls are under way; `settled` once all of them have ended. */
+class OpenPage {
+  readonly settled: Promise<void>
+  private left: number
+  private settle: () => void = () => undefined
 
-/** Keys that have a result already: of this suite, or taken over from another suite that made the same call. */
-async function storedOf(results: ResultStore, input: CallsInput, arm: Callable): Promise<Set<string>> {
-  const { composite } = arm
-  const { digest: suite, content, cases } = input.suite
-  const stored = await results.all({ composite, suite })
-  const have = new Set(stored.map(({ caseId, repeat }) => jobKey(caseId, repeat)))
-  const missing = cases.length * content.repeats - have.size
-  const others = missing > 0 ? await results.byCall(composite) : new Map<Digest, RawResult>()
-  if (others.size === 0) return have
-  for (let repeat = 0; repeat < content.repeats; repeat += 1) {
-    for (const one of cases) {
-      const key = jobKey(one.id, repeat)
-      const call = callDigest(messagesOf(arm.prompt, content, one.input), seedOf(arm, repeat))
-      const other = others.get(call)
-      if (!other || have.has(key)) continue
-      await results.adopt({ composite, suite, caseId: one.id, repeat }, other)
-      have.add(key)
-    }
+  constructor(jobs: number) {
+    this.left = jobs
+    this.settled = new Promise((resolve) => {
+      this.settle = resolve
+    })
+    if (jobs === 0) this.settle()
   }
-  return have
+
+  ended(): void {
+    this.left -= 1
+    if (this.left === 0) this.settle()
+  }
 }
 
-const callDigest = (messages: readonly PromptMessage[], seed: number): Digest => digestOf({ messages, seed })
+interface Turn {
+  readonly job: CallJob
+  readonly page: OpenPage
+}
+
+/** The write of what a lane's last call was answered; each lane has one under way at most. */
+interface Kept {
+  readonly kept: Promise<void>
+}
 
 class CallRun {
-  private next = 0
   private done = 0
+  private fromStore = 0
   private calls = 0
   private stopped: string | undefined
-  /** What the calls in flight may cost at most. */
-  private reservedUsd = 0
+  private readonly faults: unknown[] = []
   private readonly failed = new Map<Digest, Set<string>>()
-  private readonly results: ResultStore
+  /** Calls that wait for their slot are given up when the run stops; those in flight are not. */
+  private readonly halt = new AbortController()
+  private readonly waitSignal: AbortSignal
+  private readonly slots: Slots | undefined
+  private readonly places: ReadonlyMap<Digest, Endpoint>
+  private readonly deps: CallsDeps
   private readonly input: CallsInput
-  private readonly jobs: readonly Job[]
-  private spentUsd: number
 
-  constructor(results: ResultStore, input: CallsInput, jobs: readonly Job[], spentUsd: number) {
-    this.results = results
+  constructor(deps: CallsDeps, input: CallsInput) {
+    this.deps = deps
     this.input = input
-    this.jobs = jobs
-    this.spentUsd = spentUsd
+    this.places = new Map(
+      input.arms.map(({ composite, engine }) => [composite, endpointOf(deps.endpoints, engine.endpoint)]),
+    )
+    this.slots = input.concurrency === undefined ? undefined : createSlots(input.concurrency)
+    // Every lane may wait for its slot at the same time.
+    this.waitSignal = input.signal ? AbortSignal.any([this.halt.signal, input.signal]) : this.halt.signal
+    setMaxListeners(2 * maxLanes, this.waitSignal, ...(input.signal ? [input.signal] : []))
   }
 
   async all(): Promise<void> {
     this.progress()
-    const faults: unknown[] = []
+    const turns = this.turns()
     const lane = async (): Promise<void> => {
-      for (let job = this.take(); job !== undefined; job = this.take()) await this.run(job)
+      let last: Kept = { kept: Promise.resolve() }
+      for (let next = await turns.next(); !next.done; next = await turns.next()) {
+        last = await this.take(next.value, last)
+      }
+      await last.kept
     }
-    const lanes = Array.from({ length: Math.max(1, this.input.concurrency) }, () =>
-      lane().catch((fault: unknown) => {
-        faults.push(fault)
-        this.next = this.jobs.length
-      }),
-    )
-    await Promise.all(lanes)
+    await Promise.all(Array.from({ length: this.lanes() }, () => lane().catch((fault) => this.fail(fault))))
     this.input.signal?.throwIfAborted()
-    if (faults.length > 0) throw faults[0]
+    if (this.faults.length > 0) throw this.faults[0]
   }
 
   outcome(): CallsOutcome {
-    const { calls, stopped, failed } = this
-    return { calls, failed, ...(stopped === undefined ? {} : { stopped }) }
+    const { calls, stopped } = this
+    return { calls, ...(stopped === undefined ? {} : { stopped }) }
   }
 
-  private take(): Job | undefined {
-    if (this.stopped !== undefined || this.input.signal?.aborted) return undefined
-    const job = this.jobs[this.next]
-    this.next += 1
-    return job
+  private get isOver(): boolean {
+    return this.faults.length > 0 || this.input.signal?.aborted === true
   }
 
-  private async run({ arm, one, repeat }: Job): Promise<void> {
-    const messages = messagesOf(arm.prompt, this.input.suite.content, one.input)
-    const worst = worstCostUsd(
-      arm.engine,
-      messages.reduce((sum, { content }) => sum + content.length, 0),
-    )
-    if (this.spentUsd + this.reservedUsd + worst > this.input.budgetUsd) {
-      this.stopped ??= `the budget of $${this.input.budgetUsd} is used up`
-      return
+  private lanes(): number {
+    const limits = [...new Set(this.places.values())].map(({ concurrency = defaultConcurrency }) => concurrency)
+    const slots = limits.reduce((sum, limit) => sum + limit, 0)
+    return Math.min(maxLanes, jobsPerSlot * Math.min(slots, this.input.concurrency ?? slots))
+  }
+
+  /** Every job in turn. A page is handed on in order, after the page before it. */
+  private async *turns(): AsyncGenerator<Turn> {
+    const { suite, arms } = this.input
+    const handedOn: Promise<void>[] = []
+    for await (const { cases, jobs, stored } of jobPages(this.deps.catalog, this.deps.results, { suite, arms })) {
+      await handedOn.at(-maxOpenPages)
+      if (this.isOver) return
+      const page = new OpenPage(jobs.length)
+      handedOn.push(this.handOn(cases, page, handedOn.at(-1)))
+      this.fromStore += stored
+      this.progress()
+      for (const job of jobs) {
+        if (this.isOver) return
+        yield { job, page }
+      }
     }
-    this.reservedUsd += worst
+    await handedOn.at(-1)
+  }
+
+  private async handOn(cases: readonly SuiteCase[], page: OpenPage, before?: Promise<void>): Promise<void> {
+    await page.settled
+    await before
+    if (this.isOver) return
+    await this.input.onPage(cases, this.failed).catch((fault) => this.fail(fault))
+  }
+
+  private fail(fault: unknown): void {
+    this.faults.push(fault)
+    this.halt.abort(fault)
+  }
+
+  private stop(why: string): void {
+    this.stopped ??= why
+    this.halt.abort(new Error(why))
+  }
+
+  /** A run that has stopped goes on through its pages, so that whatever is stored is reported. */
+  private async take({ job, page }: Turn, last: Kept): Promise<Kept> {
+    const made = this.stopped === undefined && !this.isOver ? await this.run(job, last) : last
+    const kept = made.kept.catch((fault) => this.fail(fault)).then(() => page.ended())
+    return { kept }
+  }
+
+  private async run(job: CallJob, last: Kept): Promise<Kept> {
+    const worst = worstCost(job)
+    if (!(await this.input.budget.reserve(worst))) {
+      this.stop(`the budget of $${this.input.budget.limitUsd} is used up`)
+      return last
+    }
+    let paid = 0
     try {
-      await this.call({ arm, one, repeat }, messages)
+      const answer = await this.call(job, last)
+      paid = answer.costUsd
+      return { kept: this.keep(job, answer) }
     } catch (error) {
-      if (!(error instanceof SluiceError) || error.code !== 'engine_failed') throw error
-      this.countFailure(arm.composite, jobKey(one.id, repeat), error)
+      // It was not its turn when the run stopped: nothing was asked, or the provider had refused for now.
+      if (error === this.halt.signal.reason) return last
+      if (!(error instanceof SluiceError) || error.code !== 'engine_failed') this.fail(error)
+      else this.countFailure(job, error)
+      return last
     } finally {
-      this.reservedUsd -= worst
+      this.input.budget.settle(worst, paid)
     }
+  }
+
+  /** A call is counted in the store before it can go out. */
+  private async call({ arm, key, messages, seed }: CallJob, last: Kept): Promise<EngineAnswer> {
+    const { results } = this.deps
+    const { signal } = this.input
+    const endpoint = this.places.get(arm.composite)
+    assert(endpoint !== undefined, 'every arm has an endpoint')
+    const pace = new CallPace(paceOf(endpoint), this.slots, this.waitSignal)
+    await Promise.all([results.begin(key), last.kept])
+    const order = { engine: arm.engine, endpoint, messages, seed, pace, ...(signal ? { signal } : {}) }
+    return callEngine(order).finally(async () => {
+      if (pace.wasSent) this.calls += 1
+      else await results.forgo(key)
+    })
+  }
+
+  private async keep({ key, seed, call }: CallJob, answer: EngineAnswer): Promise<void> {
+    const { attempts: _attempts, ...measured } = answer
+    const { evaluationId } = this.input
+    await this.deps.results.put(key, { ...measured, seed, call, measuredAt: Date.now(), evaluationId })
+    this.ended()
+  }
+
+  private ended(): void {
     this.done += 1
     this.progress()
   }
 
-  private async call({ arm, one, repeat }: Job, messages: readonly PromptMessage[]): Promise<void> {
-    const { evaluationId, suite, endpoints, signal } = this.input
-    const key: ResultKey = { composite: arm.composite, suite: suite.digest, caseId: one.id, repeat }
-    const endpoint = endpointOf(endpoints, arm.engine.endpoint)
-    await this.results.begin(key)
-    this.calls += 1
-    const seed = seedOf(arm, repeat)
-    const answer = await callEngine({ engine: arm.engine, endpoint, messages, seed, ...(signal ? { signal } : {}) })
-    this.spentUsd += answer.costUsd
-    const { attempts: _attempts, ...measured } = answer
-    const call = callDigest(messages, seed)
-    await this.results.put(key, { ...measured, seed, call, measuredAt: Date.now(), evaluationId })
-  }
-
-  private countFailure(composite: Digest, key: string, error: SluiceError): void {
-    const failed = this.failed.get(composite) ?? new Set()
-    this.failed.set(composite, failed.add(key))
+  private countFailure({ arm, key }: CallJob, error: SluiceError): void {
+    const failed = this.failed.get(arm.composite) ?? new Set()
+    this.failed.set(arm.composite, failed.add(placeOf(key)))
     const { suite } = this.input
-    const tolerated = Math.max(toleratedErrors, maxErrorShare * suite.cases.length * suite.content.repeats)
-    if (failed.size > tolerated) this.stopped ??= `the engine failed on ${failed.size} cases (${error.message})`
+    const tolerated = Math.max(toleratedErrors, maxErrorShare * suite.cases * suite.content.repeats)
+    if (failed.size > tolerated) this.stop(`the engine failed on ${failed.size} cases (${error.message})`)
+    this.ended()
   }
 
   private progress(): void {
     const { arms, suite, onProgress } = this.input
-    const total = arms.length * suite.cases.length * suite.content.repeats
-    const fromStore = total - this.jobs.length
-    onProgress?.({ done: fromStore + this.done, total, fromStore, paidUsd: this.spentUsd })
+    const total = arms.length * suite.cases * suite.content.repeats
+    const { fromStore } = this
+    onProgress?.({ done: fromStore + this.done, total, fromStore, paidUsd: this.input.budget.paidUsd })
   }
 }

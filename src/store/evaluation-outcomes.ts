@@ -1,37 +1,127 @@
+import { ArmFold } from '../domain/arm-fold'
+import { ComparisonFold } from '../domain/comparison-fold'
+import type { SuiteCase } from '../domain/contents'
 import type { ArmReport, CaseOutcome, Comparison } from '../domain/evaluation'
-import { armReport, compareArms } from '../domain/evaluation-report'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
-import { jobKey } from './evaluation-calls'
-import { type Callable, type EvaluationCatalog, type LoadedSuite, loadCallable, loadSuite } from './evaluation-plan'
-import { createScoring } from './evaluation-scoring'
+import { keysOf, placeOf, repeatsOf } from './evaluation-jobs'
+import type { Judging } from './evaluation-judging'
+import {
+  type Callable,
+  casePages,
+  type EvaluationCatalog,
+  type LoadedSuite,
+  loadCallable,
+  loadSuite,
+} from './evaluation-plan'
+import { createScoring, type ScoredItem, type SuiteScoring, scoredSuite } from './evaluation-scoring'
 import type { ResultStore } from './evidence-results'
 
-export interface OutcomesInput {
+export interface OutcomesOf {
   readonly suite: LoadedSuite
-  readonly arm: Callable
+  readonly candidate: Callable
+  /** May be the candidate itself. */
+  readonly incumbent?: Callable
   /** The run that asks: results that another one paid for count as from the store. */
   readonly evaluationId: string
-  /** Keys of cases that the engine gave no answer to. */
-  readonly failed: ReadonlySet<string>
+  /** Asks the judges of the suite before their answers are read; absent: only what they answered before counts. */
+  readonly judging?: Judging
 }
 
-/** Scores what is stored, so that a verdict is a function of the evidence kept. */
-export async function scoredOutcomes(results: ResultStore, input: OutcomesInput): Promise<readonly CaseOutcome[]> {
-  const { suite, arm, evaluationId, failed } = input
-  const scoring = createScoring(suite.content, arm)
-  const stored = await results.all({ composite: arm.composite, suite: suite.digest })
-  const byKey = new Map(stored.map((row) => [jobKey(row.caseId, row.repeat), row.result]))
-  const outcomes: CaseOutcome[] = []
-  for (let repeat = 0; repeat < suite.content.repeats; repeat += 1) {
-    for (const one of suite.cases) {
-      const key = jobKey(one.id, repeat)
-      const result = byKey.get(key)
-      if (result) outcomes.push(scoring.outcome(one, repeat, result, evaluationId))
-      else if (failed.has(key)) outcomes.push(scoring.failure(one, repeat))
+/** Composite → places of the cases that the engine gave no answer to. */
+type Failed = ReadonlyMap<Digest, ReadonlySet<string>>
+
+export interface OutcomeReports {
+  readonly candidate: ArmReport
+  readonly incumbent?: ArmReport
+  readonly comparison?: Comparison
+}
+
+interface ScoredArm {
+  readonly callable: Callable
+  readonly scoring: SuiteScoring
+  readonly fold: ArmFold
+}
+
+/**
+ * Scores what is stored, a page of cases at a time, so that a verdict is a function of the evidence kept, and no more of
+ * it is in memory than a page.
+ */
+export class StoredOutcomes {
+  private readonly results: ResultStore
+  private readonly of: OutcomesOf
+  private readonly candidate: ScoredArm
+  private readonly incumbent: ScoredArm | undefined
+  private readonly compared: ComparisonFold
+
+  constructor(results: ResultStore, of: OutcomesOf) {
+    this.results = results
+    this.of = of
+    this.candidate = scoredArm(results, of.suite, of.candidate)
+    this.incumbent = of.incumbent && scoredArm(results, of.suite, of.incumbent)
+    this.compared = new ComparisonFold(of.suite.content.primary)
+  }
+
+  /** Pages come in the order of the suite, each once. */
+  async add(cases: readonly SuiteCase[], failed: Failed = new Map()): Promise<void> {
+    const { candidate, incumbent } = this
+    const own = await this.outcomes(candidate, cases, failed)
+    const isSame = incumbent?.callable.composite === candidate.callable.composite
+    const others = incumbent && (isSame ? own : await this.outcomes(incumbent, cases, failed))
+    for (const [place, outcomes] of own.entries()) {
+      for (const outcome of outcomes) candidate.fold.add(outcome)
+      const against = others?.[place]
+      if (!incumbent || !against) continue
+      for (const outcome of against) incumbent.fold.add(outcome)
+      this.compared.add(outcomes, against)
     }
   }
-  return outcomes
+
+  reports(): OutcomeReports {
+    const { candidate, incumbent } = this
+    const comparison = incumbent && this.compared.comparison()
+    return {
+      candidate: candidate.fold.report(candidate.callable.composite),
+      ...(incumbent ? { incumbent: incumbent.fold.report(incumbent.callable.composite) } : {}),
+      ...(comparison ? { comparison } : {}),
+    }
+  }
+
+  /** Ends what scoring has started; call it once, however it went. */
+  async close(): Promise<void> {
+    await this.candidate.scoring.close()
+    await this.incumbent?.scoring.close()
+  }
+
+  /** Outcomes by case, each by repeat; a case that was not run has none. */
+  private async outcomes(
+    { callable, scoring }: ScoredArm,
+    cases: readonly SuiteCase[],
+    failed: Failed,
+  ): Promise<readonly (readonly CaseOutcome[])[]> {
+    const { suite, evaluationId, judging } = this.of
+    const stored = await this.results.read(keysOf(suite, callable, cases))
+    const byId = new Map(cases.map((one) => [one.id, one]))
+    const items = stored.flatMap(({ caseId, repeat, result }): ScoredItem[] => {
+      const one = byId.get(caseId)
+      return one ? [{ one, repeat, result }] : []
+    })
+    await judging?.ask(scoring.questions(items))
+    const scored = new Map((await scoring.outcomes(items, evaluationId)).map((outcome) => [placeOf(outcome), outcome]))
+    const gone = failed.get(callable.composite)
+    return cases.map((one) =>
+      repeatsOf(suite).flatMap((repeat) => {
+        const place = placeOf({ caseId: one.id, repeat })
+        const outcome = scored.get(place)
+        if (outcome) return [outcome]
+        return gone?.has(place) ? [scoring.failure(one, repeat)] : []
+      }),
+    )
+  }
+}
+
+function scoredArm({ judgements }: ResultStore, suite: LoadedSuite, callable: Callable): ScoredArm {
+  return { callable, scoring: createScoring(suite, callable, judgements), fold: new ArmFold(scoredSuite(suite)) }
 }
 
 export interface Scored {
@@ -60,20 +150,16 @@ export async function compareStored(
     throw new SluiceError('suite_mismatch', text, { before, after })
   }
   const suite = await loadSuite(deps.catalog, before.suite)
-  const { primary, scorers } = suite.content
-  const scored = { scorers: scorers.map(({ name }) => name), primary }
-  const outcomes = async (composite: Digest) => {
-    const arm = await loadCallable(deps.catalog, composite)
-    return scoredOutcomes(deps.results, { suite, arm, evaluationId: '', failed: new Set() })
+  const incumbent = await loadCallable(deps.catalog, before.composite)
+  const candidate = await loadCallable(deps.catalog, after.composite)
+  const outcomes = new StoredOutcomes(deps.results, { suite, candidate, incumbent, evaluationId: '' })
+  try {
+    for await (const cases of casePages(deps.catalog, suite)) await outcomes.add(cases)
+  } finally {
+    await outcomes.close()
   }
-  const [first, second] = [await outcomes(before.composite), await outcomes(after.composite)]
-  const comparison = compareArms(second, first, primary)
-  if (!comparison)
+  const reports = outcomes.reports()
+  if (!reports.comparison || !reports.incumbent)
     throw new SluiceError('not_found', 'No case of the suite has a stored result of both.', { before, after })
-  return {
-    suite: before.suite,
-    before: armReport(before.composite, first, scored),
-    after: armReport(after.composite, second, scored),
-    comparison,
-  }
+  return { suite: before.suite, before: reports.incumbent, after: reports.candidate, comparison: reports.comparison }
 }

@@ -12,15 +12,24 @@ import type { Digest, KindName } from '../domain/version'
 import { SluiceError } from '../errors'
 import { type PromptValue, promptVariables, renderPrompt } from '../kinds/prompt-render'
 import type { Catalog } from './catalog'
+import { type Judges, loadJudges } from './evaluation-judges'
 
 /** Cases of one suite that are run; a larger suite is refused rather than cut. */
 export const maxCases = 20_000
+/** Cases in memory at once, with their results: a page. */
+const pageCases = 64
+/** A cursor that nobody asked for so long is closed by the database; reading then goes on from the same place. */
+const cursorNotFound = 43
 
-/** A suite with its cases, in order of their ids. */
+/** A suite that was read through once: every row is a case. The cases themselves stay in the store. */
 export interface LoadedSuite {
   readonly digest: Digest
   readonly content: SuiteContent
-  readonly cases: readonly SuiteCase[]
+  readonly judges: Judges
+  /** Root of the dataset's rows. */
+  readonly root: Digest
+  readonly cases: number
+  readonly groups: number
 }
 
 /** The parts of a composite that a call needs. */
@@ -37,15 +46,66 @@ export type EvaluationCatalog = Pick<Catalog, 'byDigest' | 'rows' | 'composite'>
 export async function loadSuite(catalog: EvaluationCatalog, digest: Digest): Promise<LoadedSuite> {
   const content = (await catalog.byDigest('suite', digest)).content as SuiteContent
   const dataset = (await catalog.byDigest('dataset', content.dataset)).content as { readonly root: Digest }
-  const cases = new Map<string, SuiteCase>()
-  for await (const { row } of catalog.rows(dataset.root)) {
-    const read = readCase(row)
-    if (cases.has(read.id)) throw invalidSuite(`two cases have the id ${read.id}`)
-    if (cases.size >= maxCases) throw invalidSuite(`it has more than ${maxCases} cases`)
-    cases.set(read.id, read)
+  const ids = new Set<string>()
+  const groups = new Set<string>()
+  for await (const { id, group } of casesOf(catalog, dataset.root)) {
+    if (ids.has(id)) throw invalidSuite(`two cases have the id ${id}`)
+    if (ids.size >= maxCases) throw invalidSuite(`it has more than ${maxCases} cases`)
+    ids.add(id)
+    groups.add(group)
   }
-  if (cases.size === 0) throw invalidSuite('it has no cases')
-  return { digest, content, cases: [...cases.values()].sort((a, b) => (a.id < b.id ? -1 : 1)) }
+  if (ids.size === 0) throw invalidSuite('it has no cases')
+  const judges = await loadJudges(catalog, content)
+  return { digest, content, judges, root: dataset.root, cases: ids.size, groups: groups.size }
+}
+
+/** Every case, a page at a time, always in the same order. */
+export async function* casePages(
+  catalog: EvaluationCatalog,
+  { root }: Pick<LoadedSuite, 'root'>,
+): AsyncGenerator<readonly SuiteCase[]> {
+  let page: SuiteCase[] = []
+  for await (const one of casesOf(catalog, root)) {
+    page.push(one)
+    if (page.length < pageCases) continue
+    yield page
+    page = []
+  }
+  if (page.length > 0) yield page
+}
+
+/** The first cases of the order that `casePages` keeps. */
+export async function firstCases(
+  catalog: EvaluationCatalog,
+  suite: Pick<LoadedSuite, 'root'>,
+  count: number,
+): Promise<readonly SuiteCase[]> {
+  const cases: SuiteCase[] = []
+  if (count <= 0) return cases
+  for await (const one of casesOf(catalog, suite.root)) {
+    cases.push(one)
+    if (cases.length >= count) break
+  }
+  return cases
+}
+
+async function* casesOf(catalog: EvaluationCatalog, root: Digest): AsyncGenerator<SuiteCase> {
+  let read = 0
+  for (;;) {
+    const before = read
+    try {
+      let place = 0
+      for await (const { row } of catalog.rows(root)) {
+        place += 1
+        if (place <= read) continue
+        read = place
+        yield readCase(row)
+      }
+      return
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== cursorNotFound || read === before) throw error
+    }
+  }
 }
 
 const invalidSuite = (problem: string): SluiceError =>

@@ -1,14 +1,26 @@
-import type { CaseOutcome, EvaluationCheck, EvidenceKey, Paid, Verdict } from '../domain/evaluation'
+import { driftNotices } from '../domain/engine-drift'
+import type { ArmReport, EvaluationCheck, EvidenceKey, JudgesPaid, Paid, Verdict } from '../domain/evaluation'
 import { judgeEvaluation } from '../domain/evaluation-gate'
-import { armReport, compareArms } from '../domain/evaluation-report'
 import { leakageCheck } from '../domain/leakage'
 import type { Policy } from '../domain/policy'
 import type { Endpoints } from '../engines/engine'
 import { SluiceError } from '../errors'
-import { type CallsOutcome, runCalls } from './evaluation-calls'
-import { scoredOutcomes } from './evaluation-outcomes'
-import { type EvaluationCatalog, type LoadedSuite, loadCallable, loadPolicy, loadSuite } from './evaluation-plan'
-import { type EvaluationProgress, type EvaluationRuns, noProgress } from './evaluations'
+import { EvaluationBudget } from './evaluation-budget'
+import { type CallsInput, type CallsOutcome, runCalls } from './evaluation-calls'
+import { Judging, type JudgingInput } from './evaluation-judging'
+import { type OutcomeReports, StoredOutcomes } from './evaluation-outcomes'
+import {
+  type Callable,
+  casePages,
+  type EvaluationCatalog,
+  type LoadedSuite,
+  loadCallable,
+  loadPolicy,
+  loadSuite,
+} from './evaluation-plan'
+import { type ProgressSaver, progressSaver, SharedProgress } from './evaluation-progress'
+import { questionsEach } from './evaluation-scoring'
+import type { EvaluationProgress, EvaluationRuns } from './evaluations'
 import type { Evidence } from './evidence'
 import type { Leakage } from './leakage'
 
@@ -24,7 +36,7 @@ export interface EvaluationOrder extends EvidenceKey {
   /** Running an id again resumes it, or gives the verdict it has. */
   readonly evaluationId: string
   readonly by: string
-  /** Calls in flight at the same time. */
+  /** Calls of this evaluation in flight at the same time; absent: as many as its endpoints take. */
   readonly concurrency?: number
 }
 
@@ -33,13 +45,7 @@ export interface EvaluationHooks {
   readonly onProgress?: (progress: EvaluationProgress) => void
 }
 
-const defaultConcurrency = 8
-/** Progress goes to the store at most this often. */
-const progressIntervalMs = 500
 const maxReasons = 20
-const none: ReadonlySet<string> = new Set()
-/** Nothing is paid for cases that the candidate may know. */
-const noCalls: CallsOutcome = { calls: 0, failed: new Map() }
 
 /**
  * Runs the suite on candidate and incumbent, judges, and puts the verdict in force. Only what has no stored result is
@@ -73,144 +79,147 @@ function faultOf(error: unknown): { readonly code: string; readonly message: str
 }
 
 async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: EvaluationHooks): Promise<Verdict> {
-  const { catalog, evidence, endpoints } = deps
-  const { evaluationId, candidate, incumbent, concurrency = defaultConcurrency } = order
+  const { catalog, evidence } = deps
   const suite = await loadSuite(catalog, order.suite)
   const policy = await loadPolicy(catalog, order.policy)
   // Before any result is read: one that a provider change makes void meanwhile is recorded as void.
   const epochs = await evidence.epochs(order)
-  const arms = [await loadCallable(catalog, candidate)]
-  if (incumbent !== undefined && incumbent !== candidate) arms.push(await loadCallable(catalog, incumbent))
-  const signal = hooks.signal ? { signal: hooks.signal } : {}
-  const saver = progressSaver(deps.evaluations, evaluationId, hooks.onProgress)
-  const question = { composite: candidate, suite: order.suite }
-  const proof = await deps.leakage.prove(question, { ...signal, onProgress: saver.alive }).finally(saver.flush)
+  const candidate = await loadCallable(catalog, order.candidate)
+  const incumbent = order.incumbent === undefined ? undefined : await loadCallable(catalog, order.incumbent)
+  const saver = progressSaver(deps.evaluations, order.evaluationId, hooks.onProgress)
+  const question = { composite: order.candidate, suite: order.suite }
+  const watched = { ...(hooks.signal ? { signal: hooks.signal } : {}), onProgress: saver.alive }
+  const proof = await deps.leakage.prove(question, watched).finally(saver.flush)
   const leakage = leakageCheck(proof, policy)
-  const calls =
-    leakage.verdict === 'pass'
-      ? await runCalls(evidence.results, {
-          evaluationId,
-          suite,
-          arms,
-          endpoints,
-          budgetUsd: policy.test.budgetUsd,
-          concurrency,
-          onProgress: saver.onProgress,
-          ...signal,
-        }).finally(saver.flush)
-      : noCalls
-  const outcomes: (readonly CaseOutcome[])[] = []
-  for (const arm of arms)
-    outcomes.push(
-      await scoredOutcomes(evidence.results, {
-        suite,
-        arm,
-        evaluationId,
-        failed: calls.failed.get(arm.composite) ?? none,
-      }),
-    )
-  const [own = [], against = incumbent === candidate ? own : undefined] = outcomes
+  const setting: Setting = { order, suite, policy, candidate, ...(incumbent ? { incumbent } : {}) }
+  const run = leakage.verdict === 'pass' ? callAndScore(deps, setting, hooks, saver) : scoreStored(deps, setting)
+  const { calls, reports, judges } = await run.finally(saver.flush)
+  const paid = { ...(await paidOf(evidence, order, reports, calls)), ...(judges ? { judges } : {}) }
   return evidence.record({
-    candidate,
-    ...(incumbent === undefined ? {} : { incumbent }),
+    candidate: order.candidate,
+    ...(order.incumbent === undefined ? {} : { incumbent: order.incumbent }),
     suite: order.suite,
     policy: order.policy,
-    evaluationId,
+    evaluationId: order.evaluationId,
     epochs,
-    ...judge({
-      order,
-      suite,
-      policy,
-      leakage,
-      calls,
-      candidate: own,
-      paid: await paidOf(evidence, order, own, against, calls),
-      ...(against ? { incumbent: against } : {}),
-    }),
+    ...judge({ suite, policy, leakage, calls, reports, paid }),
   })
 }
 
-/** Writes progress seldom and one at a time; `flush` waits for the last one. */
-function progressSaver(evaluations: EvaluationRuns, id: string, onProgress: EvaluationHooks['onProgress']) {
-  let newest: EvaluationProgress | undefined
-  let savedAt = 0
-  let saving: Promise<void> = Promise.resolve()
-  const save = (): void => {
-    const progress = newest
-    savedAt = performance.now()
-    if (!progress) return
-    // Progress is for people only: a write that fails must not fail the run, which has its own writes to fail on.
-    saving = saving.then(() => evaluations.progress(id, progress)).catch(() => undefined)
-  }
-  const saveSeldom = (): void => {
-    if (performance.now() - savedAt >= progressIntervalMs) save()
-  }
-  return {
-    onProgress(progress: EvaluationProgress): void {
-      newest = progress
-      onProgress?.(progress)
-      saveSeldom()
-    },
-    /** Shows that the run goes on where no case was run yet: a run that is silent for long counts as lost. */
-    alive(): void {
-      newest ??= noProgress
-      saveSeldom()
-    },
-    async flush(): Promise<void> {
-      save()
-      await saving
-    },
+/** What one evaluation is about, loaded. */
+interface Setting {
+  readonly order: EvaluationOrder
+  readonly suite: LoadedSuite
+  readonly policy: Policy
+  readonly candidate: Callable
+  readonly incumbent?: Callable
+}
+
+interface Run {
+  readonly calls: CallsOutcome
+  readonly reports: OutcomeReports
+  /** Absent where no judge was asked. */
+  readonly judges?: JudgesPaid
+}
+
+/** Nothing is paid, neither calls nor judges, for cases that the candidate may know. */
+async function scoreStored(deps: EvaluationDeps, { order, suite, candidate, incumbent }: Setting): Promise<Run> {
+  const { evaluationId } = order
+  const given = { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}) }
+  const outcomes = new StoredOutcomes(deps.evidence.results, given)
+  try {
+    for await (const cases of casePages(deps.catalog, suite)) await outcomes.add(cases)
+    return { calls: { calls: 0 }, reports: outcomes.reports() }
+  } finally {
+    await outcomes.close()
   }
 }
 
+async function callAndScore(
+  deps: EvaluationDeps,
+  { order, suite, policy, candidate, incumbent }: Setting,
+  hooks: EvaluationHooks,
+  saver: ProgressSaver,
+): Promise<Run> {
+  const { catalog, endpoints } = deps
+  const { results } = deps.evidence
+  const { evaluationId, concurrency } = order
+  const arms = incumbent && order.incumbent !== order.candidate ? [candidate, incumbent] : [candidate]
+  const spentUsd = (await results.spentUsd(evaluationId)) + (await results.judgements.paidBy(evaluationId)).costUsd
+  const bounds = {
+    evaluationId,
+    budget: new EvaluationBudget(policy.test.budgetUsd, spentUsd),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(hooks.signal ? { signal: hooks.signal } : {}),
+  }
+  const progress = new SharedProgress(saver.onProgress)
+  const judging = judgingOf(deps, suite, arms.length, { ...bounds, onProgress: () => progress.judged(judging) })
+  const given = { suite, candidate, evaluationId, ...(incumbent ? { incumbent } : {}), ...(judging ? { judging } : {}) }
+  const outcomes = new StoredOutcomes(results, given)
+  const input: CallsInput = {
+    ...bounds,
+    suite,
+    arms,
+    onProgress: (called) => progress.called(called, judging),
+    onPage: (cases, failed) => outcomes.add(cases, failed),
+  }
+  const calls = await runCalls({ catalog, results, endpoints }, input).finally(() => outcomes.close())
+  return { calls, reports: outcomes.reports(), ...(judging ? { judges: await judging.paid() } : {}) }
+}
+
+/** Only a suite that asks judges has something to judge. */
+function judgingOf(
+  { evidence, endpoints }: EvaluationDeps,
+  suite: LoadedSuite,
+  arms: number,
+  bounds: Omit<JudgingInput, 'judges' | 'endpoints' | 'expected'>,
+): Judging | undefined {
+  const each = questionsEach(suite)
+  if (each === 0) return undefined
+  const expected = arms * suite.cases * suite.content.repeats * each
+  return new Judging(evidence.results.judgements, { ...bounds, judges: suite.judges, endpoints, expected })
+}
+
 interface JudgeInput {
-  readonly order: EvaluationOrder
   readonly suite: LoadedSuite
   readonly policy: Policy
   readonly leakage: EvaluationCheck
   readonly calls: CallsOutcome
-  readonly candidate: readonly CaseOutcome[]
-  readonly incumbent?: readonly CaseOutcome[]
+  readonly reports: OutcomeReports
   readonly paid: Paid
 }
 
 function judge({
-  order,
   suite,
   policy,
   leakage,
   calls,
+  reports,
   paid,
-  ...outcomes
 }: JudgeInput): Pick<Verdict, 'verdict' | 'reasons' | 'shifting' | 'report'> {
-  const { content } = suite
-  const scored = { scorers: content.scorers.map(({ name }) => name), primary: content.primary }
-  const candidate = armReport(order.candidate, outcomes.candidate, scored)
-  const incumbent =
-    order.incumbent && outcomes.incumbent ? armReport(order.incumbent, outcomes.incumbent, scored) : undefined
-  const comparison = outcomes.incumbent && compareArms(outcomes.candidate, outcomes.incumbent, content.primary)
-  const compared = { ...(incumbent ? { incumbent } : {}), ...(comparison ? { comparison } : {}) }
+  const { content, cases, groups } = suite
   const gate = judgeEvaluation({
-    candidate,
-    ...compared,
-    expected: suite.cases.length * content.repeats,
+    ...reports,
+    expected: cases * content.repeats,
     thresholds: content.thresholds,
     policy,
     leakage,
+    primary: content.primary,
     ...(calls.stopped === undefined ? {} : { stopped: calls.stopped }),
+    ...(paid.judges?.stopped === undefined ? {} : { judging: paid.judges.stopped }),
   })
   return {
     verdict: gate.verdict,
     shifting: gate.shifting,
-    reasons: gate.reasons.slice(0, maxReasons),
+    reasons: [...gate.reasons, ...driftNotices(reports)].slice(0, maxReasons),
     report: {
       suite: suite.digest,
       primary: content.primary,
-      cases: suite.cases.length,
-      groups: new Set(suite.cases.map(({ group }) => group)).size,
+      cases,
+      groups,
       repeats: content.repeats,
-      candidate,
-      ...compared,
+      ...reports,
+      ...(gate.shifts.length === 0 ? {} : { shifts: gate.shifts }),
       checks: gate.checks,
       paid,
     },
@@ -218,20 +227,19 @@ function judge({
 }
 
 async function paidOf(
-  evidence: Evidence,
-  order: EvaluationOrder,
-  ...rest: [readonly CaseOutcome[], readonly CaseOutcome[] | undefined, CallsOutcome]
+  { results }: Evidence,
+  { candidate, incumbent, suite, evaluationId }: EvaluationOrder,
+  reports: OutcomeReports,
+  { calls }: CallsOutcome,
 ): Promise<Paid> {
-  const [candidate, incumbent, { calls }] = rest
-  const { suite } = order
-  const lost = (composite: EvidenceKey['candidate'] | undefined) =>
-    composite === undefined ? 0 : evidence.results.lostCalls({ composite, suite })
-  const own = (outcomes: readonly CaseOutcome[]) =>
-    outcomes.filter(({ status, fromStore }) => status === 'ok' && !fromStore).length
+  const arms = [...new Set([candidate, ...(incumbent === undefined ? [] : [incumbent])])]
+  const own = (arm: ArmReport) => arm.results - arm.errors - arm.fromStore
+  let lostCalls = 0
+  for (const composite of arms) lostCalls += await results.lostCalls({ composite, suite })
   return {
     calls,
-    results: own(candidate) + (order.incumbent === order.candidate ? 0 : own(incumbent ?? [])),
-    costUsd: await evidence.results.spentUsd(order.evaluationId),
-    lostCalls: (await lost(order.candidate)) + (await lost(order.incumbent)),
+    results: own(reports.candidate) + (reports.incumbent && incumbent !== candidate ? own(reports.incumbent) : 0),
+    costUsd: await results.spentUsd(evaluationId),
+    lostCalls,
   }
 }

@@ -1,53 +1,201 @@
-import type { SuiteCase, SuiteContent } from '../domain/contents'
+import type { ScoredSuite } from '../domain/arm-fold'
+import type { SuiteCase, SuiteContent, SuiteScorer } from '../domain/contents'
 import type { CaseOutcome } from '../domain/evaluation'
+import type { Parts } from '../domain/figures'
+import { assert, SluiceError } from '../errors'
+import { promptVariables } from '../kinds/prompt-render'
 import { compileSchema } from '../kinds/schema-compile'
+import { patternFault } from '../kinds/schema-pattern'
 import { prepareScorer } from '../scorers'
-import type { Sample, Score } from '../scorers/scorer'
+import { type PreparedScorer, type Sample, type Score, ScorerFault } from '../scorers/scorer'
+import { type Judges, type Question, questionsOf } from './evaluation-judges'
 import type { Callable } from './evaluation-plan'
+import { sampleOf } from './evaluation-sample'
 import type { RawResult } from './evidence-results'
+import type { JudgementStore } from './judgements'
+
+/** A suite with the judges that its scorers ask. */
+export interface JudgedSuite {
+  readonly content: SuiteContent
+  readonly judges: Judges
+}
+
+/** One raw result to be scored. */
+export interface ScoredItem {
+  readonly one: SuiteCase
+  readonly repeat: number
+  readonly result: RawResult
+}
 
 /** Scores raw results; needs no engine, so stored results can be scored again at any time. */
 export interface SuiteScoring {
-  outcome(one: SuiteCase, repeat: number, result: RawResult, evaluationId: string): CaseOutcome
+  /** What judges are to be asked about these results, each once a repeat. */
+  questions(items: readonly ScoredItem[]): readonly Question[]
+  /**
+   * Outcomes in the order of the items; a page at a time, since the answers of judges are read once a page. Throws
+   * `scorer_failed` naming the case on which a scorer does not work.
+   */
+  outcomes(items: readonly ScoredItem[], evaluationId: string): Promise<readonly CaseOutcome[]>
   /** A case that the engine gave no answer to. */
   failure(one: SuiteCase, repeat: number): CaseOutcome
+  /** Ends what scoring has started; call it once, however scoring went. */
+  close(): Promise<void>
 }
 
-export function createScoring(suite: SuiteContent, callable: Callable): SuiteScoring {
-  const scorers = suite.scorers.map(({ name, scorer, options, gate }) => ({
-    name,
-    gate: gate === true,
-    score: prepareScorer(scorer, options, { compileSchema }),
+interface SuiteScorers {
+  readonly scorer: SuiteScorer
+  readonly prepared: PreparedScorer
+}
+
+/** The scorers of a suite with their options checked. Throws `invalid_content`. */
+function prepareScorers({ content, judges }: JudgedSuite): readonly SuiteScorers[] {
+  const variables = Object.entries(judges).map(([name, { prompt }]) => [name, promptVariables(prompt)] as const)
+  const tools = { compileSchema, patternFault, judges: Object.fromEntries(variables) }
+  return content.scorers.map((scorer) => ({
+    scorer,
+    prepared: prepareScorer(scorer.scorer, scorer.options, tools),
   }))
-  const gates = scorers.some(({ gate }) => gate) ? scorers.filter(({ gate }) => gate) : scorers.filter(isPrimary(suite))
-  const errorsOf = callable.schema ? compileSchema(callable.schema) : () => []
+}
+
+/** What reports need to know of a suite. */
+export function scoredSuite(suite: JudgedSuite): ScoredSuite {
+  const figures = prepareScorers(suite).flatMap(({ scorer, prepared }) =>
+    prepared.figures ? [[scorer.name, prepared.figures] as const] : [],
+  )
   return {
-    outcome(one, repeat, result, evaluationId) {
-      const sample = sampleOf(one, result.text, callable)
-      const scores = Object.fromEntries(scorers.map(({ name, score }): [string, number] => [name, score(sample).value]))
-      const isObject = typeof sample.parsed === 'object' && sample.parsed !== null && !Array.isArray(sample.parsed)
-      const { text: _text, truncated: _truncated, seed: _seed, call: _call, evaluationId: payer, ...measured } = result
-      return {
-        ...measured,
-        caseId: one.id,
-        group: one.group,
-        repeat,
-        status: 'ok',
-        scores,
-        passed: gates.every(({ name }) => scores[name] === 1),
-        valid: callable.schema === undefined || (sample.parsed !== undefined && errorsOf(sample.parsed).length === 0),
-        ...(isObject ? { output: sample.parsed as Readonly<Record<string, unknown>> } : {}),
-        fromStore: payer !== evaluationId,
-      }
-    },
-    failure: (one, repeat) => ({ ...nothing, caseId: one.id, group: one.group, repeat }),
+    scorers: suite.content.scorers.map(({ name }) => name),
+    primary: suite.content.primary,
+    ...(figures.length === 0 ? {} : { figures: Object.fromEntries(figures) }),
   }
 }
 
-const isPrimary =
-  (suite: SuiteContent) =>
-  ({ name }: { readonly name: string; readonly score: (sample: Sample) => Score }): boolean =>
-    name === suite.primary
+/** Questions of a suite to its judges about one output. */
+export const questionsEach = (suite: JudgedSuite): number =>
+  prepareScorers(suite).reduce((sum, { prepared }) => sum + (prepared.asks?.repeats ?? 0), 0)
+
+/** What judges are to be asked about an output: for each scorer that asks one, a question a repeat. */
+function questionsAbout(
+  scorers: readonly SuiteScorers[],
+  judges: Judges,
+  sample: Sample,
+): Readonly<Record<string, readonly Question[]>> {
+  const asked = scorers.flatMap(({ scorer, prepared: { asks } }) => {
+    if (!asks) return []
+    const judge = judges[asks.judge]
+    assert(judge !== undefined, `the judge ${asks.judge} is loaded with its suite`)
+    return [[scorer.name, questionsOf(judge, asks, sample)] as const]
+  })
+  return Object.fromEntries(asked)
+}
+
+export function createScoring(
+  suite: JudgedSuite,
+  callable: Callable,
+  judgements: Pick<JudgementStore, 'texts'>,
+): SuiteScoring {
+  const scorers = prepareScorers(suite)
+  const errorsOf = callable.schema ? compileSchema(callable.schema) : () => []
+  const isValid = ({ parsed }: Sample): boolean =>
+    callable.schema === undefined || (parsed !== undefined && errorsOf(parsed).length === 0)
+  const sampled = (item: ScoredItem) => {
+    const sample = sampleOf(item.one, item.result.text, callable)
+    return { item, sample, questions: questionsAbout(scorers, suite.judges, sample) }
+  }
+  const asks = scorers.some(({ prepared }) => prepared.asks)
+  return {
+    questions: (items) => (asks ? items.flatMap((item) => Object.values(sampled(item).questions).flat()) : []),
+    async outcomes(items, evaluationId) {
+      const samples = items.map(sampled)
+      const ids = samples.flatMap(({ questions }) => Object.values(questions).flat()).map(({ id }) => id)
+      const answers = ids.length === 0 ? new Map<string, string>() : await judgements.texts([...new Set(ids)])
+      const outcomes: CaseOutcome[] = []
+      for (const { item, sample, questions } of samples) {
+        const scores: [string, Score][] = []
+        for (const { scorer, prepared } of scorers) {
+          const given = (questions[scorer.name] ?? []).map(({ id }) => answers.get(id))
+          scores.push([scorer.name, await scoreOf({ prepared, name: scorer.name, caseId: item.one.id }, sample, given)])
+        }
+        outcomes.push(outcomeOf(item, sample, evaluationId, { scores, content: suite.content, valid: isValid(sample) }))
+      }
+      return outcomes
+    },
+    failure: (one, repeat) => ({ ...nothing, caseId: one.id, group: one.group, repeat }),
+    async close() {
+      for (const { prepared } of scorers) await prepared.close?.()
+    },
+  }
+}
+
+interface ScoringStep {
+  readonly prepared: PreparedScorer
+  /** Of the score within the suite. */
+  readonly name: string
+  readonly caseId: string
+}
+
+async function scoreOf(
+  { prepared, name, caseId }: ScoringStep,
+  sample: Sample,
+  answers: readonly (string | undefined)[],
+): Promise<Score> {
+  try {
+    return await prepared.score(sample, answers)
+  } catch (error) {
+    if (!(error instanceof ScorerFault)) throw error
+    const text = `The scorer ${name} does not work on the case ${caseId}: ${error.message}.`
+    throw new SluiceError('scorer_failed', text, { scorer: name, case: caseId })
+  }
+}
+
+interface ScoredSample {
+  readonly scores: readonly (readonly [string, Score])[]
+  readonly content: SuiteContent
+  /** The output fits the schema of the composite. */
+  readonly valid: boolean
+}
+
+function outcomeOf(
+  { one, repeat, result }: ScoredItem,
+  { parsed }: Sample,
+  evaluationId: string,
+  { scores, content, valid }: ScoredSample,
+): CaseOutcome {
+  const { text: _text, truncated: _truncated, seed: _seed, call: _call, evaluationId: payer, ...measured } = result
+  const values = scores.flatMap(([name, score]): [string, number][] => ('value' in score ? [[name, score.value]] : []))
+  const unscored = scores.flatMap(([name, score]) => ('unscored' in score ? [[name, score.unscored] as const] : []))
+  const parts = scores.flatMap(([name, score]): [string, Parts][] =>
+    'value' in score && score.parts ? [[name, score.parts]] : [],
+  )
+  const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
+  return {
+    ...measured,
+    caseId: one.id,
+    group: one.group,
+    repeat,
+    status: 'ok',
+    scores: Object.fromEntries(values),
+    ...(unscored.length === 0 ? {} : { unscored: Object.fromEntries(unscored) }),
+    ...(parts.length === 0 ? {} : { parts: Object.fromEntries(parts) }),
+    ...gatesOf(content, new Map(values), new Set(unscored.map(([name]) => name))),
+    valid,
+    ...(isObject ? { output: parsed as Readonly<Record<string, unknown>> } : {}),
+    fromStore: payer !== evaluationId,
+  }
+}
+
+/** Without a gate the primary scorer is one. */
+function gatesOf(
+  { scorers, primary }: SuiteContent,
+  values: ReadonlyMap<string, number>,
+  unscored: ReadonlySet<string>,
+): Pick<CaseOutcome, 'passed' | 'undecided'> {
+  const named = scorers.filter(({ gate }) => gate === true)
+  const gates = named.length > 0 ? named : scorers.filter(({ name }) => name === primary)
+  const open = gates.filter(({ name }) => unscored.has(name))
+  const closed = gates.filter((gate) => !open.includes(gate))
+  const passed = closed.every(({ name, passAt = 1 }) => (values.get(name) ?? 0) >= passAt)
+  return open.length > 0 && passed ? { passed: false, undecided: true } : { passed }
+}
 
 const nothing = {
   status: 'error',
@@ -63,21 +211,3 @@ const nothing = {
   measuredAt: 0,
   fromStore: false,
 } as const
-
-function sampleOf(one: SuiteCase, text: string, { schema }: Callable): Sample {
-  const parsed = parseJson(text)
-  return {
-    text,
-    expected: one.expected,
-    ...(parsed === undefined ? {} : { parsed }),
-    ...(schema ? { schema } : {}),
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}

@@ -1,7 +1,9 @@
-import { MongoServerError } from 'mongodb'
+import type { Collection } from 'mongodb'
 import type { Cost, TokenUsage } from '../domain/pricing'
 import type { Digest } from '../domain/version'
+import { type BatchedWrites, batchedWrites } from './batched-writes'
 import type { CollectionSpec, Database } from './database'
+import { createJudgementStore, type JudgementStore, judgementCollections } from './judgements'
 import type { Providers } from './providers'
 
 export interface ResultSet {
@@ -35,24 +37,37 @@ export interface StoredResult extends ResultKey {
 }
 
 /**
- * Raw results by (composite, suite, case, repeat). A stored result is never paid again nor changed. Results of before a
- * provider change are kept, and are no results any more: what is asked for here is of the composite's current epoch.
+ * Raw results by (composite, suite, case, repeat). A stored result is never paid again nor changed. Results are read by
+ * their keys, a page of a suite at a time: whole suites of outputs never are in memory. Results of before a provider change
+ * are kept, and are no results any more: what is asked for here is of the composite's current epoch.
  */
 export interface ResultStore {
-  /** Every stored result of a composite on a suite. */
-  all(set: ResultSet): Promise<readonly StoredResult[]>
+  /** What judges answered about results, by what they were asked. */
+  readonly judgements: JudgementStore
+  /** Those of the keys that have a result. */
+  read(keys: readonly ResultKey[]): Promise<readonly StoredResult[]>
+  /** Every stored result of a composite on a suite, one after the other, in no order. */
+  each(set: ResultSet): AsyncIterable<StoredResult>
+  /** Those of the keys that have a result, without reading the outputs. */
+  known(keys: readonly ResultKey[]): Promise<readonly ResultKey[]>
   /** Counts a call before it is made, so that one lost to a crash is known. */
   begin(key: ResultKey): Promise<void>
-  /** Keeps the first result of its key; false where there was one already. */
-  put(key: ResultKey, result: RawResult): Promise<boolean>
-  /** What a composite answered in any suite, by the digest of the call: a changed scorer costs no call. */
-  byCall(composite: Digest): Promise<ReadonlyMap<Digest, RawResult>>
-  /** Takes over a result that was paid for under another suite. */
-  adopt(key: ResultKey, result: RawResult): Promise<void>
+  /** Takes the count back where the call was not made after all. */
+  forgo(key: ResultKey): Promise<void>
+  /** Keeps the first result of its key. */
+  put(key: ResultKey, result: RawResult): Promise<void>
+  /** Of these calls, those that a composite answered in any suite: a changed scorer costs no call. */
+  byCalls(composite: Digest, calls: readonly Digest[]): Promise<ReadonlyMap<Digest, RawResult>>
+  /** The same without reading the outputs. */
+  answered(composite: Digest, calls: readonly Digest[]): Promise<ReadonlySet<Digest>>
+  /** Takes over results that were paid for under another suite. */
+  adopt(taken: readonly StoredResult[]): Promise<void>
   /** Calls begun that left no result: failed ones and those in flight at a crash. */
   lostCalls(set: ResultSet): Promise<number>
   /** What an evaluation has paid so far, over all its runs. */
   spentUsd(evaluationId: string): Promise<number>
+  /** Cost and latency of the stored calls, in no order. */
+  figures(set: ResultSet): Promise<readonly Pick<RawResult, 'costUsd' | 'latencyMs'>[]>
 }
 
 interface ResultDocument extends ResultKey {
@@ -66,82 +81,156 @@ interface ResultDocument extends ResultKey {
 }
 
 export const resultCollections: readonly CollectionSpec[] = [
+  ...judgementCollections,
   {
     name: 'eval_results',
-    indexes: [{ key: { composite: 1, suite: 1 } }, { key: { 'result.evaluationId': 1 } }],
+    indexes: [
+      { key: { composite: 1, suite: 1 } },
+      { key: { composite: 1, 'result.call': 1 } },
+      { key: { 'result.evaluationId': 1 } },
+    ],
   },
 ]
+
+/** Cases of a suite times repeats: more results than a suite can have are never read at once. */
+const maxFigures = 400_000
 
 function idOf({ composite, suite, caseId, repeat }: ResultKey, epoch: number): string {
   const place = `${composite}/${suite}/${repeat}/${caseId}`
   return epoch === 0 ? place : `${epoch}/${place}`
 }
 
-const duplicateKey = 11_000
+const keyOf = ({ composite, suite, caseId, repeat }: ResultKey): ResultKey => ({ composite, suite, caseId, repeat })
 
-/** Another run was first: its result stands. */
-function ignoreDuplicate(error: unknown): void {
-  if (!(error instanceof MongoServerError && error.code === duplicateKey)) throw error
-}
+export const createResultStore = (database: Database, providers: Providers): ResultStore =>
+  new MongoResults(database, providers)
 
-export function createResultStore(database: Database, providers: Providers): ResultStore {
-  const documents = database.collection<ResultDocument>('eval_results')
-  const epochOf = async (composite: Digest): Promise<number> =>
-    (await providers.epochs([composite])).get(composite) ?? 0
-  const current = async (composite: Digest) => {
-    const epoch = await epochOf(composite)
+class MongoResults implements ResultStore {
+  private readonly documents: Collection<ResultDocument>
+  private readonly writes: BatchedWrites<ResultDocument>
+  readonly judgements: JudgementStore
+  private readonly providers: Providers
+  private asking:
+    | { readonly composites: Set<Digest>; readonly epochs: Promise<ReadonlyMap<Digest, number>> }
+    | undefined
+
+  constructor(database: Database, providers: Providers) {
+    this.documents = database.collection('eval_results')
+    this.writes = batchedWrites(this.documents)
+    this.judgements = createJudgementStore(database)
+    this.providers = providers
+  }
+
+  async read(keys: readonly ResultKey[]): Promise<readonly StoredResult[]> {
+    return (await this.documents.find(await this.answeredAt(keys)).toArray()).flatMap(storedOf)
+  }
+
+  async known(keys: readonly ResultKey[]): Promise<readonly ResultKey[]> {
+    const found = this.documents.find(await this.answeredAt(keys), { projection: { result: 0 } })
+    return (await found.toArray()).map(keyOf)
+  }
+
+  async *each({ composite, suite }: ResultSet): AsyncGenerator<StoredResult> {
+    const found = this.documents.find({ ...(await this.current(composite)), suite, result: { $exists: true } })
+    for await (const document of found) yield* storedOf(document)
+  }
+
+  async begin(key: ResultKey): Promise<void> {
+    const epoch = await this.epochOf(key.composite)
+    const update = { $inc: { calls: 1 }, $setOnInsert: { ...keyOf(key), ...stamped(epoch) } }
+    await this.writes.write({ updateOne: { filter: { _id: idOf(key, epoch) }, update, upsert: true } })
+  }
+
+  async forgo(key: ResultKey): Promise<void> {
+    const filter = { _id: idOf(key, await this.epochOf(key.composite)) }
+    await this.writes.write({ updateOne: { filter, update: { $inc: { calls: -1 } } } })
+  }
+
+  async put(key: ResultKey, result: RawResult): Promise<void> {
+    const filter = { _id: idOf(key, await this.epochOf(key.composite)), result: { $exists: false } }
+    await this.writes.write({ updateOne: { filter, update: { $set: { result } } } })
+  }
+
+  async byCalls(composite: Digest, calls: readonly Digest[]): Promise<ReadonlyMap<Digest, RawResult>> {
+    const found = await this.documents.find(await this.calledBy(composite, calls)).toArray()
+    return new Map(found.flatMap(({ result }) => (result ? [[result.call, result] as const] : [])))
+  }
+
+  async answered(composite: Digest, calls: readonly Digest[]): Promise<ReadonlySet<Digest>> {
+    const projection = { _id: 0, 'result.call': 1 }
+    const found = await this.documents.find(await this.calledBy(composite, calls), { projection }).toArray()
+    return new Set(found.flatMap(({ result }) => result?.call ?? []))
+  }
+
+  async adopt(taken: readonly StoredResult[]): Promise<void> {
+    await Promise.all(taken.map((one) => this.adoptOne(one)))
+  }
+
+  async lostCalls({ composite, suite }: ResultSet): Promise<number> {
+    const pipeline = [{ $match: { ...(await this.current(composite)), suite } }, { $group: countedCalls }]
+    const [row] = await this.documents.aggregate<{ calls: number; results: number }>(pipeline).toArray()
+    return row ? row.calls - row.results : 0
+  }
+
+  async spentUsd(evaluationId: string): Promise<number> {
+    const pipeline = [
+      { $match: { 'result.evaluationId': evaluationId, adopted: { $ne: true } } },
+      { $group: { _id: null, usd: { $sum: '$result.costUsd' } } },
+    ]
+    const [row] = await this.documents.aggregate<{ usd: number }>(pipeline).toArray()
+    return row?.usd ?? 0
+  }
+
+  async figures({ composite, suite }: ResultSet): Promise<readonly Pick<RawResult, 'costUsd' | 'latencyMs'>[]> {
+    const asked = { ...(await this.current(composite)), suite, result: { $exists: true } }
+    const projection = { _id: 0, 'result.costUsd': 1, 'result.latencyMs': 1 }
+    const found = this.documents.find(asked, { projection }).limit(maxFigures)
+    return (await found.toArray()).flatMap(({ result }) => result ?? [])
+  }
+
+  private async adoptOne({ result, ...key }: StoredResult): Promise<void> {
+    const epoch = await this.epochOf(key.composite)
+    const place = { $setOnInsert: { ...keyOf(key), ...stamped(epoch), calls: 0 } }
+    await this.writes.write({ updateOne: { filter: { _id: idOf(key, epoch) }, update: place, upsert: true } })
+    const open = { _id: idOf(key, epoch), result: { $exists: false } }
+    await this.writes.write({ updateOne: { filter: open, update: { $set: { result, adopted: true } } } })
+  }
+
+  private async answeredAt(keys: readonly ResultKey[]) {
+    const epochs = await this.providers.epochs([...new Set(keys.map(({ composite }) => composite))])
+    const ids = keys.map((key) => idOf(key, epochs.get(key.composite) ?? 0))
+    return { _id: { $in: ids }, result: { $exists: true } }
+  }
+
+  private async calledBy(composite: Digest, calls: readonly Digest[]) {
+    return { ...(await this.current(composite)), 'result.call': { $in: [...new Set(calls)] } }
+  }
+
+  private async current(composite: Digest) {
+    const epoch = (await this.providers.epochs([composite])).get(composite) ?? 0
     return { composite, epoch: epoch === 0 ? { $exists: false } : epoch }
   }
-  const stamped = (epoch: number) => (epoch === 0 ? {} : { epoch })
-  return {
-    async all({ composite, suite }) {
-      const found = await documents.find({ ...(await current(composite)), suite, result: { $exists: true } }).toArray()
-      return found.flatMap(({ composite, suite, caseId, repeat, result }) =>
-        result ? [{ composite, suite, caseId, repeat, result }] : [],
-      )
-    },
-    async begin(key) {
-      const epoch = await epochOf(key.composite)
-      const first = { $setOnInsert: { ...key, ...stamped(epoch) } }
-      await documents.updateOne({ _id: idOf(key, epoch) }, { $inc: { calls: 1 }, ...first }, { upsert: true })
-    },
-    async put(key, result) {
-      const _id = idOf(key, await epochOf(key.composite))
-      const written = await documents.updateOne({ _id, result: { $exists: false } }, { $set: { result } })
-      return written.modifiedCount === 1
-    },
-    async byCall(composite) {
-      const found = await documents.find({ ...(await current(composite)), result: { $exists: true } }).toArray()
-      return new Map(found.flatMap(({ result }) => (result ? [[result.call, result] as const] : [])))
-    },
-    async adopt(key, result) {
-      const epoch = await epochOf(key.composite)
-      const first = { ...key, ...stamped(epoch), calls: 0 }
-      const taken = { $set: { result, adopted: true as const }, $setOnInsert: first }
-      const open = { _id: idOf(key, epoch), result: { $exists: false } }
-      await documents.updateOne(open, taken, { upsert: true }).catch(ignoreDuplicate)
-    },
-    async lostCalls({ composite, suite }) {
-      const pipeline = [
-        { $match: { ...(await current(composite)), suite } },
-        {
-          $group: {
-            _id: null,
-            calls: { $sum: '$calls' },
-            results: { $sum: { $cond: [{ $and: ['$result', { $ne: ['$adopted', true] }] }, 1, 0] } },
-          },
-        },
-      ]
-      const [row] = await documents.aggregate<{ calls: number; results: number }>(pipeline).toArray()
-      return row ? row.calls - row.results : 0
-    },
-    async spentUsd(evaluationId) {
-      const pipeline = [
-        { $match: { 'result.evaluationId': evaluationId, adopted: { $ne: true } } },
-        { $group: { _id: null, usd: { $sum: '$result.costUsd' } } },
-      ]
-      const [row] = await documents.aggregate<{ usd: number }>(pipeline).toArray()
-      return row?.usd ?? 0
-    },
+
+  /** As of this moment; whoever asks in the same turn of the event loop shares one question. */
+  private async epochOf(composite: Digest): Promise<number> {
+    if (this.asking === undefined) {
+      const composites = new Set<Digest>()
+      const epochs = nextTurn().then(() => {
+        this.asking = undefined
+        return this.providers.epochs([...composites])
+      })
+      this.asking = { composites, epochs }
+    }
+    const { composites, epochs } = this.asking
+    composites.add(composite)
+    return (await epochs).get(composite) ?? 0
   }
 }
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const stamped = (epoch: number): { readonly epoch?: number } => (epoch === 0 ? {} : { epoch })
+const ownResult = { $and: ['$result', { $ne: ['$adopted', true] }] }
+const countedCalls = { _id: null, calls: { $sum: '$calls' }, results: { $sum: { $cond: [ownResult, 1, 0] } } }
+
+const storedOf = ({ result, ...rest }: ResultDocument): readonly StoredResult[] =>
+  result ? [{ ...keyOf(rest), result }] : []

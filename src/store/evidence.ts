@@ -167,7 +167,7 @@ export function createEvidence(database: Database, providers: Providers): Eviden
       }
     },
     async incumbentThresholds({ composite, suite }) {
-      const stored = (await results.all({ composite, suite })).map(({ result }) => result)
+      const stored = await results.figures({ composite, suite })
       return stored.length < minThresholdResults ? undefined : percentiles(stored)
     },
   }

@@ -169,7 +169,7 @@ async function chainPlace(
 }
 
 async function rolesOf(store: Store, composite: Digest, missing: Missing[]): Promise<ExplainedRequest['roles']> {
-  const verified = await orMissing(() => store.catalog.verifyComposite(composite), missing, {
+  const verified = await orMissing(() => store.catalog.verifyComposite(composite, { rows: false }), missing, {
     what: 'composite',
     of: composite,
   })

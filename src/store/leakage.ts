@@ -10,6 +10,7 @@ import {
   leakageReport,
   type SourceProof,
 } from '../domain/leakage'
+import type { DatasetRow } from '../domain/row-change'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { digestOf } from './canonical'
@@ -17,7 +18,6 @@ import type { Catalog } from './catalog'
 import type { CollectionSpec, Database } from './database'
 import { maxCases, readCase } from './evaluation-plan'
 import { sourcesOf } from './leakage-sources'
-import type { DatasetRow } from './rows'
 
 export interface LeakageQuestion {
   readonly composite: Digest

@@ -215,9 +215,8 @@ async function evaluatedCases(
 ): Promise<readonly (readonly ReproducedOutput[])[]> {
   const [verdict] = await store.evidence.verdicts({ candidate: composite, limit: 1 })
   if (verdict === undefined) return []
-  const stored = await store.evidence.results.all({ composite, suite: verdict.suite })
   const cases = new Map<string, { readonly repeat: number; readonly text: string }[]>()
-  for (const { caseId, repeat, result } of stored) {
+  for await (const { caseId, repeat, result } of store.evidence.results.each({ composite, suite: verdict.suite })) {
     const known = cases.get(caseId)
     if (known) known.push({ repeat, text: result.text })
     else if (cases.size < maxCases) cases.set(caseId, [{ repeat, text: result.text }])

@@ -1,173 +1,211 @@
-import { MongoBulkWriteError } from 'mongodb'
-import { isRecord } from '../domain/diff'
+import { type AnyBulkWriteOperation, Binary, type Collection, type Filter } from 'mongodb'
+import { isDigest } from '../domain/ref'
 import type { Digest } from '../domain/version'
-import { SluiceError } from '../errors'
-import { maxDatasetRows, rowColumns } from '../kinds/dataset'
-import type { RowTools, StoredRow } from '../kinds/kind'
-import { canonicalJson, digestOf, textDigest } from './canonical'
-import type { CollectionSpec, Database } from './database'
+import { assert, SluiceError } from '../errors'
+import { maxDatasetBytes, maxDatasetRows } from '../kinds/dataset'
+import type { RowSet, RowTools } from '../kinds/kind'
+import { textDigest } from './canonical'
+import type { Database } from './database'
+import { createRootHash, type DigestPages, evenPages, mergeSorted, packSorted } from './row-digests'
+import {
+  addColumn,
+  type ColumnCounts,
+  columnsText,
+  freshMs,
+  insertNew,
+  type Kept,
+  missingRow,
+  type PageDocument,
+  type RowDocument,
+  readColumns,
+  rowDocument,
+  rowSetOf,
+  type SetDocument,
+  unfitRow,
+} from './row-documents'
+import { type PageReader, pageReader } from './row-reader'
 
-/** A row travels in one request body, so it stays under the API's limit. */
-export const maxRowBytes = 3_500_000
-const maxDatasetBytes = 512 * 1024 * 1024
-const maxRowColumns = 200
-const pageRows = 500
-const duplicateKey = 11_000
+/** Rows of one `putRows`. */
+export const maxPutRows = 1000
+/** Sets of one `mergeSets`: two pages of each are in memory. */
+export const maxMergedSets = 128
+/** Pages of digests that are written at once: 2 MiB. */
+const pagesTogether = 16
 
-interface RowDocument {
-  _id: Digest
-  /** RFC 8785 text: BSON would lose the order and the meaning of keys such as `$ref`. */
-  text: string
-  bytes: number
-  /** Pairs, since keys may hold dots and dollars. */
-  columns: [key: string, type: string][]
+export interface PutRows {
+  /** Of every row, in the order given. */
+  readonly digests: readonly Digest[]
+  /** Digests that were given for rows which are not stored; nothing was put then. */
+  readonly missing: readonly Digest[]
+  /** Of the rows as a set; absent where some are missing. */
+  readonly root?: Digest
 }
 
-interface RowSetDocument {
-  _id: Digest
-  count: number
-  /** Sorted; a digest stands as often as its row does. 20,000 digests are 1.5 MB, far below a document's limit. */
-  digests: Digest[]
-}
-
-export const rowCollections: readonly CollectionSpec[] = [{ name: 'rows' }, { name: 'row_sets' }]
-
-export interface DatasetRow {
-  readonly digest: Digest
-  readonly row: unknown
-}
-
-/** Rows of datasets: each stored once by its digest, datasets remembered as sets of digests. */
+/**
+ * Rows of datasets, each stored once by its digest, and sets of them by their root. Everything is named by its content:
+ * a call that is repeated, or made by two at once, writes the same again, and what an upload that broke off leaves
+ * behind changes nothing.
+ */
 export interface RowStore extends RowTools {
-  /** In order of digest. Throws unknown_ref, and digest_mismatch where a stored row was altered. */
-  rows(root: Digest): AsyncIterable<DatasetRow>
+  /** Rows, or digests of rows stored before, as a small set. Throws invalid_content. */
+  putRows(rows: readonly unknown[]): Promise<PutRows>
+  /** The set of all rows of these sets. Throws unknown_ref, and invalid_content where it would be too large. */
+  mergeSets(roots: readonly Digest[]): Promise<RowSet>
 }
 
 export function createRowStore(database: Database): RowStore {
   const rows = database.collection<RowDocument>('rows')
-  const sets = database.collection<RowSetDocument>('row_sets')
-
-  const metaOf = async (digests: readonly Digest[]) => {
-    const found = new Map<Digest, Omit<RowDocument, 'text'>>()
-    for (const page of pagesOf([...new Set(digests)])) {
-      const cursor = rows.find({ _id: { $in: page } }, { projection: { text: 0 } })
-      for await (const row of cursor) found.set(row._id, row)
-    }
-    return digests.map((digest) => found.get(digest) ?? raise(missingRow(digest)))
+  const pages = pageReader(database)
+  const put = async (values: readonly unknown[], at: Date): Promise<PutRows> => {
+    const given = values.map((value, place) =>
+      typeof value === 'string' ? named(value, place) : rowDocument(value, place, at),
+    )
+    const digests = given.map((entry) => (typeof entry === 'string' ? entry : entry._id))
+    const sent = new Map(given.flatMap((entry) => (typeof entry === 'string' ? [] : [[entry._id, entry] as const])))
+    const stored = await metaOf(database, [...new Set(digests)], at)
+    const missing = [...new Set(digests)].filter((digest) => !stored.has(digest) && !sent.has(digest))
+    if (missing.length > 0) return { digests, missing }
+    const fresh = [...sent.values()].filter((row) => !stored.has(row._id))
+    const metas = digests.map((digest) => stored.get(digest) ?? (sent.get(digest) as RowMeta))
+    const [paged] = await Promise.all([
+      keepPages(database, [packSorted(digests)], at),
+      fresh.length === 0 ? undefined : insertNew(() => rows.insertMany(fresh, { ordered: false })),
+    ])
+    await keepSet(database, paged, { ...totalsOf(metas), at })
+    return { digests, missing: [], root: paged.root }
   }
-
+  const merge = (roots: readonly Digest[], at: Date) => mergeSets(database, pages, { roots, at })
   return {
-    async putRows(values) {
-      const documents = values.map(rowDocument)
-      const unique = [...new Map(documents.map((document) => [document._id, document])).values()]
-      if (unique.length > 0) await insertNew(() => rows.insertMany(unique, { ordered: false }))
-      return documents.map((document) => document._id)
-    },
-    async findRows(digests) {
-      return (await metaOf(digests)).map(storedRow)
-    },
-    async sealRows(digests) {
-      const bytes = (await metaOf(digests)).reduce((sum, row) => sum + row.bytes, 0)
-      requireDatasetSize(digests.length, bytes)
-      const sorted = [...digests].sort()
-      const root = rootOf(sorted)
-      await insertNew(() => sets.insertOne({ _id: root, count: sorted.length, digests: sorted }))
-      return root
-    },
-    async requireRoot(root) {
-      if (!(await sets.findOne({ _id: root }, { projection: { _id: 1 } }))) throw missingSet(root)
-    },
-    async *rows(root) {
-      const set = await sets.findOne({ _id: root })
-      if (!set) throw missingSet(root)
-      if (rootOf(set.digests) !== root) throw alteredSet(root)
-      for (const page of pagesOf([...new Set(set.digests)])) {
-        let place = set.digests.indexOf(page[0] as Digest)
-        for await (const row of rows.find({ _id: { $in: page } }).sort({ _id: 1 })) {
-          if (textDigest(row.text) !== row._id) throw alteredRow(row._id)
-          if (set.digests[place] !== row._id) throw missingRow(set.digests[place] ?? row._id)
-          for (; set.digests[place] === row._id; place += 1) yield { digest: row._id, row: JSON.parse(row.text) }
-        }
-        if (set.digests[place - 1] !== page.at(-1)) throw missingRow(set.digests[place] ?? root)
+    putRows: async (values) => put(values, await clockOf(database)),
+    mergeSets: async (roots) => merge(roots, await clockOf(database)),
+    async setOfRows(values) {
+      const at = await clockOf(database)
+      const roots: Digest[] = []
+      for (let place = 0; place < values.length; place += maxPutRows) {
+        const { root, missing } = await put(values.slice(place, place + maxPutRows), at)
+        if (root === undefined) throw missingRow(missing[0] as Digest)
+        roots.push(root)
       }
+      return merge(roots, at)
     },
+    rowSet: async (root) => rowSetOf(await pages.set(root)),
   }
 }
 
-/** The same without writing: what a dataset would become. Rows given inline are kept for as long as this is held. */
-export function dryRowTools(store: RowStore): RowTools {
-  const fresh = new Map<Digest, RowDocument>()
-  return {
-    async putRows(values) {
-      const documents = values.map(rowDocument)
-      for (const document of documents) fresh.set(document._id, document)
-      return documents.map((document) => document._id)
-    },
-    async findRows(digests) {
-      const stored = await store.findRows(digests.filter((digest) => !fresh.has(digest)))
-      const known = new Map(stored.map((row) => [row.digest, row]))
-      return digests.map((digest) => {
-        const row = fresh.get(digest)
-        return row ? storedRow(row) : (known.get(digest) ?? raise(missingRow(digest)))
-      })
-    },
-    async sealRows(digests) {
-      return rootOf([...digests].sort())
-    },
-    requireRoot: (root) => store.requireRoot(root),
+const clockOf = async (database: Database): Promise<Date> => new Date(await database.now())
+
+function named(text: string, place: number): Digest {
+  if (!isDigest(text)) throw unfitRow(place, 'is neither a JSON object nor the digest of a stored row')
+  return text
+}
+
+type RowMeta = Pick<RowDocument, '_id' | 'bytes' | 'shape'>
+
+/** What is known of those that are stored; each is marked as asked for now. */
+async function metaOf(database: Database, digests: readonly Digest[], at: Date): Promise<ReadonlyMap<Digest, RowMeta>> {
+  const rows = database.collection<RowDocument>('rows')
+  const found = await rows
+    .find({ _id: { $in: [...digests] } }, { projection: { bytes: 1, shape: 1, at: 1 }, batchSize: digests.length + 1 })
+    .toArray()
+  const old = found.filter((row) => isStale(row.at, at)).map((row) => row._id)
+  if (old.length === 0) return new Map(found.map((row) => [row._id, row]))
+  await rows.updateMany({ _id: { $in: old } }, { $max: { at } })
+  // One that was dropped between the two must not be counted on.
+  const still = await rows.find({ _id: { $in: old } }, { projection: { _id: 1 } }).toArray()
+  const gone = new Set(old.filter((digest) => !still.some((row) => row._id === digest)))
+  return new Map(found.filter((row) => !gone.has(row._id)).map((row) => [row._id, row]))
+}
+
+interface Totals {
+  readonly count: number
+  readonly bytes: number
+  readonly columns: ColumnCounts
+}
+
+function totalsOf(rows: readonly RowMeta[]): Totals {
+  const shapes = new Map<string, number>()
+  for (const { shape } of rows) shapes.set(shape, (shapes.get(shape) ?? 0) + 1)
+  const columns: ColumnCounts = new Map()
+  for (const [shape, count] of shapes) {
+    const types = Object.entries(JSON.parse(shape) as Record<string, string>)
+    for (const [key, type] of types) addColumn(columns, key, [type], count)
   }
+  return { count: rows.length, bytes: rows.reduce((sum, row) => sum + row.bytes, 0), columns }
 }
 
-/** Order-free: the same rows in any order have the same root. */
-const rootOf = (sorted: readonly Digest[]): Digest => digestOf({ rows: sorted })
-
-const storedRow = ({ _id, columns }: Omit<RowDocument, 'text'>): StoredRow => ({
-  digest: _id,
-  columns: Object.fromEntries(columns),
-})
-
-function rowDocument(row: unknown, place: number): RowDocument {
-  if (!isRecord(row)) throw unfitRow(place, 'is no JSON object')
-  const columns = Object.entries(rowColumns(row))
-  if (columns.length > maxRowColumns) throw unfitRow(place, `has more than ${maxRowColumns} keys`)
-  const text = canonicalJson(row)
-  const bytes = Buffer.byteLength(text)
-  if (bytes > maxRowBytes) throw unfitRow(place, `is larger than ${maxRowBytes} bytes`)
-  return { _id: textDigest(text), text, bytes, columns }
+async function mergeSets(
+  database: Database,
+  pages: PageReader,
+  { roots, at }: { readonly roots: readonly Digest[]; readonly at: Date },
+): Promise<RowSet> {
+  assert(roots.length > 0 && roots.length <= maxMergedSets, 'a merge takes one set or more, within its limit')
+  const sets = await pages.sets(roots)
+  const columns: ColumnCounts = new Map()
+  for (const set of sets) {
+    for (const [key, types, count] of readColumns(set.columns)) addColumn(columns, key, types, count)
+  }
+  const count = sets.reduce((sum, set) => sum + set.count, 0)
+  const bytes = sets.reduce((sum, set) => sum + set.bytes, 0)
+  requireDatasetSize(count, bytes)
+  const paged = await keepPages(database, mergeSorted(sets.map((set) => pages.digests(set))), at)
+  return keepSet(database, paged, { count, bytes, columns, at })
 }
+
+/** A sorted list as it is kept: in pages, under its root. */
+interface Paged {
+  readonly root: Digest
+  readonly pages: Digest[]
+}
+
+async function keepPages(database: Database, sorted: DigestPages, at: Date): Promise<Paged> {
+  const collection = database.collection<PageDocument>('row_pages')
+  const hash = createRootHash()
+  const pages: Digest[] = []
+  let waiting: PageDocument[] = []
+  for await (const page of evenPages(sorted)) {
+    hash.add(page)
+    const name = textDigest(page)
+    pages.push(name)
+    waiting.push({ _id: name, digests: new Binary(page), at })
+    if (waiting.length < pagesTogether) continue
+    await keep(collection, waiting)
+    waiting = []
+  }
+  await keep(collection, waiting)
+  return { root: hash.root(), pages }
+}
+
+/** Comes after the rows and the pages: whoever finds the set finds all of it. */
+async function keepSet(
+  database: Database,
+  { root, pages }: Paged,
+  { count, bytes, columns, at }: Totals & { readonly at: Date },
+): Promise<RowSet> {
+  const document = { _id: root, count, bytes, columns: columnsText(columns), pages, at }
+  await keep(database.collection<SetDocument>('row_sets'), [document])
+  return rowSetOf(document)
+}
+
+/** Writes what is not there, and marks what was asked for long ago as asked for now. */
+async function keep<T extends Kept>(collection: Collection<T>, documents: readonly T[]): Promise<void> {
+  if (documents.length === 0) return
+  const names = { _id: { $in: documents.map((document) => document._id) } } as Filter<T>
+  const standing = await collection.find(names, { projection: { at: 1 } }).toArray()
+  const marks = new Map(standing.map(({ _id, at }) => [_id as Digest, at as Date]))
+  const writes = documents
+    .filter(({ _id, at }) => isStale(marks.get(_id), at))
+    .map(({ _id, at, ...content }) => ({
+      updateOne: { filter: { _id }, update: { $max: { at }, $setOnInsert: content }, upsert: true },
+    }))
+  if (writes.length === 0) return
+  await insertNew(() => collection.bulkWrite(writes as unknown as AnyBulkWriteOperation<T>[], { ordered: false }))
+}
+
+const isStale = (mark: Date | undefined, at: Date): boolean =>
+  mark === undefined || at.getTime() - mark.getTime() > freshMs
 
 function requireDatasetSize(count: number, bytes: number): void {
   if (count <= maxDatasetRows && bytes <= maxDatasetBytes) return
   const limit = `${maxDatasetRows} rows and ${maxDatasetBytes} bytes`
   throw new SluiceError('invalid_content', `The dataset has ${count} rows and ${bytes} bytes; the limit is ${limit}.`)
-}
-
-function* pagesOf<T>(items: readonly T[]): Generator<T[]> {
-  for (let place = 0; place < items.length; place += pageRows) yield items.slice(place, place + pageRows)
-}
-
-/** Rows and sets are named by their content: one that is there already is the same one. */
-async function insertNew(insert: () => Promise<unknown>): Promise<void> {
-  try {
-    await insert()
-  } catch (error) {
-    const failures = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : [error as { code?: unknown }]
-    if (failures.length === 0 || failures.some((failure) => failure.code !== duplicateKey)) throw error
-  }
-}
-
-const unfitRow = (place: number, why: string): SluiceError =>
-  new SluiceError('invalid_content', `Row ${place + 1} ${why}.`, { row: place })
-const missingRow = (digest: Digest): SluiceError =>
-  new SluiceError('unknown_ref', `The row ${digest} was never uploaded.`, { digest })
-const missingSet = (root: Digest): SluiceError =>
-  new SluiceError('unknown_ref', `No dataset with the root ${root} is registered here.`, { root })
-const alteredRow = (digest: Digest): SluiceError =>
-  new SluiceError('digest_mismatch', `The stored row ${digest} has other content than its digest says.`, { digest })
-
-const alteredSet = (root: Digest): SluiceError =>
-  new SluiceError('digest_mismatch', `The stored rows of ${root} are not those that its root stands for.`, { root })
-
-function raise(error: Error): never {
-  throw error
 }

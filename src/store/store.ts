@@ -19,6 +19,7 @@ import { createPromotions, type Promotions } from './promotion'
 import { Providers, providerCollections } from './providers'
 import { createReleases, type Releases, releaseCollections } from './releases'
 import { createReproductions, type Reproductions, reproductionCollections } from './reproductions'
+import { createRescores, type Rescores, rescoreCollections } from './rescores'
 import { snapshotIndexes } from './snapshots'
 import { createStandings, type Standings, standingIndexes } from './standing'
 import { createTelemetry, type Telemetry, telemetryCollections } from './telemetry'
@@ -39,6 +40,7 @@ export interface Store {
   readonly planner: Planner
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
+  readonly rescores: Rescores
   readonly leakage: Leakage
   readonly outbox: Outbox
   readonly telemetry: Telemetry
@@ -65,6 +67,7 @@ const collections = [
   ...releaseCollections,
   ...evidenceCollections,
   ...evaluationCollections,
+  ...rescoreCollections,
   ...leakageCollections,
   ...outboxCollections,
   ...channelCollections,
@@ -106,6 +109,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     planner: createPlanner({ catalog, ledger, tenants, traffic }),
     evidence,
     evaluations: createEvaluationRuns(database),
+    rescores: createRescores(database),
     leakage: createLeakage(database, catalog),
     outbox: createOutbox(database),
     telemetry,

@@ -6,8 +6,16 @@ import { baseOf, byLabel, successorOf, suggestLabel, understates } from '../doma
 import type { Digest, KindName } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
-import { type InterfaceLookup, nameSchema, parseDraft, type Reference, type RowTools } from '../kinds/kind'
+import {
+  type InterfaceLookup,
+  nameSchema,
+  parseDraft,
+  type Reference,
+  type RowTools,
+  type SealTools,
+} from '../kinds/kind'
 import { compileSchema } from '../kinds/schema-compile'
+import { patternFault } from '../kinds/schema-pattern'
 import { prepareScorer } from '../scorers'
 import { canonicalJson, digestOf } from './canonical'
 import { requireClaim } from './claims'
@@ -30,7 +38,7 @@ export async function documentOf(draft: Registration, view: VersionView, rows: R
   const parsed = parseDraft(kindOf(kind), draft.content, ref)
   const references = await resolveReferences(kindOf(kind).references(parsed), view)
   const resolved = withDigests(parsed, references)
-  const content = await (kindOf(kind).seal?.(resolved, { ...rows, requireScorer }) ?? resolved)
+  const content = await (kindOf(kind).seal?.(resolved, sealTools(view, rows)) ?? resolved)
   const text = canonicalJson(content)
   if (Buffer.byteLength(text) > maxContentBytes) {
     throw new SluiceError('invalid_content', `${ref} is larger than ${maxContentBytes} bytes.`)
@@ -62,9 +70,13 @@ function inputsOf(provenance: Registration['provenance']): Pick<VersionDocument,
   return inputs.length === 0 ? {} : { inputs: [...inputs] }
 }
 
-const requireScorer = (name: string, options: Readonly<Record<string, unknown>>): void => {
-  prepareScorer(name, options, { compileSchema })
-}
+const sealTools = (view: VersionView, rows: RowTools): SealTools => ({
+  ...rows,
+  requireScorer(name, options, judges) {
+    prepareScorer(name, options, { compileSchema, patternFault, judges })
+  },
+  contentOf: async (kind, digest) => readContent(await view.findDigest(kind, digest)),
+})
 
 function requireEnvelope(draft: Registration, ref: string): void {
   const refuse = (text: string) => {

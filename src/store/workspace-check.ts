@@ -2,13 +2,13 @@ import type { CheckedItem, Registration } from '../domain/registration'
 import type { TaskDraft } from '../domain/task'
 import { SluiceError } from '../errors'
 import type { Database } from './database'
-import { dryRowTools, type RowStore } from './rows'
+import type { RowStore } from './rows'
 import { resolveTask } from './tasks'
 import type { VersionDocument } from './version-documents'
 import { documentOf, judge } from './version-drafts'
 import { databaseView, overlayView } from './version-view'
 
-/** What registering all of these one after another would do. Writes nothing. */
+/** What registering all of these one after another would do. Writes nothing but rows, which are named by no version yet. */
 export async function checkWorkspace(
   database: Database,
   rows: RowStore,
@@ -16,12 +16,11 @@ export async function checkWorkspace(
 ): Promise<readonly CheckedItem[]> {
   const accepted: VersionDocument[] = []
   const view = overlayView(databaseView(database), accepted)
-  const tools = dryRowTools(rows)
   const items: CheckedItem[] = []
   for (const draft of drafts.registrations) {
     const ref = `${draft.kind}/${draft.name}@${draft.semver}`
     const item = await refusalAsItem(ref, async () => {
-      const document = await documentOf(draft, view, tools)
+      const document = await documentOf(draft, view, rows)
       const judgement = await judge(document, view)
       if (judgement === undefined) return { ref, outcome: 'unchanged', digest: document.digest }
       accepted.push(document)

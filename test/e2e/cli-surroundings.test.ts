@@ -69,7 +69,10 @@ describe('what surrounds releases, by command line', () => {
       })
       const { id } = await ground.start(ground.request('1.1.0', policy))
       await ground.reaches(id, ({ step }) => step === 'rollout-1')
+      const stepSeq = 3
       const sluice = await connect({ url: ground.url, apiKey: ground.key, environment: 'production' })
+      // The release says where it goes before the entry of the step is appended.
+      await until('the lane has the step', async () => (await ground.lane()).headSeq === stepSeq)
       const { headSeq, headAt } = await ground.lane()
       await until('the application has the step', async () => sluice.heads[ground.task] === headSeq)
       const serving = sluice.resolve(ground.task, { tenant: 'birch', conversation: 'c-1', startedAt: headAt })

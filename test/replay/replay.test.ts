@@ -4,6 +4,7 @@ import { historyFromJSON } from '@temporalio/common/lib/proto-utils'
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker'
 import { DeterminismViolationError } from '@temporalio/workflow'
 import { scriptedPaths } from '../../tools/scripted/scripted-paths'
+import { rescorePaths } from '../../tools/scripted/scripted-rescore'
 import { workflowSource } from '../../tools/scripted/scripted-worker'
 
 Runtime.install({ logger: new DefaultLogger('ERROR') })
@@ -18,8 +19,9 @@ describe('recorded histories replay on the workflow code of today', () => {
     await Worker.runReplayHistory(workflowSource(), historyFromJSON(read(file)))
   })
 
-  test('every path of the workflow has one', () => {
+  test('every path of the workflows has one', () => {
     for (const path of scriptedPaths) expect(files.some((file) => file.startsWith(`release-${path.name}-`))).toBe(true)
+    for (const path of rescorePaths) expect(files.some((file) => file.startsWith(`rescore-${path.name}-`))).toBe(true)
   })
 
   test('a history whose first activity is another one does not', async () => {

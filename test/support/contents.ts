@@ -30,7 +30,20 @@ const suite = {
   groupBy: 'group',
   repeats: 1,
 }
-const dataset = { root: digest('2'), count: 3, columns: { id: { types: ['string'], required: true } } }
+const dataset = {
+  root: digest('2'),
+  count: 3,
+  columns: { id: { types: ['string'], required: true } },
+  steps: [
+    {
+      inputs: { raw: digest('7') },
+      code: { digest: digest('8') },
+      command: ['make'],
+      parameters: {},
+      output: digest('2'),
+    },
+  ],
+}
 
 const artifact = (digit: string) => ({ digest: digest(digit), uri: `s3://models/${digit}` })
 const tool = (parameters: object) => ({

@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { NativeConnection } from '@temporalio/worker'
 import { createReleaseActivities } from '../../activities/release'
+import { createRescoreActivities } from '../../activities/rescore'
 import { openStore } from '../../src/store/store'
 import { connectTemporal } from '../../src/temporal'
 import { createWorkers } from '../../src/worker'
@@ -54,13 +55,14 @@ async function main(): Promise<void> {
   const connection = await NativeConnection.connect({ address: order.temporalAddress })
   const deps = { store, endpoints: { simulated: { url: order.engineUrl } }, notesFolder: order.notesFolder }
   const release = crashing(createReleaseActivities(deps), boundaries(order))
+  const rescore = createRescoreActivities(deps)
   const place = {
     connection,
     namespace: 'default',
     queue: order.queue,
     workflows: { workflowBundle: { codePath: order.bundle } },
   }
-  const workers = await createWorkers({ store, orchestrator, release }, place)
+  const workers = await createWorkers({ store, orchestrator, release, rescore }, place)
   process.stdout.write('ready\n')
   await Promise.all(workers.map((worker) => worker.run()))
 }

@@ -2,7 +2,10 @@ import { type SimulatedEngine, startSimulatedEngine } from '../../examples/engin
 import type { Policy } from '../../src/domain/policy'
 import type { Digest } from '../../src/domain/version'
 import type { Endpoints } from '../../src/engines/engine'
+import { keysOf } from '../../src/store/evaluation-jobs'
+import { casePages, loadCallable, loadSuite } from '../../src/store/evaluation-plan'
 import type { EvaluationDeps } from '../../src/store/evaluation-run'
+import type { StoredResult } from '../../src/store/evidence-results'
 import type { Store } from '../../src/store/store'
 import { airlineComposite, readAirline, registerAirline } from './airline'
 import { testStore } from './ground'
@@ -18,6 +21,8 @@ export interface EvaluationGround {
   composite(prompt: string, engine?: string): Promise<Digest>
   /** The example's default policy with another test section. */
   policyWith(name: string, test: Partial<Policy['test']>): Promise<Digest>
+  /** Every result that a composite has on the suite. */
+  stored(composite: Digest): Promise<readonly StoredResult[]>
   end(): Promise<void>
 }
 
@@ -35,6 +40,15 @@ export async function evaluationGround(options: { readonly cases?: number } = {}
     suite: await digestOf('suite/airline@1.0.0'),
     policy: await digestOf('policy/default@1.0.0'),
     composite: (prompt, version) => airlineComposite(store.catalog, prompt, version),
+    async stored(composite) {
+      const suite = await loadSuite(store.catalog, await digestOf('suite/airline@1.0.0'))
+      const arm = await loadCallable(store.catalog, composite)
+      const found: StoredResult[] = []
+      for await (const cases of casePages(store.catalog, suite)) {
+        found.push(...(await store.evidence.results.read(keysOf(suite, arm, cases))))
+      }
+      return found
+    },
     async policyWith(name, test) {
       const { artifacts } = await readAirline()
       const base = artifacts.find((one) => one.kind === 'policy' && one.name === 'default')?.content as Policy

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { Client, Connection } from '@temporalio/client'
 import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker'
 import { createReleaseActivities } from '../../activities/release'
-import { startSimulatedEngine } from '../../examples/engine/server'
+import { createRescoreActivities } from '../../activities/rescore'
+import { type SimulatedEngine, startSimulatedEngine } from '../../examples/engine/server'
 import { startRelease } from '../../src/api/release-commands'
 import type { ReleaseRequest } from '../../src/domain/plan'
 import type { Policy } from '../../src/domain/policy'
@@ -57,6 +58,7 @@ export interface ReleaseGround {
   readonly task: string
   readonly queue: string
   readonly endpoints: Endpoints
+  readonly engine: SimulatedEngine
   policy(name: string, change: Partial<Policy>): Promise<string>
   request(prompt: string, policy?: string): ReleaseRequest
   start(request: ReleaseRequest, author?: string): Promise<ReleaseRecord>
@@ -88,12 +90,13 @@ export async function releaseGround(options: { readonly cases?: number } = {}): 
   await putTask(store, task)
   const notesFolder = await mkdtemp(join(tmpdir(), 'sluice-notes-'))
   const release = createReleaseActivities({ store, endpoints, notesFolder })
+  const rescore = createRescoreActivities({ store, endpoints })
   const worker = testWorker(
-    { store, orchestrator, release, tickMs: 200 },
+    { store, orchestrator, release, rescore, tickMs: 200 },
     { connection: native, namespace: 'default', queue },
   )
   const ground: ReleaseGround = {
-    ...{ store, orchestrator, client, task, queue, endpoints },
+    ...{ store, orchestrator, client, task, queue, endpoints, engine },
     ...releasing({ store, orchestrator, endpoints, task }),
     startWorker: worker.start,
     stopWorker: worker.stop,

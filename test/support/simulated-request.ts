@@ -8,7 +8,7 @@ import { readAirline } from './airline'
 /** Prompts of the example workspace by semver. */
 export async function airlinePrompts(): Promise<ReadonlyMap<string, PromptContent>> {
   const { artifacts } = await readAirline()
-  const prompts = artifacts.filter(({ kind }) => kind === 'prompt')
+  const prompts = artifacts.filter(({ kind, name }) => kind === 'prompt' && name === 'csat')
   return new Map(prompts.map(({ semver, content }) => [semver, content as PromptContent]))
 }
 

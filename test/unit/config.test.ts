@@ -78,6 +78,7 @@ describe('the configuration', () => {
     ['SLUICE_ENDPOINTS', '{"a":{"url":"ftp://a"}}'],
     ['SLUICE_ENDPOINTS', '{"a":{"url":"http://a","key":"sk-1"}}'],
     ['SLUICE_ENDPOINTS', '{"a":{"url":"http://a","apiKeyEnv":"NOT_SET"}}'],
+    ['SLUICE_ENDPOINTS', '{"a":{"url":"http://a","concurrency":0}}'],
     ['SLUICE_URL', 'sluice.example'],
     ['SLUICE_LOG_LEVEL', 'loud'],
   ])('refuses %s=%s, naming the variable and what it takes', (name, value) => {

@@ -19,7 +19,6 @@ import {
   versionView,
 } from '../catalog-schemas'
 
-const maxRowsPerCall = 1000
 const maxDrafts = 2000
 /** A whole workspace folder is checked in one call, without the rows of its datasets. */
 const checkBodyBytes = 32 * 1024 * 1024
@@ -67,16 +66,6 @@ function registerRoutes(app: App, deps: ApiDeps): void {
       const registered = await catalog.register(registration(request.body, request.principal.name))
       return reply.status(registered.created ? 201 : 200).send(registeredView(registered))
     },
-  )
-  app.post(
-    '/v1/datasets/rows',
-    {
-      schema: {
-        body: z.strictObject({ rows: z.array(z.record(z.string(), z.unknown())).min(1).max(maxRowsPerCall) }),
-        response: { 200: z.object({ digests: z.array(digestSchema) }) },
-      },
-    },
-    async (request) => ({ digests: [...(await catalog.putRows(request.body.rows))] }),
   )
   app.post(
     '/v1/workspaces/check',

@@ -9,6 +9,7 @@ import type { ApiDeps, App } from '../app'
 import { page, pageOf, pageQuery } from '../catalog-schemas'
 import { createEvaluationRunner } from '../evaluation-runner'
 import { evaluationRunSchema, evaluationSchema, storedComparisonSchema, verdictSchema } from '../evaluation-schemas'
+import { digestOfRef } from '../version-ref'
 
 /** A run without progress for so long has lost its process. */
 const silentMs = 60_000
@@ -38,12 +39,14 @@ function startRoute(app: App, { store, endpoints }: ApiDeps): void {
     response: { 202: evaluationRunSchema },
   }
   app.post('/v1/suites/:ref/evaluations', { schema }, async ({ params, body, principal }, reply) => {
-    const suite = await digestOfRef(store, 'suite', params.ref)
+    const suite = await digestOfRef(store.catalog, 'suite', params.ref)
     const incumbent = body.incumbent === undefined ? undefined : await compositeOf(store, body.incumbent)
     const order = {
       suite,
       policy:
-        body.policy === undefined ? await policyOfSuite(store, suite) : await digestOfRef(store, 'policy', body.policy),
+        body.policy === undefined
+          ? await policyOfSuite(store, suite)
+          : await digestOfRef(store.catalog, 'policy', body.policy),
       candidate: await compositeOf(store, body.candidate, incumbent),
       ...(incumbent === undefined ? {} : { incumbent }),
       by: principal.name,
@@ -57,14 +60,6 @@ function startRoute(app: App, { store, endpoints }: ApiDeps): void {
 async function compositeOf(store: Store, input: z.infer<typeof compositeInput>, parent?: Digest): Promise<Digest> {
   if (typeof input !== 'string') return (await store.catalog.commitComposite(input, parent ? [parent] : [])).id
   return (await store.catalog.composite(input)).id
-}
-
-/** Throws unknown_ref, malformed_ref, invalid_request for a version of another kind. */
-export async function digestOfRef(store: Store, kind: 'suite' | 'policy', text: string): Promise<Digest> {
-  if (text.startsWith('sha256:')) return (await store.catalog.byDigest(kind, text as Digest)).digest
-  const version = await store.catalog.version(text.includes('/') ? text : `${kind}/${text}`)
-  if (version.kind === kind) return version.digest
-  throw new SluiceError('invalid_request', `${text} is a ${version.kind}, and a ${kind} is wanted.`)
 }
 
 /** The policy of the tasks that use the suite, where they agree on one. */

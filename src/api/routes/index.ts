@@ -4,6 +4,7 @@ import { artifactRoutes } from './artifacts'
 import { auditRoutes } from './audit'
 import { captureRoutes } from './captures'
 import { compositeRoutes } from './composites'
+import { datasetRoutes } from './datasets'
 import { diffRoutes } from './diff'
 import { evaluationRoutes } from './evaluations'
 import { healthRoutes } from './health'
@@ -15,6 +16,7 @@ import { providerRoutes } from './providers'
 import { releaseRoutes } from './releases'
 import { reproductionRoutes } from './reproductions'
 import { requestRoutes } from './requests'
+import { rescoreRoutes } from './rescores'
 import { resolveRoutes } from './resolve'
 import { snapshotRoutes } from './snapshot'
 import { taskRoutes } from './tasks'
@@ -29,11 +31,13 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   tenantRoutes,
   openApiRoute,
   artifactRoutes,
+  datasetRoutes,
   diffRoutes,
   compositeRoutes,
   lineageRoutes,
   taskRoutes,
   evaluationRoutes,
+  rescoreRoutes,
   leakRoutes,
   notesRoutes,
   snapshotRoutes,

@@ -7,7 +7,7 @@ import type { ApiDeps, App } from '../app'
 import { kindSchema } from '../catalog-schemas'
 import { compositeOfRef } from '../composite-ref'
 import { createLeakageRunner } from '../leakage-runner'
-import { digestOfRef } from './evaluations'
+import { digestOfRef } from '../version-ref'
 
 const hitSchema = z.object({
   row: digestSchema,
@@ -77,7 +77,7 @@ export function leakRoutes(app: App, { store }: ApiDeps): void {
     const suite =
       query.suite === undefined
         ? await suiteFor(store, composite, params.id)
-        : await digestOfRef(store, 'suite', query.suite)
+        : await digestOfRef(store.catalog, 'suite', query.suite)
     const report = await store.leakage.known({ composite, suite })
     if (report.result !== undefined) return { state: 'done' as const, ...report }
     const progress = runner.follow({ composite, suite })

@@ -1,7 +1,10 @@
 import type { Command } from 'commander'
 import type { ClassedChange } from '../../domain/diff'
+import type { RowDifference } from '../../domain/row-change'
 import type { ChangeClass } from '../../domain/version'
 import { type Cli, withExample } from '../cli'
+import { rowLines } from '../row-lines'
+import { countArgument } from './artifact'
 
 interface Diff {
   readonly from: string
@@ -23,13 +26,29 @@ export function diffCommand(program: Command, cli: Cli): void {
     .description('what changed between two versions of one kind, or two composites, and what it means')
     .argument('<from>', 'kind/name@semver, kind/name@sha256:…, or for a composite its id, task@id or task@environment')
     .argument('<to>', 'the same')
-    .action((from: string, to: string) => diff(cli, from, to))
-  withExample(command, 'diff prompt/csat@1.1.0 prompt/csat@1.2.0', 'diff schema/csat@1.0.0 schema/csat@2.0.0 --json')
+    .option('--rows <count>', 'how many rows of datasets are shown', countArgument, 10)
+    .action((from: string, to: string, options: DiffOptions) => diff(cli, { from, to }, options))
+  withExample(
+    command,
+    'diff prompt/csat@1.1.0 prompt/csat@1.2.0',
+    'diff dataset/cases@1.0.0 dataset/cases@1.1.0',
+    'diff schema/csat@1.0.0 schema/csat@2.0.0 --json',
+  )
 }
 
-async function diff({ api, print }: Cli, from: string, to: string): Promise<void> {
-  const found = await api.get<Diff>('/v1/diff', { from, to })
-  print.data(found)
+interface DiffOptions {
+  readonly rows: number
+}
+
+async function diff(
+  { api, print }: Cli,
+  refs: { from: string; to: string },
+  { rows: limit }: DiffOptions,
+): Promise<void> {
+  const found = await api.get<Diff>('/v1/diff', refs)
+  const hasRows = found.from.startsWith('dataset/')
+  const rows = hasRows ? await api.get<RowDifference>('/v1/datasets/diff', { ...refs, limit }) : undefined
+  print.data({ ...found, ...(rows === undefined ? {} : { rows }) })
   print.line(`${found.from} → ${found.to}: ${meaning[found.changeClass]}`)
   for (const change of found.changes ?? []) print.line(changeText(change))
   for (const role of found.roles ?? []) {
@@ -37,6 +56,7 @@ async function diff({ api, print }: Cli, from: string, to: string): Promise<void
     print.line(`${role.role}: ${role.from ?? 'none'} → ${role.to ?? 'none'} (${role.changeClass})`)
     for (const change of role.changes) print.line(changeText(change))
   }
+  if (rows !== undefined) for (const line of rowLines(rows)) print.line(line)
 }
 
 const meaning: Readonly<Record<ChangeClass, string>> = {

@@ -1,9 +1,13 @@
 import type { Command } from 'commander'
+import { driftNotices } from '../../domain/engine-drift'
 import type { ArmReport, Comparison, EvaluationReport, Verdict } from '../../domain/evaluation'
 import type { TaskDefinition } from '../../domain/task'
 import { SluiceError } from '../../errors'
 import type { EvaluationRun } from '../../store/evaluations'
 import { type Cli, withExample } from '../cli'
+import { printJudges, printScores, printShifts } from '../score-print'
+import { printBySuite, scoresOf } from '../suite-scores'
+import { rescoreCommand } from './rescore'
 
 type Evaluation = EvaluationRun & { readonly interrupted: boolean; readonly verdict?: Verdict }
 
@@ -51,6 +55,7 @@ export function evalCommand(program: Command, cli: Cli): void {
     .description('compare the candidates of two evaluations by their stored results')
     .action((before: string, after: string) => compareEvaluations(cli, before, after))
   withExample(compare, 'eval compare 01JZ8Y3T9M4Q 01JZ93FQ2K7D')
+  rescoreCommand(command, cli)
 }
 
 async function runSuite(cli: Cli, suite: string, options: RunOptions): Promise<void> {
@@ -134,21 +139,27 @@ function conclude(cli: Cli, evaluation: Evaluation): void {
 
 async function showEvaluation(cli: Cli, id: string): Promise<void> {
   const evaluation = await cli.api.get<Evaluation>(`/v1/evaluations/${encodeURIComponent(id)}`)
-  cli.print.data(evaluation)
-  const { state, error, verdict } = evaluation
+  const { state, error, verdict, candidate } = evaluation
+  const scores = await scoresOf(cli, candidate)
+  cli.print.data({ ...evaluation, scores })
   cli.print.line(`${id}: ${evaluation.interrupted ? 'interrupted' : state}, ${progressText(evaluation)}`)
   if (error) cli.print.line(`${error.code}: ${error.message}`)
   if (verdict) printVerdict(cli, verdict)
+  if (scores.length > 1) printBySuite(cli, [['CANDIDATE', scores]])
 }
 
 function printVerdict(cli: Cli, { verdict, report, shifting }: Verdict): void {
   cli.print.line(`verdict: ${verdict}${shifting ? ' (shifting)' : ''}`)
   for (const check of report.checks) cli.print.line(`  ${check.verdict.padEnd(14)} ${check.text}`)
+  for (const notice of driftNotices(report)) cli.print.line(`  ${'notice'.padEnd(14)} ${notice}`)
   cli.print.line()
   cli.print.table(armHeadings, armRows(report))
+  printScores(cli, report)
   if (report.comparison) printComparison(cli, report.comparison)
+  printShifts(cli, report)
   const { paid } = report
   cli.print.line(`${paid.calls} calls, $${paid.costUsd.toFixed(4)} paid, ${paid.lostCalls} calls left no result`)
+  if (paid.judges) printJudges(cli, paid.judges)
 }
 
 const armHeadings = [
@@ -207,8 +218,27 @@ interface StoredComparison {
 }
 
 async function compareEvaluations(cli: Cli, before: string, after: string): Promise<void> {
+  const [first, second] = [await evaluationOf(cli, before), await evaluationOf(cli, after)]
+  if (first.suite !== second.suite) await refuseToCompare(cli, first, second)
   const compared = await cli.api.post<StoredComparison>('/v1/evaluations/compare', { before, after })
   cli.print.data(compared)
   cli.print.table(armHeadings, [armRow('before', compared.before), armRow('after', compared.after)])
   printComparison(cli, compared.comparison)
+}
+
+const evaluationOf = (cli: Cli, id: string): Promise<Evaluation> =>
+  cli.api.get<Evaluation>(`/v1/evaluations/${encodeURIComponent(id)}`)
+
+/** Shows what there is side by side, suite by suite, and says what to score so that the two can be compared. */
+async function refuseToCompare(cli: Cli, before: Evaluation, after: Evaluation): Promise<never> {
+  const [first, second] = [await scoresOf(cli, before.candidate), await scoresOf(cli, after.candidate)]
+  printBySuite(cli, [
+    ['BEFORE', first],
+    ['AFTER', second],
+  ])
+  const text =
+    `${before.id} was scored on ${before.suite}, ${after.id} on ${after.suite}: their scores never compare. ` +
+    `Score the first on the suite of the second: \`sluice eval run ${after.suite} --candidate ${before.candidate}\`, ` +
+    'or all that serves a task: `sluice eval rescore <task> --suite <ref>`.'
+  throw new SluiceError('suite_mismatch', text, { before: first, after: second })
 }

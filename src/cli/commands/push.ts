@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { CheckedItem } from '../../domain/registration'
@@ -5,13 +6,10 @@ import type { ChangeClass, Digest } from '../../domain/version'
 import { type ErrorCode, SluiceError } from '../../errors'
 import { type Cli, withExample } from '../cli'
 import type { ApiClient } from '../client'
+import { type RowFile, readRows } from '../row-file'
+import { type UploadState, uploadRows } from '../row-upload'
 import { readWorkspace, type Workspace, type WorkspaceTenant } from '../workspace'
 import type { WorkspaceArtifact } from '../workspace-artifact'
-import { readRows } from '../workspace-file'
-
-/** One row upload stays under both: the API takes 1000 rows and 4 MB. */
-const batchRows = 1000
-const batchBytes = 3_600_000
 
 export function pushCommand(program: Command, cli: Cli): void {
   const command = program
@@ -57,32 +55,30 @@ interface Draft {
 async function draftsOf(cli: Cli, artifacts: readonly WorkspaceArtifact[]): Promise<readonly Draft[]> {
   const drafts: Draft[] = []
   for (const { file: _file, notices: _notices, rows, ...artifact } of artifacts) {
-    const content = rows === undefined ? artifact.content : { rowDigests: await uploadRows(cli, rows) }
+    const content =
+      rows === undefined
+        ? artifact.content
+        : { ...(artifact.content as object | undefined), ...(await upload(cli, rows)) }
     drafts.push({ ...artifact, content })
   }
   return drafts
 }
 
-async function uploadRows(cli: Cli, source: { readonly path: string; readonly file: string }) {
-  const digests: Digest[] = []
-  let batch: unknown[] = []
-  let bytes = 0
-  const send = async () => {
-    if (batch.length === 0) return
-    const answer = await cli.api.post<{ digests: Digest[] }>('/v1/datasets/rows', { rows: batch })
-    digests.push(...answer.digests)
-    batch = []
-    bytes = 0
+const rowsPerNotice = 100_000
+
+async function upload({ api, print }: Cli, source: RowFile) {
+  const { file, path } = source
+  const size = statSync(path).size
+  let nextNotice = rowsPerNotice
+  const told = ({ rows, sent, bytes }: UploadState) => {
+    if (rows < nextNotice) return
+    nextNotice += rowsPerNotice
+    print.progress(`${file}: ${rows} rows, ${Math.floor((bytes / size) * 100)} %, ${sent} of them sent`)
   }
-  for await (const row of readRows(source.path, source.file)) {
-    const size = Buffer.byteLength(JSON.stringify(row)) + 1
-    if (batch.length === batchRows || bytes + size > batchBytes) await send()
-    batch.push(row)
-    bytes += size
-  }
-  await send()
-  cli.print.progress(`${source.file}: ${digests.length} rows`)
-  return digests
+  const { root, count, columns, sent } = await uploadRows(api, { file, rows: readRows(source) }, told)
+  const news = sent === 0 ? 'all stored already' : sent === count ? 'sent' : `${sent} sent, the others stored already`
+  print.progress(`${file}: ${count} rows, ${news}`)
+  return { root, count, columns }
 }
 
 /** Asks the server about the whole folder before anything of it is registered. */

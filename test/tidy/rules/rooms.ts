@@ -28,7 +28,7 @@ export const rooms = {
   domain: { path: /^src\/domain\//, rooms: pure, packages: ['semver'] },
   kinds: { path: /^src\/kinds\//, rooms: registry, packages: ['zod', 'semver', 'ajv', 'ajv-formats', 'yaml'] },
   metrics: { path: /^src\/metrics\//, rooms: registry, packages: [] },
-  scorers: { path: /^src\/scorers\//, rooms: registry, packages: ['zod', 'ajv', 'ajv-formats'] },
+  scorers: { path: /^src\/scorers\//, rooms: registry, packages: ['zod', 'ajv', 'ajv-formats', 'node'] },
   notify: { path: /^src\/notify\//, rooms: registry, packages: ['zod', 'node'] },
   engines: { path: /^src\/engines\//, rooms: registry, packages: ['zod', 'node', 'undici'] },
   /** How a composite answers one request; applications and evaluations go through it alike. */
@@ -76,9 +76,11 @@ export const rooms = {
     files: [
       { from: /^src\/cli\//, to: workflowWords },
       { from: storeCommands, to: /^src\/store\// },
+      // Digests are computed on both sides; neither file opens anything.
+      { from: /^src\/cli\//, to: /^src\/store\/(canonical|row-digests)\.ts$/ },
       { from: storeCommands, to: /^src\/config\.ts$/ },
       { from: /^src\/cli\/commands\/up\.ts$/, to: /^src\/(embedded\/|server\.ts|worker\.ts)/ },
-      { from: /^src\/cli\/main\.ts$/, to: /^src\/config\.ts$/ },
+      { from: /^src\/cli\/(main|step-command)\.ts$/, to: /^src\/config\.ts$/ },
       { from: /^src\/cli\/commands\/reconcile\.ts$/, to: /^src\/reconciler\.ts$/ },
     ],
   },

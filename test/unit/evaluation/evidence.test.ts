@@ -1,9 +1,9 @@
 import type { EvidenceKey, Verdict } from '../../../src/domain/evaluation'
-import { armReport } from '../../../src/domain/evaluation-report'
 import type { Digest } from '../../../src/domain/version'
 import { digestOf } from '../../../src/store/canonical'
 import type { Store } from '../../../src/store/store'
 import { testStore } from '../../support/ground'
+import { armReport } from '../../support/outcome-reports'
 
 let store: Store
 let drop: () => Promise<void>

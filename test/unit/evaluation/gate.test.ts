@@ -1,7 +1,7 @@
 import type { ArmReport, CaseOutcome, Comparison } from '../../../src/domain/evaluation'
 import { type GateInput, judgeEvaluation } from '../../../src/domain/evaluation-gate'
-import { armReport, compareArms } from '../../../src/domain/evaluation-report'
 import { largestShift, outputShift } from '../../../src/domain/output-shift'
+import { armReport, compareArms } from '../../support/outcome-reports'
 
 const suite = { scorers: ['resolved'], primary: 'resolved' }
 const digest = (letter: string) => `sha256:${letter.repeat(64)}` as const
@@ -225,7 +225,13 @@ describe('output shift', () => {
     const shifts = outputShift(
       arm(true).map((candidate, index) => ({ candidate, incumbent: arm(false)[index] as CaseOutcome })),
     )
-    expect(shifts[0]).toEqual({ field: 'colour', kind: 'category', pairs: 40, changedShare: 0.5 })
+    const { detail, ...shift } = shifts[0] ?? {}
+    expect(shift).toEqual({ field: 'colour', kind: 'category', pairs: 40, changedShare: 0.5 })
+    expect(detail?.mix).toEqual([
+      { value: '"blue"', before: 0.5, after: 0 },
+      { value: '"red"', before: 0.5, after: 1 },
+    ])
+    expect(detail?.examples[0]).toEqual({ caseId: 'case-01', repeat: 0, before: '"blue"', after: '"red"' })
   })
 })
 
@@ -236,7 +242,7 @@ it('tells which models and fingerprints answered', () => {
   )
   const report: ArmReport = armReport(digest('a'), drifted, suite)
   expect(report.engines).toEqual([
-    { model: 'm', fingerprint: 'f', results: 37 },
-    { model: 'm', fingerprint: 'g', results: 3 },
+    { model: 'm', fingerprint: 'f', results: 37, from: 1_000_003, to: 1_000_039 },
+    { model: 'm', fingerprint: 'g', results: 3, from: 1_000_000, to: 1_000_002 },
   ])
 })

@@ -182,12 +182,22 @@ describe('a run that does not go smoothly', () => {
     const onProgress = ({ done }: EvaluationProgress) => {
       if (done === 15) stop.abort(new Error('the worker is going away'))
     }
-    await expect(run('e', { signal: stop.signal, onProgress })).rejects.toThrow('the worker is going away')
+    // Two calls at a time: at the stop no more than 31 of the 40 can have been begun.
+    const order = {
+      evaluationId: 'e',
+      by: 'ann',
+      candidate,
+      suite: ground.suite,
+      policy: ground.policy,
+      concurrency: 2,
+    }
+    const stopped = runEvaluation(ground.deps, order, { signal: stop.signal, onProgress })
+    await expect(stopped).rejects.toThrow('the worker is going away')
     expect(await ground.store.evaluations.get('e')).toMatchObject({ state: 'cancelled' })
     expect(await ground.store.evidence.verdictOf('e')).toBeUndefined()
     expect(await passing()).toBe(false)
 
-    const stored = (await ground.store.evidence.results.all({ composite: candidate, suite: ground.suite })).length
+    const stored = (await ground.stored(candidate)).length
     const requests = ground.engine.requests()
     expect(stored).toBeGreaterThanOrEqual(15)
     expect(stored).toBeLessThan(40)
@@ -247,10 +257,28 @@ describe('a run that does not go smoothly', () => {
     const verdict = await run('e')
     expect(verdict.verdict).toBe('fail')
     expect(verdict.reasons.join()).toMatch(/fit the schema/)
+    expect(verdict.reasons.join()).toMatch(/provider changed under the candidate's engine.*fp_small_1_drifted/)
     expect(verdict.report.candidate.engines.map(({ fingerprint }) => fingerprint).sort()).toEqual([
       'fp_small_1',
       'fp_small_1_drifted',
     ])
+  })
+
+  it('runs repeats with seeds of their own, and calls each once', async () => {
+    const { content } = await ground.store.catalog.version('suite/airline@1.0.0')
+    const draft = { kind: 'suite' as const, name: 'thrice', semver: '1.0.0', author: 'ann', description: 'for a test' }
+    const thrice = { ...draft, content: { ...(content as object), repeats: 3 } }
+    const suite = (await ground.store.catalog.register(thrice)).version.digest
+    const order = { evaluationId: 'e', by: 'ann', candidate, suite, policy: ground.policy, concurrency: 2 }
+    const verdict = await runEvaluation(ground.deps, order)
+    expect(verdict.report).toMatchObject({ repeats: 3, candidate: { results: 120 }, paid: { calls: 120 } })
+    expect(ground.engine.requests()).toBe(120)
+    const keys = [0, 1, 2].map((repeat) => ({ composite: candidate, suite, caseId: 'airline-00-0', repeat }))
+    const stored = await ground.store.evidence.results.read(keys)
+    const seeds = stored.map(({ result }) => result.seed ?? 0).sort((a, b) => a - b)
+    expect(seeds.map((seed) => seed - (seeds[0] ?? 0))).toEqual([0, 1, 2])
+    // The first repeat makes the same calls as a suite that has no others.
+    await expect(run('once')).resolves.toMatchObject({ verdict: 'pass', report: { paid: { calls: 0 } } })
   })
 
   it('fails as a whole on a wrong setting, and says so in its record', async () => {
@@ -268,7 +296,7 @@ describe('a run that does not go smoothly', () => {
     const [one, other] = await Promise.all([run('one'), run('other')])
     expect(one.verdict).toBe('pass')
     expect(other.verdict).toBe('pass')
-    const stored = await ground.store.evidence.results.all({ composite: candidate, suite: ground.suite })
+    const stored = await ground.stored(candidate)
     expect(stored).toHaveLength(40)
     const lost = await ground.store.evidence.results.lostCalls({ composite: candidate, suite: ground.suite })
     expect(ground.engine.requests()).toBe(40 + lost)

@@ -142,6 +142,28 @@ describe('sluice eval', () => {
     expect(shown).toMatchObject({ code: 0, out: expect.stringContaining('40 of 40 results') })
   })
 
+  it('shows scores, figures and what judges cost of a suite with a judge', async () => {
+    const args = [...change('1.1.0'), '--policy', 'default@1.0.0']
+    const { code, out, err } = await sluice('eval', 'run', 'airline-judged@1.0.0', ...args)
+    expect(out).toMatch(/^judged \* +\d+\.\d % \(/m)
+    expect(out).toMatch(/^ +labels: resolved\.f1 +\d+\.\d %/m)
+    expect(out).toMatch(/^judges: 40 calls, 40 answers, \$0\.\d+ paid, 0 calls left no answer$/m)
+    expect(code).toBe(0)
+    const id = /evaluation (\w+)/.exec(err)?.[1]
+    const { body } = await call('GET', `/v1/evaluations/${id}`)
+    expect(body).toMatchObject({
+      progress: { done: 80, total: 80 },
+      verdict: {
+        report: {
+          candidate: {
+            figures: expect.arrayContaining([expect.objectContaining({ scorer: 'labels', figure: 'micro_f1' })]),
+          },
+          paid: { judges: { calls: 40, answers: 40 } },
+        },
+      },
+    })
+  })
+
   it('ends as refused where the candidate does not pass', async () => {
     const against = await ground.composite('1.1.0')
     const strict = await ground.policyWith('strict', { shiftMargin: 0 })

@@ -1,0 +1,105 @@
+import type { Digest } from '../domain/version'
+import { SluiceError } from '../errors'
+import { textDigest } from './canonical'
+import type { Database } from './database'
+import { createRootHash, digestBytes, pageDigests, unpackDigests } from './row-digests'
+import {
+  alteredRow,
+  missingRow,
+  missingSet,
+  type PageDocument,
+  type RowDocument,
+  type SetDocument,
+} from './row-documents'
+
+const rowsTogether = 500
+
+/** Sets of rows as they are stored. */
+export interface PageReader {
+  /** Throws unknown_ref. */
+  set(root: Digest): Promise<SetDocument>
+  /** In the order asked for, one as often as it is named. Throws unknown_ref. */
+  sets(roots: readonly Digest[]): Promise<readonly SetDocument[]>
+  /** The sorted digests of a set, a page at a time, from the page in which the row at `from` is. */
+  digests(set: SetDocument, from?: number): AsyncIterable<Buffer>
+}
+
+export function pageReader(database: Database): PageReader {
+  const pages = database.collection<PageDocument>('row_pages')
+  const documents = database.collection<SetDocument>('row_sets')
+  const sets = async (roots: readonly Digest[]) => {
+    const found = await documents.find({ _id: { $in: [...new Set(roots)] } }).toArray()
+    const byRoot = new Map(found.map((set) => [set._id, set]))
+    return roots.map((root) => byRoot.get(root) ?? raise(missingSet(root)))
+  }
+  return {
+    sets,
+    set: async (root) => (await sets([root]))[0] ?? raise(missingSet(root)),
+    async *digests(set, from = 0) {
+      for (const name of set.pages.slice(Math.floor(from / pageDigests))) {
+        const page = await pages.findOne({ _id: name })
+        const digests = page?.digests.buffer
+        if (digests === undefined) throw alteredSet(set._id, `lost the page ${name}`)
+        if (textDigest(digests) !== name) throw alteredSet(set._id, `has an altered page ${name}`)
+        yield Buffer.from(digests.buffer, digests.byteOffset, digests.byteLength)
+      }
+    },
+  }
+}
+
+const alteredSet = (root: Digest, what: string): SluiceError =>
+  new SluiceError('digest_mismatch', `The stored set of rows ${root} ${what}.`, { root })
+
+export interface RowText {
+  readonly digest: Digest
+  /** RFC 8785. */
+  readonly text: string
+}
+
+/** The rows of a set in order of their digests, from the one at place `from`. */
+export interface RowReader {
+  /** Throws unknown_ref, and digest_mismatch where a stored row was altered. */
+  texts(root: Digest, from?: number): AsyncIterable<RowText>
+  /** One stored row. Throws the same. */
+  row(digest: Digest): Promise<RowText>
+}
+
+export function createRowReader(database: Database): RowReader {
+  const rows = database.collection<RowDocument>('rows')
+  const pages = pageReader(database)
+  /** Texts of rows whose digests stand in order, a digest as often as its row. */
+  async function* textsOf(digests: readonly Digest[]): AsyncGenerator<RowText> {
+    const cursor = rows.find({ _id: { $in: [...new Set(digests)] } }, { projection: { text: 1 } }).sort({ _id: 1 })
+    let place = 0
+    for await (const { _id, text } of cursor) {
+      if (textDigest(text) !== _id) throw alteredRow(_id)
+      if (digests[place] !== _id) break
+      for (; digests[place] === _id; place += 1) yield { digest: _id, text }
+    }
+    const lost = digests[place]
+    if (lost !== undefined) throw missingRow(lost)
+  }
+  return {
+    async row(digest) {
+      for await (const row of textsOf([digest])) return row
+      throw missingRow(digest)
+    },
+    async *texts(root, from = 0) {
+      const set = await pages.set(root)
+      const hash = createRootHash()
+      let skipped = from % pageDigests
+      for await (const page of pages.digests(set, from)) {
+        hash.add(page)
+        const digests = unpackDigests(page.subarray(skipped * digestBytes))
+        skipped = 0
+        for (let at = 0; at < digests.length; at += rowsTogether) yield* textsOf(digests.slice(at, at + rowsTogether))
+      }
+      // A reader that began in the middle has not seen what the root stands for.
+      if (from === 0 && hash.root() !== root) throw alteredSet(root, 'has other pages than its root says')
+    },
+  }
+}
+
+function raise(error: Error): never {
+  throw error
+}
