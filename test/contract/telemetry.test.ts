@@ -244,6 +244,32 @@ describe('what guardrails read', () => {
     expect(await server.read.stepUnits({ environment, task, seqs: [seq] })).toEqual({ candidate: 1, incumbent: 0 })
   })
 
+  it('tells percentiles of closed conversations by arm within the stated error, and judges without them', async () => {
+    const server = telemetry()
+    const latencies = Array.from({ length: 100 }, (_, index) => 10 * (index + 1))
+    const reports = latencies.map((latencyMs, index) =>
+      unitReport({
+        unit: unitName(index),
+        requests: 2,
+        latencyMs: 2 * latencyMs,
+        costUsd: latencyMs / 1e4,
+        closed: true,
+      }),
+    )
+    const open = unitReport({ unit: unitName(200), latencyMs: 1e6 })
+    await server.ingest(batchOf('replica-1', candidateKey(), [...reports, open]), 'app')
+    while ((await server.seal()) > 0);
+    const { candidate: of, incumbent: none } = await server.read.percentilesOf({ environment, task, seqs: [seq] })
+    expect(none).toEqual({})
+    expect(of.latency_ms?.conversations).toBe(100)
+    const told = [of.latency_ms?.p50, of.latency_ms?.p95, of.cost_usd?.p50, of.cost_usd?.p95]
+    for (const [index, exact] of [500, 950, 0.05, 0.095].entries()) {
+      expect(Math.abs((told[index] ?? 0) / exact - 1)).toBeLessThanOrEqual(0.02 + 1e-9)
+    }
+    const [stratum] = await server.read.strataOf({ environment, task, seqs: [seq] })
+    expect(JSON.stringify(stratum)).not.toContain('pictures')
+  })
+
   it('names reporters that do not serve by the newest entry yet', async () => {
     const server = telemetry()
     await server.ingest({ ...emptyBatch('replica-1'), appliedHeads: { [task]: seq } }, 'app')
