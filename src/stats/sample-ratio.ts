@@ -10,12 +10,12 @@ export interface RatioStratum {
 
 /**
  * Prior sizes and their weights: a small one finds an arm that is silent after a dozen units, a large one a share off by a
- * tenth. Most weight is on the size that finds a fifth, where the test then is as good as one of that size alone.
+ * tenth. Most weight is on the size that finds a fifth, where the test then is nearly as good as one of that size alone.
  */
 const concentrations = [
-  { size: 10, weight: 0.05 },
-  { size: 100, weight: 0.65 },
-  { size: 1000, weight: 0.3 },
+  { size: 10, weight: 0.02 },
+  { size: 100, weight: 0.9 },
+  { size: 1000, weight: 0.08 },
 ] as const
 
 /**

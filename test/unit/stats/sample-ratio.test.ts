@@ -22,9 +22,9 @@ describe('the sample-ratio e-process', () => {
     [5, 9, 0.5],
   ])('equals the mixture integral (%d / %d at %d)', (a, b, share) => {
     const expected = [
-      [10, 0.05],
-      [100, 0.65],
-      [1000, 0.3],
+      [10, 0.02],
+      [100, 0.9],
+      [1000, 0.08],
     ].reduce((sum, [size = 0, weight = 0]) => sum + weight * byQuadrature(a, b, share, size), 0)
     expect(Math.exp(logEvalueRatioMismatch([{ a, b, share }]))).toBeCloseTo(expected, 8)
   })
