@@ -2,6 +2,7 @@ import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/comm
 import type { EntryDraft, FrozenThresholds } from '../src/domain/allocation'
 import type { Assessment } from '../src/domain/guardrail'
 import type { LaneState } from '../src/domain/lane'
+import type { Policy } from '../src/domain/policy'
 import { type PlannedStep, rolloutEnvironment } from '../src/domain/rollout'
 import { type ErrorCode, SluiceError } from '../src/errors'
 import { judge, openRelease, type ReleaseFile } from '../src/store/assessor'
@@ -138,7 +139,15 @@ async function draftOf(
     ...incumbent,
     exposure: request.step.exposure,
     ...(thresholds === undefined ? {} : { thresholds }),
+    ...watchedBy(file.policy),
   }
+}
+
+/** What applications and the store are to count for the guardrails of the policy, beside what they always do. */
+function watchedBy({ outputs, breakers }: Policy): Pick<EntryDraft, 'outputs' | 'tenantSpend'> {
+  const byTenant = breakers.some((breaker) => breaker.kind === 'budget' && breaker.usdPerTenant !== undefined)
+  const fields = outputs?.map(({ field, classes }) => ({ field, ...(classes === undefined ? {} : { classes }) }))
+  return { ...(fields === undefined ? {} : { outputs: fields }), ...(byTenant ? { tenantSpend: true } : {}) }
 }
 
 /** Frozen before the first exposed request: later steps repeat what the first one carries. */

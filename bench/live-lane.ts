@@ -21,6 +21,7 @@ export async function liveGround(mongodbUri: string): Promise<LiveGround> {
   const store = await openStore(mongodbUri, `bench_${randomUUID().slice(0, 8)}`)
   const ledger = createLedger(store.database, {
     rolloutEnvironment: async () => environment,
+    holdContents: async () => undefined,
     assertDeployable: async () => undefined,
   })
   return {

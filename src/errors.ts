@@ -44,6 +44,10 @@ export const errorTable = {
     409,
     'The content does not have the digest it claims. It was altered; take it from its source again.',
   ),
+  content_dropped: row(
+    410,
+    'Retention dropped this content; its metadata stands. Push the same content again to restore it under its digest.',
+  ),
   merge_refused: row(
     409,
     'Two versions are not merged into one that nobody tested. Promote one, or register a new version with both as parents.',
@@ -61,6 +65,10 @@ export const errorTable = {
   undeployable: row(
     409,
     'The composite has no passing test evidence for the current suite. Run `sluice eval run` on it.',
+  ),
+  change_breaks: row(
+    409,
+    'The composite breaks those who read the task. Make it a new task that supersedes it, or name the exception in the policy.',
   ),
   not_settled: row(
     409,
@@ -97,6 +105,10 @@ export const errorTable = {
   command_refused: row(409, 'The release cannot do this in its present state. The message says what it waits for.'),
   plan_mismatch: row(409, 'The approval names another plan. Read the current plan and approve its digest.'),
   reason_missing: row(400, 'A reason is required. Say why.'),
+  alarm_firing: row(
+    409,
+    'What serves now is past a breaker of the policy already. Mend that first, or start with `--break-glass` and say why.',
+  ),
   plan_refused: row(409, 'The plan cannot be carried out. `details` lists the reasons.'),
   not_dead_letter: row(409, 'Only a dead letter is sent again. `GET /v1/outbox?state=dead` lists them.'),
   // evidence

@@ -36,10 +36,11 @@ export function readReleaseInput(value: unknown): ReleaseInput | undefined {
 
 function isReleaseRequest(value: unknown): value is ReleaseRequest {
   if (typeof value !== 'object' || value === null) return false
-  const { task, change, why, expect, policy } = value as Record<string, unknown>
+  const { task, change, why, expect, policy, breakGlass } = value as Record<string, unknown>
   if (!isText(task, maxNameLength) || !isText(why, maxWhyLength)) return false
   if (expect !== undefined && !isText(expect, maxWhyLength)) return false
   if (policy !== undefined && !isText(policy, maxNameLength)) return false
+  if (breakGlass !== undefined && !isText(breakGlass, maxWhyLength)) return false
   if (typeof change !== 'object' || change === null) return false
   const roles = Object.entries(change)
   return roles.length <= maxRoles && roles.every((pair) => pair.every((text) => isText(text, maxNameLength)))

@@ -17,8 +17,18 @@ export const changeSchema = z.object({
   after: z.unknown().optional(),
   text: z.string(),
   class: z.enum(['safe', 'breaking']),
+  rule: z.string().optional(),
 })
 
+/** What stands where retention dropped content. `at` is milliseconds since the epoch. */
+export const droppedSchema = z.object({
+  what: z.enum(['content', 'rows']),
+  at: z.number(),
+  by: z.string(),
+  why: z.string(),
+  run: z.string(),
+  bytes: z.number(),
+})
 const share = z.object({ mean: z.number(), lower: z.number(), upper: z.number() })
 
 /** Where it serves and how it was tested, as ledger and evidence say; nobody sets it. */
@@ -74,6 +84,7 @@ const summaryShape = {
   description: z.string(),
   parents: z.array(digestSchema),
   provenance: z.record(z.string(), z.unknown()).optional(),
+  dropped: droppedSchema.optional(),
   promotion: promotionSchema.optional(),
   origin: originSchema.optional(),
 }
@@ -137,6 +148,7 @@ export const summaryView = (version: Omit<Version, 'content'>) => ({
   description: version.description,
   parents: [...version.parents],
   ...(version.provenance === undefined ? {} : { provenance: { ...version.provenance } }),
+  ...(version.dropped === undefined ? {} : { dropped: version.dropped }),
   ...(version.promotion === undefined
     ? {}
     : { promotion: { ...version.promotion, losers: [...version.promotion.losers] } }),

@@ -5,6 +5,7 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
+import { nestingFault, nestingText } from '../domain/nesting'
 import { type ErrorCode, SluiceError } from '../errors'
 import type { Log } from '../log'
 import type { ApiDeps, App } from './app'
@@ -13,6 +14,8 @@ import { installOpenApi } from './openapi'
 import { routes } from './routes'
 
 const bodyLimitBytes = 4 * 1024 * 1024
+/** Of a body: what writes and hashes values goes into them level by level. */
+const maxBodyLevels = 1000
 
 /**
  * The HTTP API: authentication, validation, problem+json errors (RFC 9457) and every route of the registry. Faults of the
@@ -32,6 +35,7 @@ export function buildServer(deps: ApiDeps, log?: Log): App {
   )
   app.decorateRequest('principal')
   app.addHook('onRequest', (request) => authenticate(deps, request))
+  app.addHook('preValidation', requireShallowBody)
   installIdempotency(app, deps.store.idempotency)
   installOpenApi(app)
   // Routes come in a plugin of their own, which is loaded after the one that collects them for the OpenAPI document.
@@ -54,6 +58,16 @@ async function authenticate(deps: ApiDeps, request: FastifyRequest): Promise<voi
     )
   }
   request.principal = found
+}
+
+const isJsonObject = (body: unknown): boolean =>
+  typeof body === 'object' && body !== null && [Object.prototype, Array.prototype].includes(Object.getPrototypeOf(body))
+
+async function requireShallowBody({ body }: FastifyRequest): Promise<void> {
+  // What is no JSON value (the stream of a file) is read by its route.
+  if (!isJsonObject(body)) return
+  const fault = nestingFault(body, maxBodyLevels)
+  if (fault !== undefined) throw new SluiceError('invalid_request', `The body ${nestingText(fault, maxBodyLevels)}.`)
 }
 
 interface Faulty {

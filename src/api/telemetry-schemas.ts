@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { maxBranchLength } from '../domain/branch'
 import { eventNames, outcomes } from '../domain/telemetry'
+import { largestOutput, maxOutputClasses, maxOutputFields } from '../domain/telemetry-outputs'
 
 /** Bounds of what one report can truthfully say. JSON has no NaN or infinity: they arrive as null and are refused. */
 const count = z.number().int().min(0).max(1e9)
@@ -18,6 +19,11 @@ const stratumFields = { task: id, seq, slice: z.number().int().min(-1).max(100),
 
 const counters = { inputTokens: count, cachedTokens: count, outputTokens: count }
 
+const outputValue = z.union([
+  z.strictObject({ class: z.number().int().min(0).max(maxOutputClasses) }),
+  z.strictObject({ number: z.number().min(-largestOutput).max(largestOutput) }),
+])
+
 export const unitSchema = z
   .strictObject({
     unit: z.string().regex(/^[0-9a-f]{16}$/),
@@ -34,6 +40,7 @@ export const unitSchema = z
     events: z.array(z.enum(eventNames)).max(eventNames.length),
     closed: z.boolean(),
     gap: z.boolean(),
+    outputs: z.array(outputValue.nullable()).max(maxOutputFields).exactOptional(),
   })
   .refine((unit) => unit.errors + unit.schemaFailures <= unit.requests, 'more failed requests than requests')
   .refine((unit) => unit.errors > 0 === unit.events.includes('error'), 'errors and the event `error` disagree')

@@ -1,9 +1,9 @@
-import { LineCounter, parseDocument } from 'yaml'
 import { type PromptBody, type PromptMessage, promptRoles } from '../domain/contents'
 import { isRecord } from '../domain/diff'
 import { SluiceError } from '../errors'
 import { promptVariables } from '../kinds/prompt-render'
 import { TemplateFault } from '../kinds/prompt-template'
+import { readYaml } from './workspace-file'
 
 /** A `.prompt` file: YAML front matter, then a template with `{{role "system"}}` markers between its messages. */
 export interface Dotprompt {
@@ -47,11 +47,7 @@ export function parseDotprompt(text: string, file: string): Dotprompt {
 }
 
 function parseFrontMatter(yaml: string, file: string): Readonly<Record<string, unknown>> {
-  const counter = new LineCounter()
-  const document = parseDocument(yaml, { lineCounter: counter })
-  const [error] = document.errors
-  if (error !== undefined) throw malformed(file, counter.linePos(error.pos[0]).line + 1, error.message)
-  const head: unknown = document.toJS({ maxAliasCount: 0 }) ?? {}
+  const head = readYaml(yaml, file, 1) ?? {}
   if (!isRecord(head)) throw malformed(file, 1, 'the front matter is no list of keys')
   return head
 }

@@ -14,6 +14,7 @@ import { diffCommand } from './commands/diff'
 import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
 import { explainCommand } from './commands/explain'
+import { gcCommand } from './commands/gc'
 import { holdCommand } from './commands/hold'
 import { leaksCommand } from './commands/leaks'
 import { lineageCommand } from './commands/lineage'
@@ -60,6 +61,7 @@ const commands: readonly RegisterCommand[] = [
   reproduceCommand,
   providerCommand,
   auditCommand,
+  gcCommand,
   reconcileCommand,
 ]
 

@@ -152,6 +152,9 @@ const waits: Readonly<Record<VerdictReason, string>> = {
   no_incumbent: 'an incumbent',
   provider_changed: 'the suite to be run again: a provider changed',
   no_control: 'a control',
+  one_reporter: 'more than one reporter to say the same',
+  tenant_harmed: 'a tenant that is hurt',
+  output_differs: 'a person to look at outputs that differ',
 }
 
 /** What a step waits for before it may be followed; empty where nothing. */

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
-import { LineCounter, parseDocument } from 'yaml'
+import { Composer, type CST, type Document, Lexer, LineCounter, Parser } from 'yaml'
+import { nestingFault, nestingText } from '../domain/nesting'
 import { SluiceError } from '../errors'
 
 const maxFileBytes = 4_000_000
@@ -15,15 +16,49 @@ export function readText(path: string, file: string): string {
   return readFileSync(path, 'utf8')
 }
 
+/** Aliases of one file: each may stand for much, and for aliases again. */
+const maxAliases = 100
+const maxFileLevels = 200
+
 /** Keys and values of a YAML or JSON file (JSON is YAML). Throws `malformed_file` with the line. */
 export function parseKeys(text: string, file: string): Readonly<Record<string, unknown>> {
-  const counter = new LineCounter()
-  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false })
-  const [error] = document.errors
-  if (error !== undefined) throw malformed(file, counter.linePos(error.pos[0]).line, error.message)
-  const value: unknown = document.toJS({ maxAliasCount: 100 })
+  const value = readYaml(text, file)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw malformed(file, 1, 'holds no keys and values')
   }
   return value as Readonly<Record<string, unknown>>
+}
+
+/** Throws `malformed_file` also for what is meant to take for ever. `linesAbove`: of the file, before the text. */
+export function readYaml(text: string, file: string, linesAbove = 0): unknown {
+  const counter = new LineCounter()
+  const composer = new Composer({ prettyErrors: false })
+  const [document, further] = composer.compose(shallowTokens(text, file, counter), true, text.length)
+  if (document === undefined || further !== undefined) throw malformed(file, undefined, 'is no single YAML document')
+  const [error] = document.errors
+  if (error !== undefined) throw malformed(file, counter.linePos(error.pos[0]).line + linesAbove, error.message)
+  const value = withoutManyAliases(document, file)
+  const fault = nestingFault(value, maxFileLevels)
+  if (fault !== undefined) throw malformed(file, undefined, nestingText(fault, maxFileLevels))
+  return value
+}
+
+/** Tokens of YAML. What is made of them goes into them level by level, so too many levels end here. */
+function* shallowTokens(text: string, file: string, counter: LineCounter): Generator<CST.Token> {
+  const parser = new Parser(counter.addNewLine)
+  counter.addNewLine(0)
+  for (const lexeme of new Lexer().lex(text)) {
+    yield* parser.next(lexeme)
+    if (parser.stack.length > maxFileLevels) throw malformed(file, undefined, nestingText('deep', maxFileLevels))
+  }
+  yield* parser.end()
+}
+
+function withoutManyAliases(document: Pick<Document, 'toJS'>, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: maxAliases })
+  } catch (error) {
+    if (error instanceof ReferenceError) throw malformed(file, undefined, error.message)
+    throw error
+  }
 }

@@ -1,3 +1,4 @@
+import type { OutputField } from './telemetry-outputs'
 import type { Digest } from './version'
 
 /** One exposure rule of an entry. The first slice whose `to` matches the tenant wins. */
@@ -38,6 +39,10 @@ export interface EntryDraft {
   readonly salt: string
   readonly revokes?: readonly Digest[]
   readonly thresholds?: FrozenThresholds
+  /** Fields of the output that applications tell of, as the policy of the release names them. */
+  readonly outputs?: readonly OutputField[]
+  /** What the candidate spends is kept by tenant, for a budget of the policy. */
+  readonly tenantSpend?: true
 }
 
 /** One entry of a lane's append-only ledger. */

@@ -1,10 +1,13 @@
 import { judgeBreakers } from './breaker'
 import { testedStrata } from './comparison'
 import type { ArmSummary, Assessment, AssessmentInput, GuardrailVerdict, VerdictReason } from './guardrail'
+import { judgeOutputs } from './output-guardrail'
 import type { Policy } from './policy'
-import { guardrailAlpha, judgedByFail, judgeRelative } from './relative-guardrail'
-import { type Judged, type Situation, sampleState, strongest } from './situation'
+import { guardrailAlpha, judgeRelative } from './relative-guardrail'
+import { type Judged, judgedByFail, type Situation, sampleState, strongest } from './situation'
+import { checkSources } from './source-check'
 import type { ArmStats } from './telemetry'
+import { judgeMaxHarm } from './tenant-harm'
 import { judgeRatio } from './traffic-ratio'
 
 /**
@@ -22,13 +25,15 @@ export function assess(input: AssessmentInput): Assessment {
     sample: sampleState(input, strata),
     unitNoun: strata.length > 0 && strata.every(({ by }) => by === 'tenant') ? 'tenants' : 'conversations',
   }
-  const relative = input.policy.guardrails.map((guardrail) => judgeRelative(guardrail, situation))
-  const absolute = judgeBreakers(input.policy.breakers, input.windows, input.spend).map(judgedByFail)
+  const checked = checkSources(situation, judgeGuarded)
+  const relative = checked.slice(0, input.policy.guardrails.length)
+  const absolute = checked.slice(input.policy.guardrails.length)
   const ratio: Judged = {
     verdict: situation.ratio,
     action: situation.ratio.reason === 'ratio_mismatch' ? 'pause' : 'continue',
   }
-  const all = [...relative, ratio, ...absolute, ...judgeProviders(input)]
+  const watched = [...judgeOutputs(situation), ...judgeMaxHarm(situation)]
+  const all = [...relative, ratio, ...absolute, ...watched, ...judgeProviders(input)]
   const waitingFor = reasonsToWait(all, situation)
   return {
     action: strongest(all.map(({ action }) => action)),
@@ -40,6 +45,15 @@ export function assess(input: AssessmentInput): Assessment {
       incumbent: summarize(input.strata.map(({ incumbent }) => incumbent)),
     },
   }
+}
+
+/** What may take a release back: the relative guardrails in the policy's order, then the breakers. */
+function judgeGuarded(situation: Situation): readonly Judged[] {
+  const { policy, windows, spend } = situation.input
+  return [
+    ...policy.guardrails.map((guardrail) => judgeRelative(guardrail, situation)),
+    ...judgeBreakers(policy.breakers, windows, spend).map(judgedByFail),
+  ]
 }
 
 /** A provider that changed under a release makes its evidence void; the policy says whether the release stands still. */

@@ -27,6 +27,8 @@ export function windowBetween(earlier: BreakerTotals, later: BreakerTotals, wind
 export interface Spend {
   readonly releaseUsd: number
   readonly lastHourUsd: number
+  /** The tenant for whom the release spent most. Absent: no budget asks for it, or nothing was spent. */
+  readonly topTenant?: { readonly tenant: string; readonly usd: number }
 }
 
 /** Absolute limits on the candidate. They need no control and no sample, and always have the role `rollback`. */
@@ -34,6 +36,7 @@ export function judgeBreakers(
   breakers: readonly BreakerPolicy[],
   windows: readonly BreakerWindow[],
   spend: Spend,
+  of: 'candidate' | 'incumbent' = 'candidate',
 ): readonly GuardrailVerdict[] {
   let nextWindow = 0
   return breakers.flatMap((breaker) => {
@@ -41,12 +44,21 @@ export function judgeBreakers(
       case 'errors': {
         const window = windows[nextWindow]
         nextWindow += 1
-        return [judgeErrors(breaker, window)]
+        return [judgeErrors(breaker, window, of)]
       }
       case 'budget':
         return [
-          ...judgeBudget('budget_per_hour', 'the last hour', spend.lastHourUsd, breaker.usdPerHour),
-          ...judgeBudget('budget_per_release', 'this release', spend.releaseUsd, breaker.usdPerRelease),
+          ...judgeBudget({ name: 'budget_per_hour', span: 'the last hour', of }, spend.lastHourUsd, breaker.usdPerHour),
+          ...judgeBudget(
+            { name: 'budget_per_release', span: 'this release', of },
+            spend.releaseUsd,
+            breaker.usdPerRelease,
+          ),
+          ...judgeBudget(
+            { name: 'budget_per_tenant', span: tenantSpan(spend), of },
+            spend.topTenant?.usd ?? 0,
+            breaker.usdPerTenant,
+          ),
         ]
       default:
         return assertNever(breaker)
@@ -54,20 +66,24 @@ export function judgeBreakers(
   })
 }
 
+const tenantSpan = ({ topTenant }: Spend): string =>
+  topTenant === undefined ? 'this release for any tenant' : `this release for ${topTenant.tenant}`
+
 function judgeErrors(
   breaker: Extract<BreakerPolicy, { kind: 'errors' }>,
   window: BreakerWindow | undefined,
+  of: 'candidate' | 'incumbent',
 ): GuardrailVerdict {
   const base = { name: 'error_breaker', role: 'rollback' } as const
   const requests = window?.requests ?? 0
   const errors = window?.errors ?? 0
   const span = formatDuration(breaker.windowMs)
   if (!(requests > 0)) {
-    return { ...base, verdict: 'no_evidence', reason: 'no_traffic', text: `no candidate requests in the last ${span}` }
+    return { ...base, verdict: 'no_evidence', reason: 'no_traffic', text: `no ${of} requests in the last ${span}` }
   }
   const rate = errors / requests
   const limit = `the limit is ${breaker.minCount} at ${formatValue(breaker.minRate, 'share')} or more`
-  const seen = `${errors} of ${requests} candidate requests failed in the last ${span} (${formatValue(rate, 'share')})`
+  const seen = `${errors} of ${requests} ${of} requests failed in the last ${span} (${formatValue(rate, 'share')})`
   const broken = errors >= breaker.minCount && rate >= breaker.minRate
   return {
     ...base,
@@ -81,14 +97,13 @@ function judgeErrors(
 }
 
 function judgeBudget(
-  name: string,
-  span: string,
+  { name, span, of }: { readonly name: string; readonly span: string; readonly of: 'candidate' | 'incumbent' },
   spentUsd: number,
   limitUsd: number | undefined,
 ): readonly GuardrailVerdict[] {
   if (limitUsd === undefined) return []
   if (!Number.isFinite(spentUsd)) {
-    const text = `what the candidate spent in ${span} is not known`
+    const text = `what the ${of} spent in ${span} is not known`
     return [{ name, role: 'rollback', verdict: 'no_evidence', reason: 'reporters_silent', text }]
   }
   const broken = spentUsd > limitUsd
@@ -101,7 +116,7 @@ function judgeBudget(
       candidate: spentUsd,
       statistic: spentUsd,
       threshold: limitUsd,
-      text: `the candidate spent ${formatUsd(spentUsd)} in ${span}: the limit is ${formatUsd(limitUsd)}`,
+      text: `the ${of} spent ${formatUsd(spentUsd)} in ${span}: the limit is ${formatUsd(limitUsd)}`,
     },
   ]
 }

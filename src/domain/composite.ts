@@ -51,8 +51,8 @@ export interface VerifiedPart {
   /** A label of it; its digest where nothing has it any more. */
   readonly ref: string
   readonly digest: Digest
-  /** `not_imported`: a dataset that came in a file without its rows. */
-  readonly state: 'ok' | 'altered' | 'missing' | 'not_imported'
+  /** `not_imported`: a dataset that came in a file without its rows; `dropped`: by retention, as `problem` says. */
+  readonly state: 'ok' | 'altered' | 'missing' | 'not_imported' | 'dropped'
   /** Rows read, of a dataset. */
   readonly rows?: number
   readonly problem?: string

@@ -4,6 +4,8 @@ import type { Change, ChangeClass, Digest, KindName } from './version'
 /** A difference with what it means for those who depend on the artifact. */
 export interface ClassedChange extends Change {
   readonly class: 'safe' | 'breaking'
+  /** Which rule of its kind says so, where the kind has rules; stable, for programs. */
+  readonly rule?: string
 }
 
 export interface VersionDiff {
@@ -72,9 +74,10 @@ function collect(path: string, before: unknown, after: unknown, changes: Change[
   changes.push(describeChange(path, before, after))
 }
 
-/** One change in words; long texts as a diff of lines. */
-export function describeChange(path: string, before: unknown, after: unknown): Change {
-  const name = path === '' ? 'content' : path.slice(1).replaceAll('/', '.')
+const dotted = (path: string): string => (path === '' ? 'content' : path.slice(1).replaceAll('/', '.'))
+
+/** One change in words; long texts as a diff of lines. `name` is what people call the place. */
+export function describeChange(path: string, before: unknown, after: unknown, name = dotted(path)): Change {
   if (before === undefined) return { path, change: 'added', after, text: `${name} added: ${shortJson(after)}` }
   if (after === undefined) return { path, change: 'removed', before, text: `${name} removed: ${shortJson(before)}` }
   if (typeof before === 'string' && typeof after === 'string' && isLong(before, after)) {

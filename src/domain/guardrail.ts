@@ -1,5 +1,8 @@
+import type { Spend } from './breaker'
 import type { GuardrailPolicy, Policy } from './policy'
+import type { SourceShare } from './source-check'
 import type { BreakerWindow, StratumStats } from './telemetry'
+import type { TenantsOfInterest } from './tenant-harm'
 
 /** `not_applicable`: there is nothing to compare with (no incumbent, no concurrent control); it blocks nothing. */
 export type VerdictKind = 'pass' | 'fail' | 'no_evidence' | 'not_applicable'
@@ -22,9 +25,18 @@ export type VerdictReason =
   | 'no_incumbent'
   | 'no_control'
   | 'provider_changed'
+  /** It would not fail without one of three or more reporters or API keys: it pauses and names that one. */
+  | 'one_reporter'
+  /** One tenant is badly hurt, whatever the mean says. */
+  | 'tenant_harmed'
+  /** Outputs are different, which is not worse. */
+  | 'output_differs'
 
 export interface GuardrailVerdict {
-  /** A metric of the policy, `sample_ratio`, `error_breaker`, `budget_per_hour`, `budget_per_release` or `provider`. */
+  /**
+   * A metric of the policy, `sample_ratio`, `error_breaker`, `budget_per_hour`, `budget_per_release`,
+   * `budget_per_tenant`, `output:<field>`, `max_harm` or `provider`.
+   */
   readonly name: string
   /** The role in force: a `rollback` guardrail that fails by `share_too_high` stands here as `pause`. */
   readonly role: GuardrailPolicy['role']
@@ -59,7 +71,7 @@ export interface AssessmentInput {
   /** One window per breaker of kind `errors`, in the policy's order. */
   readonly windows: readonly BreakerWindow[]
   /** The candidate's spend: over the whole release, and over the last hour. All slices, any share. */
-  readonly spend: { readonly releaseUsd: number; readonly lastHourUsd: number }
+  readonly spend: Spend
   /** The step in force; absent before the first exposed step. */
   readonly step?: {
     readonly environment: string
@@ -79,6 +91,10 @@ export interface AssessmentInput {
   }
   /** Providers of either arm that changed since the release began, in words. Absent: none. */
   readonly providerChanges?: readonly string[]
+  /** Who told what; read only where a rollback is asked for, since it changes nothing else. */
+  readonly sources?: readonly SourceShare[]
+  /** Tenants that may be hurt more than the mean. Absent: not looked at. */
+  readonly tenants?: TenantsOfInterest
   /** False in a lane without incumbent: relative guardrails and the ratio check are not applicable. */
   readonly hasIncumbent: boolean
 }

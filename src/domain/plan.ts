@@ -11,6 +11,8 @@ export interface ReleaseRequest {
   readonly expect?: string
   /** Absent: the task's own policy. */
   readonly policy?: string
+  /** Why it starts although a breaker of the policy fires on what serves now. It stays in the plan and its record. */
+  readonly breakGlass?: string
 }
 
 /** The sorts of change, the least risky first. */

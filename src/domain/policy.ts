@@ -1,5 +1,6 @@
 import type { Slice } from './allocation'
 import type { EventName } from './telemetry'
+import type { OutputField } from './telemetry-outputs'
 
 export type GuardrailRole = 'rollback' | 'pause' | 'notify'
 export type NoEvidenceAction = 'pause' | 'extend' | 'rollback' | 'ask'
@@ -22,7 +23,27 @@ export type BreakerPolicy =
       readonly minRate: number
       readonly windowMs: number
     }
-  | { readonly kind: 'budget'; readonly usdPerHour?: number; readonly usdPerRelease?: number }
+  | {
+      readonly kind: 'budget'
+      readonly usdPerHour?: number
+      readonly usdPerRelease?: number
+      readonly usdPerTenant?: number
+    }
+
+/** A field of the output whose mix of classes, or whose mean, is compared. It never takes a release back. */
+export interface OutputPolicy extends OutputField {
+  readonly role: Exclude<GuardrailRole, 'rollback'>
+}
+
+/** When one tenant counts as badly hurt. */
+export interface MaxHarmPolicy {
+  /** Not `rollback`: a single key can report for a single tenant, and must not be able to take a release back. */
+  readonly role: Exclude<GuardrailRole, 'rollback'>
+  /** Relative margin tolerated for a single tenant. */
+  readonly margin: number
+  /** Conversations with an event, of both arms, that a tenant needs to be looked at. */
+  readonly minimumEvents: number
+}
 
 export interface PolicyStep {
   readonly basisPoints: number
@@ -59,6 +80,10 @@ export interface Policy {
   readonly alpha: number
   readonly guardrails: readonly GuardrailPolicy[]
   readonly breakers: readonly BreakerPolicy[]
+  /** Absent: no output is watched. */
+  readonly outputs?: readonly OutputPolicy[]
+  /** Absent: `pause` beyond a margin of a half. */
+  readonly maxHarm?: MaxHarmPolicy
   /** Longest wait for the minimum sample of a step after its bake; then the action of `onDeadline`. */
   readonly deadlineMs: number
   readonly onDeadline: 'pause' | 'rollback'

@@ -33,5 +33,9 @@ export function worstCostUsd(engine: EngineContent, characters: number): number 
   return costOf(engine.pricePerMillion, { inputTokens: input, cachedTokens: 0, outputTokens: output }).uncachedCostUsd
 }
 
+/** A text as long as an answer of the engine may be, by the same measure. */
+export const longestOutput = (engine: EngineContent): string =>
+  'x'.repeat((engine.parameters.maxOutputTokens ?? assumedOutputTokens) * charactersPerTokenAtLeast)
+
 const assumedOutputTokens = 4096
 const charactersPerTokenAtLeast = 3

@@ -3,12 +3,12 @@ import { type Comparison, compare } from './comparison'
 import type { GuardrailVerdict, VerdictReason } from './guardrail'
 import { metricNamed } from './metric'
 import type { GuardrailPolicy, NoEvidenceAction, Policy } from './policy'
-import { type Action, type Judged, notApplicable, type Situation, strongest } from './situation'
+import { type Action, type Judged, judgedByFail, notApplicable, type Situation, strongest } from './situation'
 import { describeComparison, formatMargin } from './verdict-text'
 
-/** The level of each relative guardrail: the policy's alpha, split evenly. */
-export const guardrailAlpha = (policy: Pick<Policy, 'alpha' | 'guardrails'>): number =>
-  policy.alpha / Math.max(1, policy.guardrails.length)
+/** The level of each relative guardrail and each watched output: the policy's alpha, split evenly. */
+export const guardrailAlpha = (policy: Pick<Policy, 'alpha' | 'guardrails' | 'outputs'>): number =>
+  policy.alpha / Math.max(1, policy.guardrails.length + (policy.outputs?.length ?? 0))
 
 /** One metric of the policy, candidate against incumbent. */
 export function judgeRelative(guardrail: GuardrailPolicy, situation: Situation): Judged {
@@ -93,9 +93,4 @@ function noEvidenceAction(guardrail: GuardrailPolicy, reason: VerdictReason, { i
   if (reason === 'set_full') return strongest(['pause', noEvidenceActions[guardrail.noEvidence]])
   if (reason === 'reporters_silent' || input.step?.bakeComplete) return noEvidenceActions[guardrail.noEvidence]
   return 'continue'
-}
-
-/** A failed verdict asks for what its role says. */
-export function judgedByFail(verdict: GuardrailVerdict): Judged {
-  return { verdict, action: verdict.verdict !== 'fail' || verdict.role === 'notify' ? 'continue' : verdict.role }
 }

@@ -17,7 +17,9 @@ export interface RescoreItem {
 export interface RescoreCost {
   readonly freeCalls: number
   readonly paidCalls: number
-  /** The paid calls at their worst. */
+  /** Questions to the suite's judges that have no answer yet; those about outputs that are not there yet included. */
+  readonly judgeCalls: number
+  /** The paid calls and the judges' at their worst. */
   readonly worstUsd: number
   /** Why the suite cannot run on it at all. */
   readonly fault?: string

@@ -28,9 +28,26 @@ export function understates(label: string, base: string, changeClass: ChangeClas
 }
 
 /** The next free label that a breaking change may take. */
-export function suggestLabel(base: string, existing: readonly string[]): string {
-  const highest = [base, ...existing].sort(rcompare)[0] ?? base
-  return inc(highest, major(highest) > 0 ? 'major' : 'minor') ?? highest
+export const suggestLabel = (base: string, existing: readonly string[]): string => nextLabel('major', base, existing)
+
+/** Which number of a semver a change raises. */
+export type Bump = 'none' | 'patch' | 'minor' | 'major'
+const bumps: readonly Bump[] = ['none', 'patch', 'minor', 'major']
+
+/** The number that a change raises at least; what others depend on may be more without breaking. */
+export function bumpOf(changeClass: ChangeClass, interfaceMoved: boolean): Bump {
+  if (changeClass === 'none') return 'none'
+  if (changeClass === 'breaking') return 'major'
+  return interfaceMoved ? 'minor' : 'patch'
+}
+
+export const highestBump = (all: readonly Bump[]): Bump => bumps.findLast((bump) => all.includes(bump)) ?? 'none'
+
+/** The next free label after all there are. Below 1.0.0 a breaking change raises the minor number. */
+export function nextLabel(bump: Bump, base: string, existing: readonly string[]): string {
+  const highest = [base, ...existing.filter((label) => prerelease(label) === null)].sort(rcompare)[0] ?? base
+  if (bump === 'none') return base
+  return inc(highest, bump === 'major' && major(highest) === 0 ? 'minor' : bump) ?? highest
 }
 
 /** Text that sorts as the labels do: releases and the numbers of pre-releases by value. */

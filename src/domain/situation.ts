@@ -14,6 +14,11 @@ export interface Judged {
   readonly action: Action
 }
 
+/** A failed verdict asks for what its role says. */
+export function judgedByFail(verdict: GuardrailVerdict): Judged {
+  return { verdict, action: verdict.verdict !== 'fail' || verdict.role === 'notify' ? 'continue' : verdict.role }
+}
+
 /** What all relative guardrails of one assessment share. */
 export interface Situation {
   readonly input: AssessmentInput

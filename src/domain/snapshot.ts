@@ -7,7 +7,17 @@ import type { Digest } from './version'
 /** The part of a ledger entry that resolution needs. */
 export type LaneEntry = Pick<
   Allocation,
-  'seq' | 'at' | 'incumbent' | 'candidate' | 'exposure' | 'salt' | 'revokes' | 'disabled' | 'thresholds' | 'releaseId'
+  | 'seq'
+  | 'at'
+  | 'incumbent'
+  | 'candidate'
+  | 'exposure'
+  | 'salt'
+  | 'revokes'
+  | 'disabled'
+  | 'thresholds'
+  | 'outputs'
+  | 'releaseId'
 >
 
 /** A lane within the horizon: its entries in seq order, contiguous, the head last. */

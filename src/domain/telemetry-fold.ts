@@ -6,8 +6,10 @@ import {
   type EventName,
   eventNames,
   type Moments,
+  type OutputValue,
   type UnitReport,
 } from './telemetry'
+import { type OutputTotalName, outputStatsOf, outputTotals } from './telemetry-outputs'
 
 /**
  * How reports of one conversation from many replicas become one unit, and what it adds to the totals of its stratum.
@@ -30,7 +32,12 @@ export type Counters = Readonly<Record<CounterName, number>>
 const momentNames = ['n', 'sum', 'sumSquares', 'logSum', 'logSumSquares'] as const satisfies readonly (keyof Moments)[]
 type MomentName = (typeof momentNames)[number]
 
-export type TotalName = 'units' | CounterName | `event_${EventName}` | `closed_${ClosedValueName}_${MomentName}`
+export type TotalName =
+  | 'units'
+  | CounterName
+  | `event_${EventName}`
+  | `closed_${ClosedValueName}_${MomentName}`
+  | OutputTotalName
 
 /** A sparse sum: an absent name is zero. Flat, so that a store can increment it name by name. */
 export type Totals = Readonly<Partial<Record<TotalName, number>>>
@@ -54,6 +61,9 @@ export interface ReporterPart {
   readonly revision: number
   readonly finished: Counters
   readonly current: Counters
+  /** The API key that reports; absent in parts that are older than this field, as are its own events. */
+  readonly key?: string
+  readonly events?: readonly EventName[]
 }
 
 export interface UnitState {
@@ -64,6 +74,10 @@ export interface UnitState {
   readonly gap: boolean
   /** Frozen when the unit was sealed: a value that is revised later has no place in a sequential test. */
   readonly sealed?: SealedValues
+  /** What would have been sealed without one of several sources; see `telemetry-sources`. */
+  readonly sealedWithout?: readonly { readonly source: string; readonly values: SealedValues }[]
+  /** By watched field: the first value that arrived. Never revised, so that every unit is evidence once. */
+  readonly outputs?: readonly (OutputValue | null)[]
 }
 
 /** Empty for a unit without any request. */
@@ -93,37 +107,69 @@ const nothing: UnitContribution = { tested: {}, gap: {}, pictures: {} }
  * Takes one report into a unit. Idempotent and free of order: a part is replaced only by a higher revision of itself,
  * events are a union, `closed` and `gap` never go back. `delta` is exactly what the stratum's totals change by.
  */
-export function mergeUnit(existing: UnitState | undefined, reporter: string, report: UnitReport): Merged {
+export function mergeUnit(existing: UnitState | undefined, reporter: string, report: UnitReport, key?: string): Merged {
   const before = existing ?? { tenant: report.tenant, parts: {}, events: [], closed: false, gap: false }
   // Reporters name themselves: one named like a member of every object is one like any other.
   const known = Object.hasOwn(before.parts, reporter) ? before.parts[reporter] : undefined
   if (known === undefined && Object.keys(before.parts).length >= maxReportersPerUnit) {
     return { unit: before, delta: nothing, changed: false, full: true }
   }
-  const part = mergePart(known, report)
-  const events = eventNames.filter((name) => before.events.includes(name) || report.events.includes(name))
+  const part = mergePart(known, report, key)
+  const events = unionOf(before.events, report.events)
   const closed = before.closed || report.closed
   const gap = before.gap || report.gap
+  const outputs = firstOutputs(before.outputs, report.outputs)
   const changed =
-    part !== known || events.length !== before.events.length || closed !== before.closed || gap !== before.gap
+    part !== known ||
+    events.length !== before.events.length ||
+    closed !== before.closed ||
+    gap !== before.gap ||
+    outputs !== before.outputs
   if (!changed) return { unit: before, delta: nothing, changed, full: false }
-  const unit = { ...before, parts: { ...before.parts, [reporter]: part }, events, closed, gap }
+  const told = outputs === undefined ? {} : { outputs }
+  const unit = { ...before, parts: { ...before.parts, [reporter]: part }, events, closed, gap, ...told }
   return { unit, delta: difference(contributionOf(unit), contributionOf(existing)), changed, full: false }
 }
 
 /** A later part means that the reporter saw the earlier one acknowledged: it is final and joins the finished sum. */
-function mergePart(known: ReporterPart | undefined, report: UnitReport): ReporterPart {
+function mergePart(known: ReporterPart | undefined, report: UnitReport, key: string | undefined): ReporterPart {
   const { part, revision } = report
-  if (known === undefined) return { part, revision, finished: noCounters, current: countersOf(report) }
-  if (part < known.part || (part === known.part && revision <= known.revision)) return known
+  const fresh = { part, revision, current: countersOf(report), ...(key === undefined ? {} : { key }) }
+  if (known === undefined) return { ...fresh, finished: noCounters, events: unionOf([], report.events) }
+  // A part from before its events were kept apart is taken to have told all that its unit knows.
+  const events = known.events === undefined ? {} : { events: unionOf(known.events, report.events) }
+  if (part < known.part || (part === known.part && revision <= known.revision)) {
+    return events.events === undefined || events.events.length === known.events?.length
+      ? known
+      : { ...known, ...events }
+  }
   const finished = part === known.part ? known.finished : sumCounters(known.finished, known.current)
-  return { part, revision, finished, current: countersOf(report) }
+  return { ...fresh, finished, ...events }
+}
+
+const unionOf = (left: readonly EventName[], right: readonly EventName[]): readonly EventName[] =>
+  eventNames.filter((name) => left.includes(name) || right.includes(name))
+
+/** What was told first stays; a field that was silent takes what comes. The same list where nothing is new. */
+function firstOutputs(before: UnitState['outputs'], told: UnitReport['outputs']): UnitState['outputs'] {
+  if (told === undefined || told.every((value, field) => value === null || before?.[field])) return before
+  const fields = Math.max(before?.length ?? 0, told.length)
+  return Array.from({ length: fields }, (_, field) => before?.[field] ?? told[field] ?? null)
 }
 
 /** Freezes the values of a unit, once. `delta` adds them to the moments of its stratum. */
 export function sealUnit(unit: UnitState): { readonly unit: UnitState; readonly delta: UnitContribution } {
   if (unit.sealed) return { unit, delta: nothing }
-  const sealed = { ...unit, closed: true, sealed: valuesOf(countersOfUnit(unit)) }
+  const without = sourcesOf(unit).flatMap((source) => {
+    const rest = partsWithout(unit, source)
+    return rest.length === 0 ? [] : [{ source, values: valuesOf(countersOfParts(rest)) }]
+  })
+  const sealed = {
+    ...unit,
+    closed: true,
+    sealed: valuesOf(countersOfUnit(unit)),
+    ...(without.length === 0 ? {} : { sealedWithout: without }),
+  }
   return { unit: sealed, delta: difference(contributionOf(sealed), contributionOf(unit)) }
 }
 
@@ -146,6 +192,7 @@ export function contributionOf(unit: UnitState | undefined): UnitContribution {
     if (value === undefined) continue
     for (const [moment, addend] of Object.entries(momentsOf(name, value))) totals[`closed_${name}_${moment}`] = addend
   }
+  Object.assign(totals, outputTotals(unit.outputs))
   const pictures = picturesOf(unit.sealed ?? {})
   return unit.gap ? { tested: {}, gap: totals, pictures } : { tested: totals, gap: {}, pictures }
 }
@@ -181,7 +228,7 @@ export const sumContributions = (left: UnitContribution, right: UnitContribution
 })
 
 /** The names whose sum changed, and by how much. */
-function minusTotals(after: Totals, before: Totals): Totals {
+export function minusTotals(after: Totals, before: Totals): Totals {
   const rest: Partial<Record<TotalName, number>> = {}
   for (const name of new Set([...Object.keys(after), ...Object.keys(before)]) as Set<TotalName>) {
     const change = (after[name] ?? 0) - (before[name] ?? 0)
@@ -216,6 +263,7 @@ export function armStatsOf(totals: Totals): ArmStats {
       ClosedValueName,
       Moments
     >,
+    ...outputStatsOf(totals),
   }
 }
 
@@ -236,8 +284,47 @@ const countersOf = (report: UnitReport): Counters => ({
 const sumCounters = (left: Counters, right: Counters): Counters =>
   Object.fromEntries(counterNames.map((name) => [name, left[name] + right[name]])) as unknown as Counters
 
-const countersOfUnit = (unit: UnitState): Counters =>
-  Object.values(unit.parts).reduce(
-    (sum, part) => sumCounters(sum, sumCounters(part.finished, part.current)),
-    noCounters,
+const countersOfParts = (parts: readonly ReporterPart[]): Counters =>
+  parts.reduce((sum, part) => sumCounters(sum, sumCounters(part.finished, part.current)), noCounters)
+
+const countersOfUnit = (unit: UnitState): Counters => countersOfParts(Object.values(unit.parts))
+
+/** Who can be left out of a unit: `reporter/<id>` and `key/<name>` of each part. */
+export function sourcesOf(unit: UnitState): readonly string[] {
+  const names = Object.entries(unit.parts).flatMap(([reporter, { key }]) => [
+    `reporter/${reporter}`,
+    ...(key === undefined ? [] : [`key/${key}`]),
+  ])
+  return [...new Set(names)]
+}
+
+const partsWithout = (unit: UnitState, source: string): readonly ReporterPart[] =>
+  Object.entries(unit.parts).flatMap(([reporter, part]) =>
+    `reporter/${reporter}` === source || (part.key !== undefined && `key/${part.key}` === source) ? [] : [part],
   )
+
+/** The unit as the others tell it; undefined where nobody else knows it. */
+function unitWithout(unit: UnitState, source: string): UnitState | undefined {
+  const parts = partsWithout(unit, source)
+  if (parts.length === 0) return undefined
+  const told = (name: EventName) => parts.some(({ events = unit.events }) => events.includes(name))
+  const sealed = unit.sealedWithout?.find((row) => row.source === source)?.values ?? unit.sealed
+  return {
+    ...unit,
+    parts: Object.fromEntries(parts.map((part, index) => [index, part])),
+    events: eventNames.filter(told),
+    ...(sealed === undefined ? {} : { sealed }),
+  }
+}
+
+/** What the tested totals of a stratum would lose if the source had never reported this unit. */
+export const lostWithout = (unit: UnitState | undefined, source: string): Totals =>
+  unit === undefined ? {} : minusTotals(contributionOf(unit).tested, contributionOf(unitWithout(unit, source)).tested)
+
+/** How a change of a unit changes what would be lost without each of its sources. */
+export function sourceDeltas(before: UnitState | undefined, after: UnitState): readonly (readonly [string, Totals])[] {
+  return sourcesOf(after).flatMap((source) => {
+    const change = minusTotals(lostWithout(after, source), lostWithout(before, source))
+    return Object.keys(change).length === 0 ? [] : [[source, change] as const]
+  })
+}

@@ -1,3 +1,4 @@
+import type { OutputField, OutputStats } from './telemetry-outputs'
 import type { Digest } from './version'
 
 /** The 0/1 facts of a conversation that guardrails count: true once the first such request was seen. */
@@ -7,6 +8,9 @@ export type EventName = (typeof eventNames)[number]
 export type Arm = 'candidate' | 'incumbent' | 'none'
 export const outcomes = ['ok', 'error', 'schema_failure', 'filtered'] as const
 export type Outcome = (typeof outcomes)[number]
+
+/** What an output showed of a watched field: the index of its class (one past the last: another), or its number. */
+export type OutputValue = { readonly class: number } | { readonly number: number }
 
 /**
  * Cumulative totals of one conversation as one reporter saw it; `revision` grows with every change. A reporter that
@@ -32,6 +36,8 @@ export interface UnitReport {
   readonly closed: boolean
   /** Begun between the `at` of an entry and the moment when this reporter heard of it: shown, never tested. */
   readonly gap: boolean
+  /** By watched field of the entry: what its first output showed. Absent where none is watched. */
+  readonly outputs?: readonly (OutputValue | null)[]
 }
 
 /** Where a conversation counts: the lane entry it is bound to, the slice that matched, and its arm. */
@@ -148,6 +154,8 @@ export interface ArmStats {
   /** Conversations with at least one such event. */
   readonly events: Readonly<Record<EventName, number>>
   readonly closed: Readonly<Record<ClosedValueName, Moments>>
+  /** What outputs showed of the watched fields; absent where none was told. */
+  readonly outputs?: OutputStats
 }
 
 /** One stratum of a release: the share in force is constant in it by construction. */
@@ -159,6 +167,8 @@ export interface StratumStats {
   /** Candidate's share of assignment, strictly between 0 and 1 for tested strata. */
   readonly share: number
   readonly by: 'conversation' | 'tenant'
+  /** The fields of the output that the entry watches. */
+  readonly outputs?: readonly OutputField[]
   readonly candidate: ArmStats
   readonly incumbent: ArmStats
 }

@@ -34,6 +34,20 @@ export interface Change {
   readonly text: string
 }
 
+/** What stands where heavy content was. */
+export interface Dropped {
+  /** `rows`: the content of a dataset stands, its rows are gone. */
+  readonly what: 'content' | 'rows'
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly by: string
+  readonly why: string
+  /** The run that dropped it. */
+  readonly run: string
+  /** Size of a content; of rows they are told by the run, since datasets share them. */
+  readonly bytes: number
+}
+
 export interface Version {
   readonly kind: KindName
   readonly name: string
@@ -49,6 +63,8 @@ export interface Version {
   /** What it was derived from. Metadata: the identity is the content alone. */
   readonly parents: readonly Digest[]
   readonly provenance?: Readonly<Record<string, unknown>>
+  /** Retention dropped what was heavy of it; the same content pushed again brings it back. */
+  readonly dropped?: Dropped
   /** Which experiment this release was, and which others were considered. */
   readonly promotion?: Promotion
   /** Of an imported one; `author` and `createdAt` are of the import. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { DatasetColumn } from '../domain/contents'
 import type { ClassedChange } from '../domain/diff'
+import { nestingFault, nestingText } from '../domain/nesting'
 import type { Risk } from '../domain/plan'
 import type { Digest, KindName } from '../domain/version'
 import { SluiceError } from '../errors'
@@ -73,6 +74,8 @@ export interface Kind<Content = unknown, Draft = Content> {
   interfaceOf(content: Content, lookup: InterfaceLookup): unknown
   /** Every difference with its class; empty exactly where the contents are equal. */
   diff(before: Content, after: Content, lookup: InterfaceLookup): readonly ClassedChange[]
+  /** Keys of outputs that a content names (dots lead on): it stands in a place where these are read. */
+  reads?(content: Content): readonly string[]
   /** One line for lists. */
   summarize(content: Content): string
 }
@@ -99,8 +102,18 @@ export const keySchema = z
   .max(200)
   .refine((key) => key !== '__proto__', 'is a reserved key')
 
+const maxDraftLevels = 100
+/** Of a draft that becomes content as it stands; rows of datasets have bounds of their own. */
+export const maxContentBytes = 1_000_000
+
 /** The draft checked and completed; throws `invalid_content` naming every field. */
 export function parseDraft(kind: Kind, draft: unknown, ref: string): unknown {
+  // What is too deep or too large to be read is refused before it is read.
+  const fault = nestingFault(draft, maxDraftLevels)
+  if (fault !== undefined) throw new SluiceError('invalid_content', `${ref} ${nestingText(fault, maxDraftLevels)}.`)
+  if (kind.seal === undefined && (JSON.stringify(draft)?.length ?? 0) > maxContentBytes) {
+    throw new SluiceError('invalid_content', `${ref} is larger than ${maxContentBytes} bytes.`)
+  }
   const parsed = kind.schema.safeParse(draft)
   if (parsed.success) return parsed.data
   const fields = describeIssues(parsed.error)

@@ -31,6 +31,7 @@ export const mappingKind: Kind<MappingContent, MappingDraft> = {
       if (old === undefined) return 'safe'
       return now !== undefined && isSameField(old, now, lookup) ? 'safe' : 'breaking'
     }),
+  reads: ({ fields }) => Object.keys(fields),
   summarize: ({ fields }) => `${Object.keys(fields).length} keys: ${Object.keys(fields).sort().join(', ')}`,
 }
 

@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { diffJson } from '../domain/diff'
 import { metricNames } from '../domain/metric'
 import type { Policy } from '../domain/policy'
+import { maxOutputClasses, maxOutputFields } from '../domain/telemetry-outputs'
+import { defaultMaxHarm } from '../domain/tenant-harm'
 import { kindNames } from '../domain/version'
 import { type Kind, nameSchema } from './kind'
 
@@ -46,8 +48,32 @@ const breaker = z.discriminatedUnion('kind', [
     kind: z.literal('budget'),
     usdPerHour: z.number().positive().exactOptional(),
     usdPerRelease: z.number().positive().exactOptional(),
+    usdPerTenant: z.number().positive().exactOptional(),
   }),
 ])
+
+const mildRole = z.enum(['pause', 'notify']).default('pause')
+const outputs = z
+  .array(
+    z.strictObject({
+      field: z.string().min(1).max(100),
+      classes: z
+        .array(z.string().min(1).max(100))
+        .min(1)
+        .max(maxOutputClasses)
+        .refine((classes) => new Set(classes).size === classes.length, 'names a class twice')
+        .exactOptional(),
+      role: mildRole,
+    }),
+  )
+  .min(1)
+  .max(maxOutputFields)
+  .refine((rows) => new Set(rows.map(({ field }) => field)).size === rows.length, 'names a field twice')
+const maxHarm = z.strictObject({
+  role: mildRole,
+  margin: z.number().min(0).max(100).default(defaultMaxHarm.margin),
+  minimumEvents: z.int().min(1).max(1_000_000).default(defaultMaxHarm.minimumEvents),
+})
 
 /** A policy that says nothing goes through 1, 5, 25, 50 and 95 % for an hour each; `steps: []` goes straight there. */
 const defaultSteps = [100, 500, 2500, 5000, 9500].map((basisPoints) => ({
@@ -95,6 +121,8 @@ const policySchema = z
       .array(breaker)
       .max(maxRules)
       .default([{ kind: 'errors', events: ['error', 'schema_failure'], minCount: 20, minRate: 0.5, windowMs: 60_000 }]),
+    outputs: outputs.exactOptional(),
+    maxHarm: maxHarm.exactOptional(),
     deadlineMs: durationMs.default(24 * hourMs),
     onDeadline: z.enum(['pause', 'rollback']).default('pause'),
     exceptions: z

@@ -58,6 +58,7 @@ export const postprocessKind: Kind<PostprocessContent> = {
   references: () => [],
   interfaceOf: (content) => ('steps' in content ? content : { code: content.code.digest }),
   diff: (before, after) => diffJson(before, after, classify(before, after)),
+  reads: (content) => ('steps' in content ? [...new Set(content.steps.flatMap(keysOf))] : []),
   summarize(content) {
     if ('code' in content) return `code ${shortDigest(content.code.digest)}`
     return content.steps.map(stepText).join(', ').slice(0, maxSummary)
@@ -65,6 +66,12 @@ export const postprocessKind: Kind<PostprocessContent> = {
 }
 
 const maxSummary = 300
+
+/** Keys of the output that a step names. What `rename` makes of them is none that a schema has. */
+function keysOf(step: PostprocessStep): readonly string[] {
+  if (step.step === 'pick') return step.keys
+  return step.step === 'rename' ? Object.keys(step.keys) : [step.key]
+}
 
 const stepText = (step: PostprocessStep): string => {
   if (step.step === 'pick') return `pick ${step.keys.join(' ')}`

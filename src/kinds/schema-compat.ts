@@ -1,213 +1,255 @@
-import { type ClassedChange, describeChange, isRecord, own, pointerPart, sameJson } from '../domain/diff'
-import { annotations, identities, sameShape } from './schema-shape'
+import { type ClassedChange, describeChange, isRecord, own, sameJson } from '../domain/diff'
+import { compareKeywords } from './schema-compare'
+import { alternatives } from './schema-compare-unions'
+import type { Comparer } from './schema-comparer'
+import { type Sides, sameMeaning } from './schema-equal'
+import { type Bounded, type Conjunct, type Meaning, type SchemaNode, schemaGraph } from './schema-graph'
+import { placeName } from './schema-place'
+import { inputRuleOf, inputRules, rulesOfPresence, type SchemaRuleName, schemaRules } from './schema-rules'
+import { annotations } from './schema-shape'
+
+/** Steps of one comparison, and how deep it goes; beyond it the answer is `too_large`, which breaks. */
+export const maxCompareSteps = 50_000
+const maxCompareDepth = 300
 
 /**
- * What a change of an output schema means for those who read outputs. A change is safe where every output of the new
- * schema was an output of the old one, or where a key was only added (readers ignore keys they do not know); whatever
- * is not understood counts as breaking, so the class is never understated. Both schemas have their references inlined.
+ * What a change of an output schema means for those who read outputs. Safe is only what is proved: every value that
+ * fits the new schema fits the old one as a reader takes it, who ignores keys that he does not know. So what closes an
+ * object (`additionalProperties: false`) does not count, but within `not`, `if`, `oneOf` and the like; nothing else is
+ * relaxed. What is not proved breaks, and so do a key that goes and an object that is opened.
  */
-export function compareSchemas(before: unknown, after: unknown): readonly ClassedChange[] {
-  const changes: ClassedChange[] = []
-  compareNode({ path: '', changes, given: false }, before, after)
-  return changes
+export function compareSchemas(before: SchemaNode, after: SchemaNode): readonly ClassedChange[] {
+  return compareIn(before, after, false)
 }
 
 /**
- * What a change of a schema of arguments means for those who give them: the other way round. It is safe where every
- * value that was taken still is; callers give no keys that the schema does not name, so a new key may be left out.
+ * What a change of a schema means for those who give values that fit it: the other way round. Safe is only what is
+ * proved: every value that fitted the old schema fits the new one. Callers give no keys that their schema does not name,
+ * so a new key is left out, as far as it is plain which keys are named: where unions or conditions are, it is not.
  */
-export function compareInputs(before: unknown, after: unknown): readonly ClassedChange[] {
-  const changes: ClassedChange[] = []
-  compareNode({ path: '', changes, given: true }, after, before)
-  return changes
+export function compareInputs(before: SchemaNode, after: SchemaNode): readonly ClassedChange[] {
+  return compareIn(after, before, true)
 }
 
-/**
- * Comparisons ask whether the second schema lets out no more than the first. Where values are given instead (`given`),
- * the schemas stand the other way round, and only what is said of a change turns back.
- */
-interface Scope {
-  readonly path: string
-  readonly changes: ClassedChange[]
+function compareIn(wider: SchemaNode, narrower: SchemaNode, given: boolean): readonly ClassedChange[] {
+  const sides = sidesOf(wider, narrower)
+  const comparison = new SchemaComparison(sides, given)
+  try {
+    comparison.compare('', wider, narrower)
+    // A proof may need more than a look at the two forms; where these are the same, only the words about them changed.
+    if (sameMeaning(sides, wider, narrower)) return comparison.changes.filter((change) => change.rule === 'annotation')
+  } catch (error) {
+    if (!(error instanceof TooLarge)) throw error
+    comparison.note('', ['a schema', 'another schema'], 'too_large')
+  }
+  return comparison.changes
+}
+
+class TooLarge extends Error {}
+
+function sidesOf(before: SchemaNode, after: SchemaNode): Sides {
+  let steps = 0
+  let depth = 0
+  const bounded: Bounded = (work) => {
+    steps += 1
+    if (steps > maxCompareSteps || depth >= maxCompareDepth) throw new TooLarge()
+    depth += 1
+    const answer = work()
+    depth -= 1
+    return answer
+  }
+  return { before: schemaGraph(before, bounded), after: schemaGraph(after, bounded), bounded }
+}
+
+type Pair = readonly [before: unknown, after: unknown]
+
+/** Facts about pairs of nodes. */
+class Pairs {
+  private readonly facts = new Map<unknown, Map<unknown, boolean>>()
+  get(before: unknown, after: unknown): boolean | undefined {
+    return this.facts.get(before)?.get(after)
+  }
+  set(before: unknown, after: unknown, fact: boolean): void {
+    const inner = this.facts.get(before) ?? new Map<unknown, boolean>()
+    this.facts.set(before, inner.set(after, fact))
+  }
+  delete(before: unknown, after: unknown): void {
+    this.facts.get(before)?.delete(after)
+  }
+}
+
+const areSafe = (changes: readonly ClassedChange[]): boolean => changes.every((change) => change.class === 'safe')
+
+class SchemaComparison implements Comparer {
+  readonly sides: Sides
   readonly given: boolean
-}
-type Node = Readonly<Record<string, unknown>>
-type CompareKeyword = (scope: Scope, before: Node, after: Node, keyword: string) => void
+  readonly changes: ClassedChange[] = []
+  /** Pairs under way. Met again within themselves they are taken to fit: recursion ends with the value. */
+  private readonly open = new Pairs()
+  /** Pairs whose differences are told already. */
+  private readonly told = new Pairs()
+  private readonly toldPairs: Pair[] = []
+  private readonly proved = new Pairs()
+  /** What was proved while another proof was under way rests on it, and falls with it. */
+  private readonly trail: Pair[] = []
+  private proofs = 0
 
-function note(scope: Scope, keyword: string, values: readonly [unknown, unknown], risk: ClassedChange['class']): void {
-  const path = keyword === '' ? scope.path : `${scope.path}/${pointerPart(keyword)}`
-  const [before, after] = scope.given ? [values[1], values[0]] : values
-  scope.changes.push({ ...describeChange(path, before, after), class: risk })
-}
-
-const within = (scope: Scope, path: string): Scope => ({ ...scope, path: `${scope.path}/${path}` })
-
-function compareNode(scope: Scope, before: unknown, after: unknown): void {
-  if (sameJson(before, after)) return
-  if (before === true || (isRecord(before) && Object.keys(before).length === 0)) {
-    note(scope, '', [before, after], 'safe')
-    return
+  constructor(sides: Sides, given: boolean) {
+    this.sides = sides
+    this.given = given
   }
-  if (!isRecord(before) || !isRecord(after)) {
-    note(scope, '', [before, after], 'breaking')
-    return
+
+  note(path: string, [wider, narrower]: readonly [unknown, unknown], found: SchemaRuleName | 'input_added'): void {
+    const rule = this.given && found !== 'input_added' ? inputRuleOf(found) : found
+    const { class: risk, means } = { ...schemaRules, ...inputRules }[rule]
+    const [before, after] = this.given ? [narrower, wider] : [wider, narrower]
+    const { text, ...change } = describeChange(path, before, after, placeName(path))
+    const words = rulesOfPresence.includes(rule) ? `${placeName(path)}: ${means}` : means && `${text} (${means})`
+    this.changes.push({ ...change, text: words || text, class: risk, rule })
   }
-  const keywords = new Set([...Object.keys(before), ...Object.keys(after)])
-  for (const keyword of [...keywords].sort()) {
-    if (identities.includes(keyword) || sameJson(own(before, keyword), own(after, keyword))) continue
-    compareKeyword(keyword)(scope, before, after, keyword)
-  }
-}
 
-function compareKeyword(keyword: string): CompareKeyword {
-  if (annotations.includes(keyword)) return always('safe')
-  return Object.hasOwn(comparisons, keyword) ? (comparisons[keyword] ?? opaque) : opaque
-}
-
-const always =
-  (risk: ClassedChange['class']): CompareKeyword =>
-  (scope, before, after, keyword) =>
-    note(scope, keyword, [own(before, keyword), own(after, keyword)], risk)
-
-/** A keyword whose meaning cannot be compared part by part: any difference but of annotations breaks. */
-const opaque: CompareKeyword = (scope, before, after, keyword) => {
-  const isSame = sameShape(own(before, keyword), own(after, keyword))
-  always(isSame ? 'safe' : 'breaking')(scope, before, after, keyword)
-}
-
-/** A keyword that takes values away: adding it narrows; changing or removing it may widen. */
-const restriction: CompareKeyword = (scope, before, after, keyword) =>
-  always(Object.hasOwn(before, keyword) ? 'breaking' : 'safe')(scope, before, after, keyword)
-
-/** A bound: moving it inwards narrows. */
-const bound =
-  (isTighter: (before: number, after: number) => boolean): CompareKeyword =>
-  (scope, before, after, keyword) => {
-    const old = own(before, keyword)
-    const now = own(after, keyword)
-    const narrows = typeof now === 'number' && (old === undefined || (typeof old === 'number' && isTighter(old, now)))
-    note(scope, keyword, [old, now], narrows ? 'safe' : 'breaking')
-  }
-const lower = bound((before, after) => after >= before)
-const upper = bound((before, after) => after <= before)
-
-const compareType: CompareKeyword = (scope, before, after) => {
-  const old = typesOf(before)
-  const now = typesOf(after)
-  const fits = (type: unknown) =>
-    old === undefined || old.includes(type) || (type === 'integer' && old.includes('number'))
-  note(scope, 'type', [before.type, after.type], now?.every(fits) ? 'safe' : 'breaking')
-}
-
-function typesOf({ type }: Node): readonly unknown[] | undefined {
-  if (type === undefined) return undefined
-  return Array.isArray(type) ? type : [type]
-}
-
-/** The values a node lists; undefined where it lists none. */
-const listed = (node: Node): readonly unknown[] | undefined => {
-  if (Object.hasOwn(node, 'const')) return [node.const]
-  return Array.isArray(node.enum) ? node.enum : undefined
-}
-
-const compareEnum: CompareKeyword = (scope, before, after, keyword) => {
-  const old = listed(before)
-  const now = listed(after)
-  const isKnown = (value: unknown) => old === undefined || old.some((other) => sameJson(other, value))
-  const values: [unknown, unknown] = [own(before, keyword), own(after, keyword)]
-  note(scope, keyword, values, now?.every(isKnown) ? 'safe' : 'breaking')
-}
-
-const compareRequired: CompareKeyword = (scope, before, after) => {
-  const old = Array.isArray(before.required) ? before.required : []
-  const now = Array.isArray(after.required) ? after.required : []
-  for (const key of old.filter((name) => !now.includes(name))) {
-    scope.changes.push(requiredChange(scope, String(key), 'removed'))
-  }
-  for (const key of now.filter((name) => !old.includes(name))) {
-    scope.changes.push(requiredChange(scope, String(key), 'added'))
-  }
-}
-
-function requiredChange({ path, given }: Scope, key: string, change: 'added' | 'removed'): ClassedChange {
-  const place = `${path}/required/${pointerPart(key)}`
-  if (given) {
-    return change === 'added'
-      ? { path: place, change: 'removed', text: `${key} may be left out now`, class: 'safe' }
-      : { path: place, change: 'added', text: `${key} must be given now`, class: 'breaking' }
-  }
-  return change === 'added'
-    ? { path: place, change, text: `${key} is always present now`, class: 'safe' }
-    : { path: place, change, text: `${key} may be absent now`, class: 'breaking' }
-}
-
-const compareProperties: CompareKeyword = (scope, before, after) => {
-  const old = isRecord(before.properties) ? before.properties : {}
-  const now = isRecord(after.properties) ? after.properties : {}
-  // A key that only one side names is one that readers, or callers, of the earlier schema do not know, unless it
-  // described the rest of the keys.
-  const earlier = scope.given ? after : before
-  const described = earlier.patternProperties !== undefined || isRecord(earlier.additionalProperties)
-  const added = described ? 'breaking' : 'safe'
-  for (const key of [...new Set([...Object.keys(old), ...Object.keys(now)])].sort()) {
-    const inner = within(scope, `properties/${pointerPart(key)}`)
-    const was = own(old, key)
-    const is = own(now, key)
-    if (was === undefined) note(inner, '', [undefined, is], scope.given ? 'breaking' : added)
-    else if (is === undefined) note(inner, '', [was, undefined], scope.given ? added : 'breaking')
-    else compareNode(inner, was, is)
-  }
-}
-
-/** `additionalProperties`, `items`: a schema for the rest; absent and `true` mean anything. */
-const compareRest: CompareKeyword = (scope, before, after, keyword) => {
-  const old = own(before, keyword) ?? true
-  const now = own(after, keyword) ?? true
-  const inner = within(scope, keyword)
-  if (Array.isArray(old) || Array.isArray(now) || before.prefixItems !== undefined) {
-    opaque(scope, before, after, keyword)
-  } else if (now === false) note(inner, '', [old, now], 'safe')
-  else compareNode(inner, old, now)
-}
-
-/** Unions and intersections narrow where each branch does; a union also where it loses one. */
-const compareBranches: CompareKeyword = (scope, before, after, keyword) => {
-  const old = own(before, keyword)
-  const now = own(after, keyword)
-  if (!Array.isArray(old) || !Array.isArray(now)) return restriction(scope, before, after, keyword)
-  if (old.length === now.length) {
-    for (const [place, branch] of now.entries()) {
-      compareNode(within(scope, `${keyword}/${place}`), old[place], branch)
+  compare(path: string, before: unknown, after: unknown): void {
+    if (this.open.get(before, after) || (this.proofs === 0 && this.told.get(before, after))) return
+    this.open.set(before, after, true)
+    this.sides.bounded(() => this.compareMeanings(path, before, after))
+    this.open.delete(before, after)
+    if (this.proofs === 0 && isRecord(before) && isRecord(after)) {
+      this.told.set(before, after, true)
+      this.toldPairs.push([before, after])
     }
-    return
   }
-  const [fewer, more] = keyword === 'anyOf' ? [now, old] : [old, now]
-  const narrows = fewer.every((branch) => more.some((other) => sameShape(branch, other)))
-  note(scope, keyword, [old, now], narrows ? 'safe' : 'breaking')
+
+  proves(before: unknown, after: unknown): boolean {
+    const known = this.proved.get(before, after)
+    if (known !== undefined) return known
+    if (this.open.get(before, after)) return true
+    const rests = this.trail.length
+    const isSame = sameMeaning(this.sides, before, after)
+    const fits = isSame || areSafe(this.tried(() => this.compare('', before, after)))
+    if (isSame) this.proved.set(before, after, true)
+    else if (fits) this.trail.push([before, after])
+    else for (const pair of this.trail.splice(rests)) this.proved.delete(...pair)
+    this.proved.set(before, after, fits)
+    return fits
+  }
+
+  breaks(tell: () => void): boolean {
+    const first = this.changes.length
+    tell()
+    return !areSafe(this.changes.slice(first))
+  }
+
+  /** The changes that `tell` tells, kept out of the answer. */
+  private tried(tell: () => void): readonly ClassedChange[] {
+    const first = this.changes.length
+    this.proofs += 1
+    tell()
+    this.proofs -= 1
+    return this.changes.splice(first)
+  }
+
+  private compareMeanings(path: string, before: unknown, after: unknown): void {
+    const old = this.sides.before.meaning(before)
+    const now = this.sides.after.meaning(after)
+    this.compareAnnotations(path, old, now)
+    if (now === false || (old !== false && old.length === 0)) {
+      const isSame = old === false || (now !== false && now.length === 0)
+      if (!isSame) this.note(path, [before, after], 'restriction_added')
+      return
+    }
+    if (old === false) this.note(path, [before, after], 'values_widened')
+    else if (this.given && !now.every(isPlain)) this.compareWhole(path, { old, now, place: 0, before, after })
+    else for (const place of old.keys()) this.compareConjunct(path, { old, now, place, before, after })
+  }
+
+  /** One thing that the old schema demands: it follows from one that the new demands, or from each alternative of it. */
+  private compareConjunct(path: string, meanings: Meanings): void {
+    const { old, now, place, before, after } = meanings
+    const demand = old[place] as Conjunct
+    const tellings: Telling[] = []
+    for (const other of inTurn(now.length > 0 ? now : [nothing], place)) {
+      const telling = this.heard(() => this.compareConjuncts(path, [demand, other], after))
+      if (areSafe(telling.changes)) {
+        this.say(telling)
+        return
+      }
+      tellings.push(telling)
+    }
+    if (this.provesAll(before, alternatives(after, now))) this.note(path, [before, after], 'branches_narrowed')
+    else for (const telling of tellings.slice(0, 1)) this.say(telling)
+  }
+
+  /** What `tell` tells, kept out of the answer until it is said. */
+  private heard(tell: () => void): Telling {
+    const [first, firstTold] = [this.changes.length, this.toldPairs.length]
+    tell()
+    const told = this.toldPairs.splice(firstTold)
+    for (const pair of told) this.told.delete(...pair)
+    return { changes: this.changes.splice(first), told }
+  }
+
+  private say({ changes, told }: Telling): void {
+    this.changes.push(...changes)
+    for (const pair of told) this.told.set(...pair, true)
+    this.toldPairs.push(...told)
+  }
+
+  /** Where it is not plain which keys callers give: as it was, or alternative by alternative. */
+  private compareWhole(path: string, { now, before, after }: Meanings): void {
+    if (sameMeaning(this.sides, before, after)) return
+    const rule = this.provesAll(before, alternatives(after, now)) ? 'branches_narrowed' : 'not_compared'
+    this.note(path, [before, after], rule)
+  }
+
+  private provesAll(before: unknown, ways: readonly unknown[]): boolean {
+    return ways.length > 1 && ways.every((way) => this.proves(before, way))
+  }
+
+  private compareConjuncts(path: string, [old, now]: readonly [Conjunct, Conjunct], after: unknown): void {
+    const { unevaluatedProperties } = old.keywords
+    if (unevaluatedProperties === undefined || typeof unevaluatedProperties === 'boolean') {
+      compareKeywords(this, { path, old: old.keywords, now: now.keywords, after })
+    } else if (!sameMeaning(this.sides, old.origin, now.origin)) {
+      // It looks at all that is said beside it, so the whole node has to stay as it is.
+      this.note(`${path}/unevaluatedProperties`, [old.origin, now.origin], 'not_compared')
+    }
+  }
+
+  private compareAnnotations(path: string, ...sides: readonly [Meaning, Meaning]): void {
+    const [before = {}, after = {}] = sides.map((meaning): SchemaNode => (meaning || [])[0]?.keywords ?? {})
+    for (const keyword of annotations) {
+      const values: [unknown, unknown] = [own(before, keyword), own(after, keyword)]
+      if (!sameJson(...values)) this.note(`${path}/${keyword}`, values, 'annotation')
+    }
+  }
 }
 
-const comparisons: Readonly<Record<string, CompareKeyword>> = {
-  type: compareType,
-  enum: compareEnum,
-  const: compareEnum,
-  required: compareRequired,
-  properties: compareProperties,
-  additionalProperties: compareRest,
-  items: compareRest,
-  anyOf: compareBranches,
-  allOf: compareBranches,
-  minimum: lower,
-  exclusiveMinimum: lower,
-  minLength: lower,
-  minItems: lower,
-  minProperties: lower,
-  maximum: upper,
-  exclusiveMaximum: upper,
-  maxLength: upper,
-  maxItems: upper,
-  maxProperties: upper,
-  pattern: restriction,
-  format: restriction,
-  multipleOf: restriction,
-  uniqueItems: restriction,
+/** Changes that may be told, with the pairs whose differences they are. */
+interface Telling {
+  readonly changes: readonly ClassedChange[]
+  readonly told: readonly Pair[]
 }
+
+/** Keywords that may say more about a key, or a key of a key, than stands under its name. */
+const branching = ['anyOf', 'oneOf', 'not', 'if', 'dependentSchemas', 'dependencies', 'contains', 'patternProperties']
+
+const isPlain = ({ keywords }: Conjunct, _: number, all: readonly Conjunct[]): boolean =>
+  all.length === 1 && branching.every((keyword) => !Object.hasOwn(keywords, keyword))
+
+interface Meanings {
+  readonly old: readonly Conjunct[]
+  readonly now: readonly Conjunct[]
+  /** Of the old conjunct. */
+  readonly place: number
+  readonly before: unknown
+  readonly after: unknown
+}
+
+const nothing: Conjunct = { keywords: {}, origin: {} }
+
+/** All of a list, the one at `place` first. */
+const inTurn = <T>(list: readonly T[], place: number): readonly T[] => [
+  ...list.slice(place, place + 1),
+  ...list.slice(0, place),
+  ...list.slice(place + 1),
+]

@@ -2,9 +2,11 @@ import Ajv, { type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import Ajv2020 from 'ajv/dist/2020'
 import addFormats from 'ajv-formats'
 import type { SchemaContent } from '../domain/contents'
-import { isRecord } from '../domain/diff'
-import { inlineReferences, SchemaFault } from './schema-inline'
-import { patternFault } from './schema-pattern'
+import { isMultipleOf } from '../domain/multiple-of'
+import { compilePattern } from '../domain/pattern'
+import { dialectOf, draft07 } from './schema-dialect'
+import { requireHarmless } from './schema-harmless'
+import { SchemaFault } from './schema-inline'
 
 /** One place where an output does not fit its schema. */
 export interface SchemaMismatch {
@@ -16,12 +18,6 @@ export interface SchemaMismatch {
 /** What is wrong with a value; empty where it fits. */
 export type SchemaCheck = (value: unknown) => readonly SchemaMismatch[]
 
-export const draft07 = 'http://json-schema.org/draft-07/schema#'
-export const draft2020 = 'https://json-schema.org/draft/2020-12/schema'
-
-const maxSchemaBytes = 256 * 1024
-const maxSchemaDepth = 40
-const maxSchemaNodes = 5000
 const maxMismatches = 20
 
 /** Contents are immutable, so each is compiled once for as long as somebody holds it. */
@@ -38,15 +34,8 @@ export function compileSchema(schema: SchemaContent): SchemaCheck {
   return check
 }
 
-/** Which dialect a schema is written in; 2020-12 where it does not say. Throws `SchemaFault` for any other. */
-export function dialectOf(schema: SchemaContent): typeof draft07 | typeof draft2020 {
-  const { $schema } = schema
-  if ($schema === undefined) return draft2020
-  const dialect = typeof $schema === 'string' ? $schema.replace(/#$/, '') : $schema
-  if (dialect === draft2020) return draft2020
-  if (dialect === draft07.replace(/#$/, '')) return draft07
-  throw new SchemaFault('is of a dialect other than draft-07 and 2020-12')
-}
+/** A pattern in linear time. The code is for stand-alone validators, which are not made. */
+const linear = Object.assign((pattern: string, flags: string) => compilePattern(pattern, flags), { code: 'new RegExp' })
 
 const options: Options = {
   allErrors: false,
@@ -56,6 +45,10 @@ const options: Options = {
   strictTuples: false,
   strictRequired: false,
   allowUnionTypes: true,
+  allowMatchingProperties: true,
+  // A key such as `toString` is there only where the output has it.
+  ownProperties: true,
+  code: { regExp: linear },
   addUsedSchema: false,
   logger: false,
 }
@@ -68,13 +61,25 @@ function validatorOf(dialect: string): Ajv {
   if (known !== undefined) return known
   const fresh = dialect === draft07 ? new Ajv(options) : new Ajv2020(options)
   addFormats(fresh)
+  // Exact as decimals: the quotient of two doubles calls 19.99 no multiple of 0.01.
+  fresh.removeKeyword('multipleOf')
+  fresh.addKeyword({
+    keyword: 'multipleOf',
+    type: 'number',
+    schemaType: 'number',
+    validate: (divisor: number, value: number) => isMultipleOf(value, divisor),
+    error: { message: ({ schema }) => `must be a multiple of ${schema}` },
+  })
   validators.set(dialect, fresh)
   return fresh
 }
 
-/** References are by pointer, so the `$id` is not needed, and one that names the meta-schema would take its place. */
-function compileWithAjv({ $id: _id, ...schema }: SchemaContent): ValidateFunction {
-  const ajv = validatorOf(dialectOf(schema))
+/** References are by pointer, so its own `$id` is not needed, and one that names the meta-schema would take its place. */
+const schemaId = 'urn:sluice:schema'
+
+function compileWithAjv(content: SchemaContent): ValidateFunction {
+  const ajv = validatorOf(dialectOf(content))
+  const schema = { ...content, $id: schemaId }
   try {
     return ajv.compile(schema)
   } catch (error) {
@@ -98,47 +103,4 @@ function mismatches(validate: ValidateFunction, value: unknown): readonly Schema
 function mismatchOf({ instancePath, message, params }: ErrorObject): SchemaMismatch {
   const extra = typeof params.additionalProperty === 'string' ? `: ${params.additionalProperty}` : ''
   return { path: instancePath, message: `${message ?? 'does not fit'}${extra}` }
-}
-
-/** Bounds that hold before any work in proportion to what the schema describes. */
-function requireHarmless(schema: SchemaContent): void {
-  if (JSON.stringify(schema).length > maxSchemaBytes) throw new SchemaFault(`is larger than ${maxSchemaBytes} bytes`)
-  dialectOf(schema)
-  requireHarmlessNode(schema, 0, { nodes: 0 })
-  inlineReferences(schema)
-}
-
-/** Keywords that would name the schema, or a part of it, anew: references are by pointer only. */
-const refusedKeywords = [
-  '$async',
-  '$anchor',
-  '$dynamicRef',
-  '$dynamicAnchor',
-  '$recursiveRef',
-  '$recursiveAnchor',
-  '$data',
-]
-
-function requireHarmlessNode(node: unknown, depth: number, walk: { nodes: number }): void {
-  walk.nodes += 1
-  if (depth > maxSchemaDepth) throw new SchemaFault(`is nested deeper than ${maxSchemaDepth}`)
-  if (walk.nodes > maxSchemaNodes) throw new SchemaFault(`has more than ${maxSchemaNodes} nodes`)
-  if (Array.isArray(node)) {
-    for (const item of node) requireHarmlessNode(item, depth + 1, walk)
-    return
-  }
-  if (!isRecord(node)) return
-  for (const [key, value] of Object.entries(node)) {
-    if (key === '__proto__') throw new SchemaFault('names the reserved key __proto__')
-    if (refusedKeywords.includes(key)) throw new SchemaFault(`uses ${key}, which is not taken`)
-    if (key === '$id' && depth > 0 && typeof value === 'string') throw new SchemaFault('has a $id below the root')
-    if (key === 'pattern' && typeof value === 'string') requirePattern(value)
-    if (key === 'patternProperties' && isRecord(value)) for (const name of Object.keys(value)) requirePattern(name)
-    requireHarmlessNode(value, depth + 1, walk)
-  }
-}
-
-function requirePattern(pattern: string): void {
-  const fault = patternFault(pattern)
-  if (fault !== undefined) throw new SchemaFault(`has a pattern that is not taken (${pattern.slice(0, 80)}): ${fault}`)
 }

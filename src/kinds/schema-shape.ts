@@ -29,7 +29,7 @@ export function shapeOf(node: unknown): unknown {
 }
 
 function shapeOfKeyword(keyword: string, value: unknown): unknown {
-  if (keyword === 'const') return value
+  if (keyword === 'const' || keyword === 'dependentRequired') return value
   if (unordered.includes(keyword)) return Array.isArray(value) ? sortedByText(value) : value
   if (!maps.includes(keyword) || !isRecord(value)) return shapeOf(value)
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, shapeOf(part)]))

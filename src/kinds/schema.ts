@@ -3,8 +3,10 @@ import type { SchemaContent } from '../domain/contents'
 import { type ClassedChange, diffJson, isRecord } from '../domain/diff'
 import type { Kind } from './kind'
 import { compareSchemas } from './schema-compat'
-import { compileSchema, dialectOf } from './schema-compile'
+import { compileSchema } from './schema-compile'
+import { dialectOf } from './schema-dialect'
 import { inlineReferences, SchemaFault } from './schema-inline'
+import { schemaRules } from './schema-rules'
 import { shapeOf } from './schema-shape'
 
 /** A JSON Schema that compiles and is harmless to run. */
@@ -33,10 +35,7 @@ export const schemaKind: Kind<SchemaContent> = {
 }
 
 function diff(before: SchemaContent, after: SchemaContent): readonly ClassedChange[] {
-  const changes = [
-    ...dialectChanges(before, after),
-    ...compareSchemas(inlineReferences(before), inlineReferences(after)),
-  ]
+  const changes = [...dialectChanges(before, after), ...compareSchemas(before, after)]
   // Differences that describe no value (unused definitions, $id, the order within `type`) are still differences.
   return changes.length > 0 ? changes : diffJson(before, after, () => 'safe')
 }
@@ -45,5 +44,7 @@ function dialectChanges(before: SchemaContent, after: SchemaContent): readonly C
   return diffJson(dialectOf(before), dialectOf(after), () => 'breaking').map((change) => ({
     ...change,
     path: '/$schema',
+    text: `${change.text} (${schemaRules.dialect_changed.means})`,
+    rule: 'dialect_changed',
   }))
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { PromptContent, SuiteContent } from '../domain/contents'
-import { type ClassedChange, diffJson } from '../domain/diff'
+import { type ClassedChange, diffJson, isRecord } from '../domain/diff'
 import { type Kind, keySchema, nameSchema, refSchema, type SealTools } from './kind'
 import { promptVariables } from './prompt-render'
 
@@ -83,6 +83,7 @@ export const suiteKind: Kind<SuiteContent, SuiteDraft> = {
     })
     return [...changes, ...orderChange(before, after)]
   },
+  reads: ({ scorers }) => [...new Set(scorers.flatMap(({ options }) => keysNamed(options)))],
   summarize({ scorers, primary, thresholds, repeats }) {
     const times = repeats === 1 ? '' : `, each ${repeats} times`
     return `${scorers.map((scorer) => scorer.name).join(', ')}; ${primary} at least ${thresholds.minAccuracy}${times}`
@@ -123,4 +124,10 @@ function orderChange(before: SuiteContent, after: SuiteContent): readonly Classe
   if (own.join(' ') === other.join(' ')) return []
   const text = `scorers stand in another order: ${other.join(', ')}`
   return [{ path: '/scorers', change: 'changed', before: own, after: other, text, class: 'safe' }]
+}
+
+/** Scorers name what they look at in `path`, or in `fields`: a list, or field → label. */
+function keysNamed({ path, fields }: SuiteContent['scorers'][number]['options']): readonly string[] {
+  const listed: readonly unknown[] = Array.isArray(fields) ? fields : isRecord(fields) ? Object.keys(fields) : []
+  return [path, ...listed].filter((key) => typeof key === 'string')
 }

@@ -4,7 +4,7 @@ import type { ToolContent } from '../domain/pipeline-contents'
 import type { Kind } from './kind'
 import { jsonSchema } from './schema'
 import { compareInputs } from './schema-compat'
-import { dialectOf } from './schema-compile'
+import { dialectOf } from './schema-dialect'
 import { inlineReferences } from './schema-inline'
 import { shapeOf } from './schema-shape'
 
@@ -49,7 +49,7 @@ function parameterChanges(before: ToolContent['parameters'], after: ToolContent[
     ...change,
     path: '/$schema',
   }))
-  const found = [...dialect, ...compareInputs(inlineReferences(before), inlineReferences(after))]
+  const found = [...dialect, ...compareInputs(before, after)]
   // Differences that describe no value are still differences.
   const changes = found.length > 0 ? found : diffJson(before, after, () => 'safe')
   return changes.map((change) => ({ ...change, path: `/parameters${change.path}` }))

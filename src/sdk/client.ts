@@ -5,6 +5,7 @@ import type { SchemaContent } from '../domain/contents'
 import { type ResolveRequest, resolve } from '../domain/resolve'
 import type { Snapshot } from '../domain/snapshot'
 import type { Outcome } from '../domain/telemetry'
+import { observedOutputs } from '../domain/telemetry-outputs'
 import { SluiceError } from '../errors'
 import type { PromptValue } from '../kinds/prompt-render'
 import { compileSchema } from '../kinds/schema-compile'
@@ -212,7 +213,7 @@ export class Sluice {
       const requestId = report.requestId ?? randomUUID()
       const outcome = outcomeOf(serving, report)
       const amounts = amountsOf(report, pricedEngine(serving, report))
-      const thresholds = this.held.entry(serving.task, serving.seq)?.entry.thresholds
+      const { thresholds, outputs } = this.held.entry(serving.task, serving.seq)?.entry ?? {}
       this.recorder.record(serving, {
         requestId,
         at: Math.round(this.clock.now()),
@@ -220,6 +221,7 @@ export class Sluice {
         amounts,
         events: eventsOf(outcome, amounts, thresholds),
         gap: serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt),
+        ...(outputs && outcome === 'ok' ? { outputs: observedOutputs(outputs, report.output) } : {}),
         ...(report.model === undefined ? {} : { model: report.model }),
         ...(report.fingerprint === undefined ? {} : { fingerprint: report.fingerprint }),
         ...(report.branch === undefined ? {} : { branch: branchText(report.branch) }),

@@ -58,6 +58,8 @@ export interface Recorded {
   readonly amounts: Amounts
   readonly events: readonly EventName[]
   readonly gap: boolean
+  /** By watched field of the entry: what the output showed. */
+  readonly outputs?: NonNullable<UnitReport['outputs']>
   readonly model?: string
   readonly fingerprint?: string
   readonly branch?: string
@@ -174,7 +176,7 @@ export class Recorder {
     }
   }
 
-  private addToUnit(serving: Serving, { outcome, amounts, events, gap }: Recorded): void {
+  private addToUnit(serving: Serving, { outcome, amounts, events, gap, outputs }: Recorded): void {
     const held = this.units.get(keyOf(serving)) ?? this.begin(serving)
     const { report } = held
     report.requests++
@@ -189,6 +191,8 @@ export class Recorder {
     if (events.some((event) => !report.events.includes(event)))
       report.events = [...new Set([...report.events, ...events])]
     report.gap ||= gap
+    // The first value of a field stays: a conversation is evidence once.
+    if (outputs) report.outputs = outputs.map((value, field) => report.outputs?.[field] ?? value)
     this.touch(held)
   }
 

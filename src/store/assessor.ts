@@ -4,6 +4,7 @@ import type { LaneState } from '../domain/lane'
 import type { Plan } from '../domain/plan'
 import type { Policy } from '../domain/policy'
 import { rolloutEnvironment } from '../domain/rollout'
+import { maxHarmOf } from '../domain/tenant-harm'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { Catalog } from './catalog'
@@ -59,32 +60,45 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
   const composite = plan.candidate
   const budget = policy.breakers.some((breaker) => breaker.kind === 'budget')
   const { incumbent } = lane
-  const [strata, totals, lastHourUsd, step, silent, changes] = await Promise.all([
+  const byTenant = policy.breakers.some((breaker) => breaker.kind === 'budget' && breaker.usdPerTenant !== undefined)
+  const { evidence: told } = deps.telemetry
+  const [strata, totals, lastHourUsd, step, silent, changes, tenants, topTenant] = await Promise.all([
     read.strataOf(release),
     budget ? read.compositeTotals({ ...release, composite }) : undefined,
     budget ? read.spend({ composite, environment, task: plan.task, sinceMs: hourMs }) : 0,
     stepInForce(deps, file, lane, bakeComplete),
     deps.telemetry.reporters.silent(environment),
     voidingChanges(deps, file, incumbent),
+    told.tenants(release, maxHarmOf(policy).minimumEvents),
+    byTenant ? told.topTenant(release) : undefined,
   ])
-  const windows = await Promise.all(
-    policy.breakers.flatMap((breaker) =>
+  const seqs = [...new Set([...strata.map(({ seq }) => seq), ...(step?.seqs ?? [])])]
+  const [full, ...windows] = await Promise.all([
+    told.isFull(environment, plan.task, seqs),
+    ...policy.breakers.flatMap((breaker) =>
       breaker.kind === 'errors'
         ? [read.window({ environment, task: plan.task, composite, windowMs: breaker.windowMs, events: breaker.events })]
         : [],
     ),
-  )
+  ])
   const input: AssessmentInput = {
     policy,
     strata,
     windows,
-    spend: { releaseUsd: totals?.costUsd ?? 0, lastHourUsd },
-    reporting: { silent, full: false },
+    spend: { releaseUsd: totals?.costUsd ?? 0, lastHourUsd, ...(topTenant === undefined ? {} : { topTenant }) },
+    reporting: { silent, full },
+    tenants,
     hasIncumbent: plan.lanes.at(-1)?.incumbent !== undefined,
     ...(step === undefined ? {} : { step }),
     ...(changes.length === 0 ? {} : { providerChanges: changes.map(voidText) }),
   }
-  return { input, assessment: assess(input), lane }
+  const assessment = assess(input)
+  if (assessment.action !== 'rollback') return { input, assessment, lane }
+  // Only a rollback is asked who told of the harm: any other tick need not read that.
+  const { breakers } = policy
+  const sources = await told.sources({ environment, task: plan.task, candidate: composite, seqs, breakers })
+  const checked = { ...input, sources }
+  return { input: checked, assessment: assess(checked), lane }
 }
 
 /** Provider changes since the release began, for as long as the suite was not run again since. */

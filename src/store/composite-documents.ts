@@ -11,9 +11,22 @@ export interface CompositeDocument {
   /** Each was committed before it, so no way leads back. */
   parents: Digest[]
   createdAt: Date
+  /** When it was last composed again, evaluated or deployed: its stored outputs are in use. */
+  usedAt?: Date
+  /** Counts batches of stored outputs that retention dropped: written with each, so that a use at the same time is noticed. */
+  outputDrops?: number
   origin?: Origin
 }
 
 export const compositeCollections: readonly CollectionSpec[] = [
-  { name: 'composites', indexes: [{ key: { 'pins.digest': 1 } }, { key: { closure: 1 } }, { key: { parents: 1 } }] },
+  {
+    name: 'composites',
+    indexes: [
+      { key: { 'pins.digest': 1 } },
+      { key: { closure: 1 } },
+      { key: { parents: 1 } },
+      { key: { createdAt: 1 } },
+      { key: { usedAt: 1 } },
+    ],
+  },
 ]

@@ -7,7 +7,7 @@ import type { CompositeDocument } from './composite-documents'
 import type { Database } from './database'
 import { maxClosure } from './reference-order'
 import { createRowReader } from './row-reader'
-import { identityOf, positionOf, readContent, type VersionDocument } from './version-documents'
+import { contentDropped, identityOf, positionOf, readContent, type VersionDocument } from './version-documents'
 import { interfacesOf } from './version-drafts'
 import { databaseView } from './version-view'
 
@@ -70,6 +70,11 @@ async function verifyFrom(deps: Deps, { kind, digest }: Named, parts: Map<Digest
   let part: VerifiedPart = { kind, ref: digest, digest, state: 'missing', problem: 'nothing has this digest' }
   let references: readonly Named[] = []
   for await (const document of labels) {
+    if (document.dropped?.what === 'content') {
+      references = document.references
+      part = { kind, ref: document._id, digest, state: 'dropped', problem: contentDropped(document).message }
+      continue
+    }
     const found = await examine(deps.database, document)
     if (found.references.length > 0) references = found.references
     const { problem } = found
@@ -126,7 +131,9 @@ async function examineRows(
   document: VersionDocument,
 ): Promise<Pick<VerifiedPart, 'state' | 'rows' | 'problem'>> {
   const expected = kindOf(document.kind).rowsOf?.(readContent(document))
-  if (expected === undefined || !rows) return { state: 'ok' }
+  if (expected === undefined) return { state: 'ok' }
+  if (document.dropped !== undefined) return { state: 'dropped', problem: contentDropped(document).message }
+  if (!rows) return { state: 'ok' }
   let count = 0
   try {
     for await (const _row of createRowReader(database).texts(expected.root)) count += 1

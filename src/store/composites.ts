@@ -21,6 +21,7 @@ import type { Database } from './database'
 import { inReferenceOrder, type Linked } from './reference-order'
 import type { VersionDocument } from './version-documents'
 import { compareDocuments } from './version-drafts'
+import { markUsed } from './version-uses'
 import { databaseView, type VersionView } from './version-view'
 
 /** Composites asked for at once, as a snapshot does. */
@@ -60,6 +61,8 @@ export function createCompositeStore(database: Database): CompositeStore {
       const pins = await resolveRoles(roles, view)
       const id = digestOf(compositeIdentity(pins))
       const elders = await eldersOf(composites, id, parents)
+      await markUsed(database, { digests: Object.values(pins).map(({ digest }) => digest) })
+      await composites.updateOne({ _id: id }, { $max: { usedAt: new Date(await database.now()) } })
       const known = await composites.findOne({ _id: id })
       if (known === null) {
         const list = Object.entries(pins).map(([role, pin]) => ({ role, ...pin }))

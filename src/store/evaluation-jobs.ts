@@ -1,6 +1,5 @@
 import type { PromptMessage, SuiteCase } from '../domain/contents'
 import { worstCostUsd } from '../domain/pricing'
-import type { RescoreCost } from '../domain/rescore'
 import type { Digest } from '../domain/version'
 import { digestOf } from './canonical'
 import { type Callable, casePages, type EvaluationCatalog, type LoadedSuite, messagesOf } from './evaluation-plan'
@@ -78,10 +77,10 @@ async function openJobs(
   return missing.filter(({ call }) => !answered.has(call))
 }
 
-const callOf = ({ call }: CallJob): Digest => call
+export const callOf = ({ call }: CallJob): Digest => call
 
 /** Jobs without a result on this very suite. */
-async function missingJobs(
+export async function missingJobs(
   results: ResultStore,
   suite: LoadedSuite,
   ...[arm, cases]: [Callable, readonly SuiteCase[]]
@@ -103,26 +102,6 @@ export const worstCost = ({ arm, messages }: CallJob): number =>
     arm.engine,
     messages.reduce((sum, { content }) => sum + content.length, 0),
   )
-
-/** What running a suite on a composite would call and cost; writes nothing. */
-export async function callCost(
-  catalog: EvaluationCatalog,
-  results: ResultStore,
-  { suite, arm }: { readonly suite: LoadedSuite; readonly arm: Callable },
-): Promise<RescoreCost> {
-  let paidCalls = 0
-  let worstUsd = 0
-  for await (const cases of casePages(catalog, suite)) {
-    const missing = await missingJobs(results, suite, arm, cases)
-    const answered = await results.answered(arm.composite, missing.map(callOf))
-    for (const job of missing) {
-      if (answered.has(job.call)) continue
-      paidCalls += 1
-      worstUsd += worstCost(job)
-    }
-  }
-  return { freeCalls: suite.cases * suite.content.repeats - paidCalls, paidCalls, worstUsd }
-}
 
 /** Names a place within one arm and suite. */
 export const placeOf = ({ caseId, repeat }: Pick<ResultKey, 'caseId' | 'repeat'>): string => `${repeat}/${caseId}`

@@ -1,6 +1,8 @@
 import type { EvidenceKey } from '../domain/evaluation'
 import { SluiceError } from '../errors'
+import { markCompositeUsed } from './composite-uses'
 import type { CollectionSpec, Database } from './database'
+import { markUsed } from './version-uses'
 
 export type EvaluationState = 'running' | 'done' | 'failed' | 'cancelled'
 
@@ -25,7 +27,7 @@ export interface EvaluationRun extends EvidenceKey {
 }
 
 export interface EvaluationRuns {
-  /** Begins or resumes a run; one that is done stays done. */
+  /** Begins or resumes a run; one that is done stays done. Throws content_dropped. */
   begin(id: string, key: EvidenceKey, by: string): Promise<EvaluationRun>
   progress(id: string, progress: EvaluationProgress): Promise<void>
   end(id: string, state: Exclude<EvaluationState, 'running'>, error?: EvaluationRun['error']): Promise<void>
@@ -54,6 +56,10 @@ export function createEvaluationRuns(database: Database): EvaluationRuns {
     async begin(id, key, by) {
       const now = await database.now()
       const { candidate, incumbent, suite, policy } = key
+      for (const composite of [candidate, incumbent]) {
+        if (composite !== undefined) await markCompositeUsed(database, composite)
+      }
+      await markUsed(database, { digests: [suite, policy] })
       const first = { candidate, ...(incumbent ? { incumbent } : {}), suite, policy, by, startedAt: now }
       await runs.updateOne(
         { _id: id },

@@ -131,7 +131,7 @@ class MongoResults implements ResultStore {
   }
 
   async *each({ composite, suite }: ResultSet): AsyncGenerator<StoredResult> {
-    const found = this.documents.find({ ...(await this.current(composite)), suite, result: { $exists: true } })
+    const found = this.documents.find({ ...(await this.current(composite)), suite, 'result.text': { $exists: true } })
     for await (const document of found) yield* storedOf(document)
   }
 
@@ -147,7 +147,7 @@ class MongoResults implements ResultStore {
   }
 
   async put(key: ResultKey, result: RawResult): Promise<void> {
-    const filter = { _id: idOf(key, await this.epochOf(key.composite)), result: { $exists: false } }
+    const filter = { _id: idOf(key, await this.epochOf(key.composite)), 'result.text': { $exists: false } }
     await this.writes.write({ updateOne: { filter, update: { $set: { result } } } })
   }
 
@@ -192,18 +192,22 @@ class MongoResults implements ResultStore {
     const epoch = await this.epochOf(key.composite)
     const place = { $setOnInsert: { ...keyOf(key), ...stamped(epoch), calls: 0 } }
     await this.writes.write({ updateOne: { filter: { _id: idOf(key, epoch) }, update: place, upsert: true } })
-    const open = { _id: idOf(key, epoch), result: { $exists: false } }
+    const open = { _id: idOf(key, epoch), 'result.text': { $exists: false } }
     await this.writes.write({ updateOne: { filter: open, update: { $set: { result, adopted: true } } } })
   }
 
   private async answeredAt(keys: readonly ResultKey[]) {
     const epochs = await this.providers.epochs([...new Set(keys.map(({ composite }) => composite))])
     const ids = keys.map((key) => idOf(key, epochs.get(key.composite) ?? 0))
-    return { _id: { $in: ids }, result: { $exists: true } }
+    return { _id: { $in: ids }, 'result.text': { $exists: true } }
   }
 
   private async calledBy(composite: Digest, calls: readonly Digest[]) {
-    return { ...(await this.current(composite)), 'result.call': { $in: [...new Set(calls)] } }
+    return {
+      ...(await this.current(composite)),
+      'result.call': { $in: [...new Set(calls)] },
+      'result.text': { $exists: true },
+    }
   }
 
   private async current(composite: Digest) {

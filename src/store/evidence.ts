@@ -17,6 +17,7 @@ export type VerdictDraft = Omit<Verdict, 'id' | 'at'> & {
 
 export interface VerdictFilter {
   readonly candidate?: Digest
+  readonly incumbent?: Digest
   readonly suite?: Digest
   /** Id of the last verdict of the page before. */
   readonly after?: string
@@ -148,9 +149,10 @@ export function createEvidence(database: Database, providers: Providers): Eviden
       return found ? verdictFrom(found) : undefined
     },
     verdictOf: (evaluationId) => verdictOf(evaluationId),
-    async verdicts({ candidate, suite, after, limit = maxVerdictPage }) {
+    async verdicts({ candidate, incumbent, suite, after, limit = maxVerdictPage }) {
       const filter = {
         ...(candidate ? { candidate } : {}),
+        ...(incumbent ? { incumbent } : {}),
         ...(suite ? { suite } : {}),
         ...(after ? { _id: { $lt: after } } : {}),
       }

@@ -21,11 +21,13 @@ export interface PassingEvidence {
  * provider that changed voids the evidence at once.
  */
 export function createDeployGate(
-  catalog: Pick<Catalog, 'task' | 'byDigest'>,
+  catalog: Pick<Catalog, 'task' | 'byDigest' | 'diffComposites'>,
   evidence: PassingEvidence,
   providers: Pick<Providers, 'changes'>,
+  holdContents: DeployGate['holdContents'],
 ): DeployGate {
   return {
+    holdContents,
     async rolloutEnvironment(policy, environment) {
       const { content } = await catalog.byDigest('policy', policy)
       const { environments } = content as Policy
@@ -38,13 +40,36 @@ export function createDeployGate(
       const { suiteDigest } = await catalog.task(question.task, session)
       const { task: _task, ...pair } = question
       const key = { ...pair, suite: suiteDigest }
-      if (await evidence.passing(key, session)) return
+      if (await evidence.passing(key, session)) {
+        await assertNothingBreaks(catalog, question)
+        return
+      }
       const { candidate, incumbent } = question
       const composites = incumbent === undefined ? [candidate] : [candidate, incumbent]
       const [change] = (await evidence.isVoid(key, session)) ? await providers.changes({ composites }) : []
       throw undeployable(question, suiteDigest, change)
     },
   }
+}
+
+/**
+ * A measured shift fails the evidence itself, unless the policy excepts it. What breaks by its interface is asked here:
+ * both composites are immutable, so the answer is the same for ever, whoever appends.
+ */
+async function assertNothingBreaks(
+  catalog: Pick<Catalog, 'byDigest' | 'diffComposites'>,
+  { task, candidate, incumbent, policy }: DeployQuestion,
+): Promise<void> {
+  const { content } = await catalog.byDigest('policy', policy)
+  if (incumbent === undefined || (content as Policy).exceptions.includes('breaking')) return
+  const { changeClass, roles } = await catalog.diffComposites(incumbent, candidate)
+  if (changeClass !== 'breaking') return
+  const breaking = roles.filter((role) => role.changeClass === 'breaking').map(({ role }) => role)
+  throw new SluiceError(
+    'change_breaks',
+    `${candidate} breaks those who read ${task} (${breaking.join(', ')}). Make it a new task (supersedes: ${task}), or name the exception \`breaking\` in the policy.`,
+    { candidate, incumbent, roles: breaking },
+  )
 }
 
 function undeployable(question: DeployQuestion, suite: Digest, change?: ProviderChange): SluiceError {

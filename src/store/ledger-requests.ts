@@ -7,7 +7,12 @@ import type { Digest } from '../domain/version'
 export interface DeployGate {
   /** The environment that a release under this policy rolls out in; throws where `environment` is none of its own. */
   rolloutEnvironment(policy: Digest, environment: string, session: ClientSession): Promise<string>
-  /** Throws `undeployable`. `incumbent` is the one of the lane that the release rolls out in. */
+  /**
+   * Throws `content_dropped` where something that the composite rests on is gone; what is there is in use from now on, with
+   * its immediate parents.
+   */
+  holdContents(composite: Digest, session: ClientSession): Promise<void>
+  /** Throws `undeployable`, `change_breaks`. `incumbent` is the one of the lane that the release rolls out in. */
   assertDeployable(question: DeployQuestion, session: ClientSession): Promise<void>
 }
 

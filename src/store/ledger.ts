@@ -81,7 +81,16 @@ export const ledgerCollections: readonly CollectionSpec[] = [
       { key: { releaseId: 1 } },
     ],
   },
-  { name: 'lanes', indexes: [{ key: { releaseId: 1 } }, { key: { environment: 1 } }, { key: { task: 1 } }] },
+  {
+    name: 'lanes',
+    indexes: [
+      { key: { releaseId: 1 } },
+      { key: { environment: 1 } },
+      { key: { task: 1 } },
+      { key: { incumbent: 1 } },
+      { key: { candidate: 1 } },
+    ],
+  },
   { name: 'lifts', indexes: [{ key: { at: -1 } }] },
 ]
 
@@ -210,6 +219,7 @@ class MongoLedger implements Ledger {
     const promoted = request.draft.candidate ?? request.draft.incumbent
     assert(promoted !== undefined, 'a forward entry names what it promotes')
     assertForward(before, request, promoted)
+    await this.gate.holdContents(promoted, session)
     const rollout = await this.gate.rolloutEnvironment(request.policy, request.environment, session)
     const { incumbent } = await this.lane(rollout, request.task, session)
     if (incumbent !== promoted) {

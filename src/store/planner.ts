@@ -16,8 +16,10 @@ import type { Digest, Version } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import { hoursFor, unitsToFindRatio } from '../stats/power'
+import { firingAlarms } from './alarms'
 import type { Catalog } from './catalog'
 import type { Ledger } from './ledger'
+import type { TelemetryReader } from './telemetry-reader'
 import type { Tenants } from './tenants'
 import type { TrafficRate } from './traffic'
 
@@ -25,14 +27,15 @@ export interface PlannerDeps {
   readonly catalog: Catalog
   readonly ledger: Ledger
   readonly tenants: Tenants
+  readonly read: Pick<TelemetryReader, 'window' | 'spend'>
   readonly traffic: (environment: string, task: string) => Promise<TrafficRate | undefined>
 }
 
 /** Makes plans; they are stored by who uses them. Committing the candidate's composite is the only write. */
 export interface Planner {
   /**
-   * Codes: unknown_task, unknown_ref, malformed_ref, lane_held, lane_disabled, vetoed, and plan_refused where nothing
-   * would change or a breaking change has no exception.
+   * Codes: unknown_task, unknown_ref, malformed_ref, lane_held, lane_disabled, vetoed, plan_refused where nothing
+   * would change or a breaking change has no exception, and alarm_firing where a breaker fires on an incumbent.
    */
   plan(request: ReleaseRequest): Promise<Plan>
 }
@@ -58,6 +61,8 @@ async function makePlan(deps: PlannerDeps, request: ReleaseRequest): Promise<Pla
   const changes = await changesOf(catalog, last.incumbent, candidate.roles)
   const changeClass = highestClass(changes.map((change) => change.class))
   assertAllowed(changeClass, policy, task)
+  const alarms = await firingAlarms(deps.read, policy, lanes)
+  assertQuiet(alarms, request)
   const hasIncumbent = last.incumbent !== undefined
   const steps = planSteps(policy, hasIncumbent)
   const traffic = await deps.traffic(last.environment, task.name)
@@ -77,7 +82,10 @@ async function makePlan(deps: PlannerDeps, request: ReleaseRequest): Promise<Pla
     risk: planRisk(changes.map(({ kind }) => riskOf(kind))),
     steps,
     blastRadius: await blastRadius(deps, task, policy),
-    warnings: rolloutWarnings(policy, hasIncumbent),
+    warnings: [
+      ...rolloutWarnings(policy, hasIncumbent),
+      ...alarms.map((alarm) => `glass broken (${request.breakGlass}): ${alarm}`),
+    ],
     forecast: traffic === undefined || !hasIncumbent ? [] : forecast(policy, traffic.conversationsPerHour),
     rollback: rollbackText(last),
   }
@@ -130,6 +138,12 @@ function assertAllowed(changeClass: Plan['changeClass'], policy: Policy, task: T
     `The change breaks those who read ${task.name}. Make it a new task (supersedes: ${task.name}), ` +
     'or name the exception `breaking` in the policy.'
   throw new SluiceError('plan_refused', text, { changeClass })
+}
+
+function assertQuiet(alarms: readonly string[], { breakGlass }: ReleaseRequest): void {
+  if (alarms.length === 0 || breakGlass !== undefined) return
+  const text = `An alarm fires before the start: ${alarms.join('; ')}.`
+  throw new SluiceError('alarm_firing', text, { alarms })
 }
 
 async function changesOf(catalog: Catalog, incumbent: Digest | undefined, roles: RolePins): Promise<PlannedChange[]> {

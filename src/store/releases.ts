@@ -5,7 +5,9 @@ import type { Stage } from '../domain/rollout'
 import type { Digest } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { chainHash, digestOf } from './canonical'
+import { markCompositeUsed } from './composite-uses'
 import type { CollectionSpec, Database } from './database'
+import { markUsed } from './version-uses'
 
 /** What is known of a release for ever; Temporal's own retention forgets runs. */
 export interface ReleaseRecord {
@@ -101,7 +103,15 @@ export const decidingCode = 'sluice/0.1.0'
 
 const maxPage = 1_000
 const duplicateKey = 11_000
-const closed = ['done', 'done_with_failed_deliveries', 'refused', 'blocked', 'rejected', 'rolled_back', 'superseded']
+export const closedPhases = [
+  'done',
+  'done_with_failed_deliveries',
+  'refused',
+  'blocked',
+  'rejected',
+  'rolled_back',
+  'superseded',
+]
 
 export function createReleases(database: Database): Releases {
   return new MongoReleases(database)
@@ -143,7 +153,7 @@ class MongoReleases implements Releases {
     if (adopted) return named(adopted)
     const fresh = { createdAt: await this.database.now(), ...beginning }
     // One that was closed before any run took it up (no worker was there for long) is over.
-    const untaken = { runId: { $exists: false }, phase: { $nin: closed as ReleasePhase[] } }
+    const untaken = { runId: { $exists: false }, phase: { $nin: closedPhases as ReleasePhase[] } }
     const filter = { _id: id, $or: [untaken, { runId: record.runId }] }
     try {
       const options = { upsert: true, returnDocument: 'after' } as const
@@ -174,7 +184,7 @@ class MongoReleases implements Releases {
     const query = {
       ...(filter.task === undefined ? {} : { task: filter.task }),
       ...(filter.after === undefined ? {} : { _id: { $lt: filter.after } }),
-      ...(filter.open ? { phase: { $nin: closed as ReleasePhase[] } } : {}),
+      ...(filter.open ? { phase: { $nin: closedPhases as ReleasePhase[] } } : {}),
     }
     const found = this.records
       .find(query)
@@ -189,6 +199,8 @@ class MongoReleases implements Releases {
 
   async putPlan(plan: Plan): Promise<Digest> {
     const digest = digestOf(plan)
+    await markCompositeUsed(this.database, plan.candidate)
+    await markUsed(this.database, { digests: [plan.suite, plan.policy] })
     await this.plans.updateOne({ _id: digest }, { $setOnInsert: { plan } }, { upsert: true })
     return digest
   }

@@ -3,8 +3,8 @@ import type { RescoreCost, RescoreItem, RescorePlan, RescoreReason } from '../do
 import { rolloutEnvironment } from '../domain/rollout'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
-import { callCost } from './evaluation-jobs'
 import { type LoadedSuite, loadCallable, loadPolicy, loadSuite } from './evaluation-plan'
+import { rescoreCost } from './rescore-cost'
 import type { Store } from './store'
 
 export type RescoreDeps = Pick<Store, 'catalog' | 'ledger' | 'tenants' | 'evidence'>
@@ -139,9 +139,9 @@ export async function rescoreCosts(deps: RescoreDeps, plan: RescorePlan): Promis
 
 async function costOf({ catalog, evidence }: RescoreDeps, suite: LoadedSuite, composite: Digest): Promise<RescoreCost> {
   try {
-    return await callCost(catalog, evidence.results, { suite, arm: await loadCallable(catalog, composite) })
+    return await rescoreCost(catalog, evidence.results, { suite, arm: await loadCallable(catalog, composite) })
   } catch (error) {
     if (!(error instanceof SluiceError) || error.retryable) throw error
-    return { freeCalls: 0, paidCalls: 0, worstUsd: 0, fault: error.message }
+    return { freeCalls: 0, paidCalls: 0, judgeCalls: 0, worstUsd: 0, fault: error.message }
   }
 }

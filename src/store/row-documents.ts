@@ -43,7 +43,24 @@ export interface SetDocument extends Kept {
   pages: Digest[]
 }
 
-export const rowCollections: readonly CollectionSpec[] = [{ name: 'rows' }, { name: 'row_pages' }, { name: 'row_sets' }]
+/** What is left of a set that a version had named; read where there is no set any more. */
+export interface DroppedSetDocument {
+  _id: Digest
+  /** Milliseconds since the epoch. */
+  at: number
+  by: string
+  why: string
+  run: string
+  count: number
+  bytes: number
+}
+
+export const rowCollections: readonly CollectionSpec[] = [
+  { name: 'rows' },
+  { name: 'row_pages' },
+  { name: 'row_sets', indexes: [{ key: { at: 1 } }] },
+  { name: 'dropped_sets' },
+]
 
 /** Marks younger than this are left as they are: a push that is resumed would otherwise write every row again. */
 export const freshMs = 3_600_000

@@ -5,6 +5,7 @@ import type { Database } from './database'
 import { createRootHash, digestBytes, pageDigests, unpackDigests } from './row-digests'
 import {
   alteredRow,
+  type DroppedSetDocument,
   missingRow,
   missingSet,
   type PageDocument,
@@ -30,6 +31,8 @@ export function pageReader(database: Database): PageReader {
   const sets = async (roots: readonly Digest[]) => {
     const found = await documents.find({ _id: { $in: [...new Set(roots)] } }).toArray()
     const byRoot = new Map(found.map((set) => [set._id, set]))
+    const lost = roots.find((root) => !byRoot.has(root))
+    if (lost !== undefined) throw await lostSet(database, lost)
     return roots.map((root) => byRoot.get(root) ?? raise(missingSet(root)))
   }
   return {
@@ -45,6 +48,15 @@ export function pageReader(database: Database): PageReader {
       }
     },
   }
+}
+
+/** Rows that retention dropped, or that never were here. */
+async function lostSet(database: Database, root: Digest): Promise<SluiceError> {
+  const dropped = await database.collection<DroppedSetDocument>('dropped_sets').findOne({ _id: root })
+  if (dropped === null) return missingSet(root)
+  const { at, by, why } = dropped
+  const text = `The rows of ${root} were dropped at ${new Date(at).toISOString()} by ${by}: ${why}. Push the dataset again.`
+  return new SluiceError('content_dropped', text, { root, dropped: { at, by, why, run: dropped.run } })
 }
 
 const alteredSet = (root: Digest, what: string): SluiceError =>

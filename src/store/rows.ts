@@ -88,7 +88,11 @@ export function createRowStore(database: Database): RowStore {
       }
       return merge(roots, at)
     },
-    rowSet: async (root) => rowSetOf(await pages.set(root)),
+    async rowSet(root) {
+      const [set] = await heldSets(database, pages, [root], await clockOf(database))
+      assert(set !== undefined, 'a set that was asked for is there')
+      return rowSetOf(set)
+    },
   }
 }
 
@@ -133,13 +137,23 @@ function totalsOf(rows: readonly RowMeta[]): Totals {
   return { count: rows.length, bytes: rows.reduce((sum, row) => sum + row.bytes, 0), columns }
 }
 
+/** Sets that something is about to be built on, marked as asked for now: then their rows and pages stay, too. */
+async function heldSets(database: Database, pages: PageReader, roots: readonly Digest[], at: Date) {
+  const sets = await pages.sets(roots)
+  const old = [...new Set(sets.filter((set) => isStale(set.at, at)).map((set) => set._id))]
+  if (old.length === 0) return sets
+  await database.collection<SetDocument>('row_sets').updateMany({ _id: { $in: old } }, { $max: { at } })
+  // One that was dropped between the two must not be built on.
+  return pages.sets(roots)
+}
+
 async function mergeSets(
   database: Database,
   pages: PageReader,
   { roots, at }: { readonly roots: readonly Digest[]; readonly at: Date },
 ): Promise<RowSet> {
   assert(roots.length > 0 && roots.length <= maxMergedSets, 'a merge takes one set or more, within its limit')
-  const sets = await pages.sets(roots)
+  const sets = await heldSets(database, pages, roots, at)
   const columns: ColumnCounts = new Map()
   for (const set of sets) {
     for (const [key, types, count] of readColumns(set.columns)) addColumn(columns, key, types, count)

@@ -191,7 +191,7 @@ function grouped<T extends { seq: number }>(rows: readonly T[], keyOf: (row: T) 
 }
 
 function laneEntry(row: Allocation): LaneEntry {
-  const { seq, at, incumbent, candidate, exposure, salt, revokes, disabled, thresholds, releaseId } = row
+  const { seq, at, incumbent, candidate, exposure, salt, revokes, disabled, thresholds, outputs, releaseId } = row
   return {
     seq,
     at,
@@ -202,6 +202,7 @@ function laneEntry(row: Allocation): LaneEntry {
     ...(revokes === undefined ? {} : { revokes }),
     ...(disabled === undefined ? {} : { disabled }),
     ...(thresholds === undefined ? {} : { thresholds }),
+    ...(outputs === undefined ? {} : { outputs }),
     ...(releaseId === undefined ? {} : { releaseId }),
   }
 }

@@ -3,9 +3,12 @@ import { captureCollections } from './capture-documents'
 import { Captures } from './captures'
 import { type Catalog, catalogCollections, createCatalog } from './catalog'
 import { channelCollections } from './channels'
+import { markCompositeUsed } from './composite-uses'
 import { type Database, openDatabase } from './database'
+import { createDiffer, type Differ } from './differ'
 import { createEvaluationRuns, type EvaluationRuns, evaluationCollections } from './evaluations'
 import { createEvidence, type Evidence, evidenceCollections } from './evidence'
+import { createGarbage, type Garbage, garbageCollections } from './garbage'
 import { createDeployGate } from './gate'
 import { createIdempotencyStore, type IdempotencyStore, idempotencyCollections } from './idempotency'
 import { createKeyStore, type KeyStore, keyCollections } from './keys'
@@ -33,6 +36,7 @@ export interface Store {
   readonly keys: KeyStore
   readonly leases: Leases
   readonly catalog: Catalog
+  readonly differ: Differ
   readonly idempotency: IdempotencyStore
   readonly ledger: Ledger
   readonly tenants: Tenants
@@ -47,6 +51,7 @@ export interface Store {
   readonly captures: Captures
   readonly providers: Providers
   readonly reproductions: Reproductions
+  readonly garbage: Garbage
   readonly standings: Standings
   readonly lineage: LineageStore
   readonly promotions: Promotions
@@ -77,6 +82,7 @@ const collections = [
   ...providerCollections,
   ...reproductionCollections,
   ...standingIndexes,
+  ...garbageCollections,
 ]
 
 /** Connects, creates collections and indexes (safe from several processes at once), and wires the aggregates. */
@@ -92,7 +98,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
   const providers = new Providers(database)
   const evidence = createEvidence(database, providers)
   const telemetry = createTelemetry(database, providers)
-  const gate = createDeployGate(catalog, evidence, providers)
+  const gate = createDeployGate(catalog, evidence, providers, (id, session) => markCompositeUsed(database, id, session))
   const standings = createStandings(database, providers)
   const ledger = createLedger(database, gate)
   const tenants = createTenants(database, ledger, gate)
@@ -102,11 +108,12 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     keys: createKeyStore(database),
     leases: createLeases(database),
     catalog,
+    differ: createDiffer({ database, catalog, evidence, tenants }),
     idempotency: createIdempotencyStore(database),
     ledger,
     tenants,
     releases: createReleases(database),
-    planner: createPlanner({ catalog, ledger, tenants, traffic }),
+    planner: createPlanner({ catalog, ledger, tenants, traffic, read: telemetry.read }),
     evidence,
     evaluations: createEvaluationRuns(database),
     rescores: createRescores(database),
@@ -116,6 +123,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     captures: new Captures(database, new Vault(options.captureKeys ?? [])),
     providers,
     reproductions: createReproductions(database),
+    garbage: createGarbage(database),
     standings,
     lineage: createLineage(database, standings),
     promotions: createPromotions({ database, catalog, standings }),

@@ -7,6 +7,7 @@ import { SluiceError } from '../errors'
 import { nameSchema } from '../kinds/kind'
 import { resolveRoles } from './composites'
 import type { CollectionSpec, Database } from './database'
+import { markUsed } from './version-uses'
 import { databaseView, type VersionView } from './version-view'
 
 interface TaskDocument {
@@ -43,6 +44,7 @@ export function createTaskStore(database: Database): TaskStore {
   return {
     async putTask(draft, author) {
       const task = await resolveTask(draft, view)
+      await markUsed(database, { digests: await digestsOf(task, view) })
       if (task.supersedes !== undefined && !(await collection.findOne({ _id: task.supersedes }))) {
         throw new SluiceError('unknown_task', `${task.name} supersedes ${task.supersedes}, which does not exist.`)
       }
@@ -90,6 +92,12 @@ export async function resolveTask(draft: TaskDraft, view: VersionView): Promise<
     policyDigest: policy.digest,
     ...(draft.supersedes === undefined ? {} : { supersedes: draft.supersedes }),
   }
+}
+
+async function digestsOf({ roles, suiteDigest, policyDigest }: TaskDefinition, view: VersionView) {
+  const digests: Digest[] = [suiteDigest, policyDigest]
+  for (const ref of Object.values(roles)) digests.push((await view.find(parseRef(ref))).digest)
+  return digests
 }
 
 function definitionOf(document: TaskDocument): TaskDefinition {

@@ -80,6 +80,10 @@ export const telemetryCollections: readonly CollectionSpec[] = [
   },
 ]
 
+/** Increments of totals under one field of a document. */
+export const incremented = (prefix: string, totals: Totals | Pictures): Record<string, number> =>
+  Object.fromEntries(Object.entries(totals).map(([name, value]) => [`${prefix}.${name}`, value]))
+
 /** Servers that write at the same time take different shards, as far as they go. */
 export const shardCount = 8
 

@@ -236,6 +236,7 @@ function conversationStratum(
     slice: index,
     share,
     by: 'conversation',
+    ...(entry.outputs === undefined ? {} : { outputs: entry.outputs }),
     candidate: arm('candidate'),
     incumbent: arm('incumbent'),
   }

@@ -4,7 +4,6 @@ import { bucketOf } from '../domain/bucket'
 import { closedValueNames, type EventName, type StratumKey, type UnitReport } from '../domain/telemetry'
 import {
   mergeUnit,
-  type Pictures,
   sealUnit,
   sumContributions,
   sumTotals,
@@ -14,7 +13,9 @@ import {
 } from '../domain/telemetry-fold'
 import { SluiceError } from '../errors'
 import type { Database } from './database'
+import { EvidenceChanges, type TenantRecordKind } from './evidence-changes'
 import {
+  incremented,
   type SeriesDocument,
   type StratumDocument,
   shardCount,
@@ -27,8 +28,12 @@ import {
 export interface UnitWork {
   readonly key: StratumKey
   readonly reporter: string
+  /** The API key that reports it. */
+  readonly principal: string
   readonly report: UnitReport
   readonly salt?: string
+  /** Under a release; what of it is kept by tenant. */
+  readonly tenantRecord?: TenantRecordKind
 }
 
 export interface TelemetryTimes {
@@ -163,13 +168,18 @@ export class TelemetryWriter {
       let full = 0
       for (const work of works) {
         const before = known.get(unitId(work))
-        const merged = mergeUnit(before?.state, work.reporter, work.report)
-        if (merged.full) full++
+        const merged = mergeUnit(before?.state, work.reporter, work.report, work.principal)
+        if (merged.full) {
+          full++
+          changes.evidence.full(work.key)
+        }
         if (!merged.changed) continue
         const document = this.documentOf(work, merged.unit, before, now)
         known.set(document._id, document)
         changes.unit(document)
         changes.add(work.key, merged.delta, true)
+        changes.evidence.unit(work.key, before?.state, merged.unit)
+        changes.evidence.traffic(work, merged.delta)
         if (work.salt !== undefined) changes.tenant(work.key, work.salt, merged.unit, merged.delta)
       }
       return full
@@ -206,6 +216,7 @@ export class TelemetryWriter {
       const { unit, delta } = sealUnit(row.state)
       changes.unit({ ...row, state: unit })
       changes.add(key, delta, false)
+      changes.evidence.unit(key, row.state, unit)
       if (row.byTenant) changes.firstSealed(key, unit)
     }
     await changes.save(this.database, session)
@@ -228,9 +239,6 @@ const keyOf = ({ environment, task, seq, slice, arm, composite }: StratumKey): S
   composite,
 })
 
-const incremented = (prefix: string, totals: Totals | Pictures): Record<string, number> =>
-  Object.fromEntries(Object.entries(totals).map(([name, value]) => [`${prefix}.${name}`, value]))
-
 const tenantUnitId = (key: StratumKey, tenant: string): string => `${stratumId(key)}/${tenant}`
 
 /** What one transaction writes, gathered so that each document is written once. */
@@ -239,12 +247,14 @@ class Changes {
   private readonly strata = new Map<string, { key: StratumKey; sum: UnitContribution }>()
   private readonly series = new Map<string, { key: StratumKey; totals: Totals }>()
   private readonly tenants: AnyBulkWriteOperation<TenantUnitDocument>[] = []
+  readonly evidence: EvidenceChanges
   private readonly shard: number
   private readonly now: number
 
   constructor(shard: number, now: number) {
     this.shard = shard
     this.now = now
+    this.evidence = new EvidenceChanges(shard, now)
   }
 
   unit(document: UnitDocument): void {
@@ -286,6 +296,7 @@ class Changes {
   }
 
   async save(database: Database, session: ClientSession): Promise<void> {
+    await this.evidence.save(database, session)
     if (this.units.size === 0) return
     const options = { session, ordered: false }
     const replaced = [...this.units.values()].map((document) => ({

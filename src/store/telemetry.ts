@@ -1,6 +1,10 @@
+import type { Allocation } from '../domain/allocation'
 import { candidateOf } from '../domain/branch'
-import type { StratumKey, TelemetryBatch, TelemetryRefusal, UnitReport } from '../domain/telemetry'
+import type { StratumKey, TelemetryBatch, TelemetryRefusal } from '../domain/telemetry'
+import { outputFault } from '../domain/telemetry-outputs'
 import type { CollectionSpec, Database } from './database'
+import { evidenceRecordCollections } from './evidence-changes'
+import { EvidenceReader } from './evidence-reader'
 import { Issued } from './issued'
 import type { PairReport, Providers } from './providers'
 import { Reporters, reporterCollections } from './reporters'
@@ -11,6 +15,7 @@ import { type TelemetryTimes, TelemetryWriter, type UnitWork } from './telemetry
 
 export const telemetryCollections: readonly CollectionSpec[] = [
   ...documents,
+  ...evidenceRecordCollections,
   ...reporterCollections,
   ...requestLogCollections,
 ]
@@ -33,6 +38,8 @@ export interface Telemetry {
   /** Seals units that are due, oldest first; returns how many. Call it every second in every server. */
   seal(limit?: number): Promise<number>
   readonly read: TelemetryReader
+  /** Who told what, which tenants are hurt, and what is full. */
+  readonly evidence: EvidenceReader
   readonly reporters: Reporters
   readonly requests: RequestLog
 }
@@ -53,7 +60,7 @@ export function createTelemetry(
 
   async function ingest(batch: TelemetryBatch, principal: string, refusedBefore = 0): Promise<Ingested> {
     await reporters.assertOwned(batch.reporter, principal)
-    const { works, refused } = await checkStrata(issued, batch)
+    const { works, refused } = await checkStrata(issued, batch, principal)
     const { environment, reporter } = batch
     const checked = await checkRequests(issued, batch, (await database.now()) + maxAheadMs)
     await requests.append(checked.taken.map((record) => ({ ...record, environment, reporter })))
@@ -70,6 +77,7 @@ export function createTelemetry(
     ingest,
     seal: (limit = sealBatch) => writer.seal(limit),
     read: new TelemetryReader(database),
+    evidence: new EvidenceReader(database),
     reporters,
     requests,
   }
@@ -86,7 +94,7 @@ interface Checked {
   readonly refused: TelemetryRefusal[]
 }
 
-async function checkStrata(issued: Issued, batch: TelemetryBatch): Promise<Checked> {
+async function checkStrata(issued: Issued, batch: TelemetryBatch, principal: string): Promise<Checked> {
   const works: UnitWork[] = []
   const refused: TelemetryRefusal[] = []
   for (const [index, stratum] of batch.strata.entries()) {
@@ -97,18 +105,28 @@ async function checkStrata(issued: Issued, batch: TelemetryBatch): Promise<Check
       refused.push(refusal(`/strata/${index}`, `The stratum was never issued: ${entry}`))
       continue
     }
-    const byTenant = entry.exposure[key.slice]?.by === 'tenant'
-    works.push(...units.map((report) => workOf(key, batch.reporter, report, byTenant ? entry.salt : undefined)))
+    const about = workOf(key, entry)
+    for (const [row, report] of units.entries()) {
+      const fault = report.outputs && outputFault(entry.outputs, report.outputs)
+      if (fault === undefined) works.push({ ...about, reporter: batch.reporter, principal, report })
+      else refused.push(refusal(`/strata/${index}/units/${row}`, `The unit is refused: ${fault}`))
+    }
   }
   return { works, refused }
 }
 
-const workOf = (key: StratumKey, reporter: string, report: UnitReport, salt: string | undefined): UnitWork => ({
-  key,
-  reporter,
-  report,
-  ...(salt === undefined ? {} : { salt }),
-})
+/** What the entry of a stratum says about the units in it. */
+function workOf(key: StratumKey, entry: Allocation): Pick<UnitWork, 'key' | 'salt' | 'tenantRecord'> {
+  const slice = entry.exposure[key.slice]
+  const { releaseId, tenantSpend = false } = entry
+  const compared = slice?.by === 'conversation' && slice.basisPoints > 0 && slice.basisPoints < 10_000
+  const kept = releaseId !== undefined && key.arm !== 'none' && (compared || tenantSpend)
+  return {
+    key,
+    ...(slice?.by === 'tenant' ? { salt: entry.salt } : {}),
+    ...(kept ? { tenantRecord: { releaseId, events: compared, spend: tenantSpend && key.arm === 'candidate' } } : {}),
+  }
+}
 
 /** `latest`: the log is read newest first, so one record of next year would stand for the newest for a year. */
 async function checkRequests(issued: Issued, { environment, requests }: TelemetryBatch, latest: number) {

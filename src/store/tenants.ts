@@ -158,6 +158,7 @@ class MongoTenants implements Tenants {
           error.details,
         )
       }
+      await this.gate.holdContents(composite, session)
       const lanes = await this.lanesOf(task, session)
       if (!lanes.some(({ incumbent }) => incumbent === base)) throw baseMoved(task, base)
       const pins = Object.fromEntries(lanes.map((lane) => [lane.environment, pin(composite, lane.headSeq)]))

@@ -1,7 +1,7 @@
 import { parseRef } from '../domain/ref'
 import { sortKeyOf } from '../domain/semver-class'
-import type { Digest, KindName, Origin, Promotion, Ref, Version } from '../domain/version'
-import { SluiceError } from '../errors'
+import type { Digest, Dropped, KindName, Origin, Promotion, Ref, Version } from '../domain/version'
+import { assert, SluiceError } from '../errors'
 import { digestOf, textDigest } from './canonical'
 import type { CollectionSpec } from './database'
 
@@ -24,6 +24,10 @@ export interface VersionDocument {
   provenance?: string
   /** What the content refers to: lineage follows these. */
   references: { path: string; kind: KindName; digest: Digest }[]
+  /** When something was last about to depend on it, beside its creation. What is marked is not dropped for a day. */
+  usedAt?: Date
+  /** Set in the same write that empties `content`; of rows, `content` stands. */
+  dropped?: Dropped
   /** Digests that the provenance names as inputs: lineage follows these too. */
   inputs?: Digest[]
   promotion?: Promotion
@@ -40,6 +44,8 @@ export const versionCollections: readonly CollectionSpec[] = [
       { key: { digest: 1 } },
       { key: { position: 1 }, unique: true },
       { key: { 'references.digest': 1 } },
+      { key: { createdAt: 1 } },
+      { key: { usedAt: 1 } },
       { key: { parents: 1 } },
       { key: { inputs: 1 } },
     ],
@@ -74,11 +80,23 @@ export const identityOf = (kind: KindName, content: unknown): Digest => digestOf
 const textIdentityOf = (kind: KindName, text: string): Digest =>
   textDigest(`{"content":${text},"kind":${JSON.stringify(kind)}}`)
 
-/** The content of a stored version; throws digest_mismatch where it was altered. */
-export function readContent(document: Pick<VersionDocument, '_id' | 'kind' | 'digest' | 'content'>): unknown {
+/** The content of a stored version. Throws content_dropped, and digest_mismatch where it was altered. */
+export function readContent(document: VersionDocument): unknown {
+  if (document.dropped?.what === 'content') throw contentDropped(document)
   if (textIdentityOf(document.kind, document.content) === document.digest) return JSON.parse(document.content)
   const text = `The stored content of ${document._id} is not what its digest ${document.digest} says.`
   throw new SluiceError('digest_mismatch', text, { ref: document._id })
+}
+
+/** What is known of a version whose heavy part is gone, as an error: who dropped it, when and why, and what it was. */
+export function contentDropped(document: Omit<VersionDocument, 'content'>): SluiceError {
+  const { _id, dropped } = document
+  assert(dropped !== undefined, `${_id} says what was dropped of it`)
+  const { what, at, by, why } = dropped
+  const text =
+    `The ${what} of ${_id} ${what === 'rows' ? 'were' : 'was'} dropped at ${new Date(at).toISOString()} by ${by}: ${why}. ` +
+    'Push the same content again to restore it.'
+  return new SluiceError('content_dropped', text, { ref: _id, dropped, version: summaryOf(document) })
 }
 
 export const versionOf = (document: VersionDocument): Version => ({
@@ -87,8 +105,8 @@ export const versionOf = (document: VersionDocument): Version => ({
 })
 
 export function summaryOf(document: Omit<VersionDocument, 'content'>): Omit<Version, 'content'> {
-  const { kind, name, semver, digest, author, createdAt, description, parents, provenance, promotion, origin } =
-    document
+  const { kind, name, semver, digest, author, createdAt, description, parents, provenance } = document
+  const { dropped, promotion, origin } = document
   return {
     kind,
     name,
@@ -100,6 +118,7 @@ export function summaryOf(document: Omit<VersionDocument, 'content'>): Omit<Vers
     description,
     parents,
     ...(provenance === undefined ? {} : { provenance: JSON.parse(provenance) as Record<string, unknown> }),
+    ...(dropped === undefined ? {} : { dropped }),
     ...(promotion === undefined ? {} : { promotion }),
     ...(origin === undefined ? {} : { origin }),
   }

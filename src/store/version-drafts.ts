@@ -8,6 +8,7 @@ import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import {
   type InterfaceLookup,
+  maxContentBytes,
   nameSchema,
   parseDraft,
   type Reference,
@@ -22,7 +23,6 @@ import { requireClaim } from './claims'
 import { identityOf, positionOf, readContent, type VersionDocument } from './version-documents'
 import { maxVersions, type VersionView } from './version-view'
 
-const maxContentBytes = 1_000_000
 const maxDescription = 10_000
 const maxParents = 100
 const maxProvenanceBytes = 100_000
@@ -184,10 +184,10 @@ async function judgeLabel(
   const { kind, name, semver } = document
   const base = baseOf(semver, semvers)
   if (base === undefined) return { changeClass: 'none', changes: [] }
-  const compared = await compareDocuments(await view.find({ kind, name, version: base }), document, view)
+  const compared = await compareKnown(await view.find({ kind, name, version: base }), document, view)
   if (!understates(semver, base, compared.changeClass)) return { ...compared, base }
   const suggested = suggestLabel(base, semvers)
-  const text = `${document._id} breaks what ${name}@${base} promised (${broken(compared)}): register it as ${suggested}.`
+  const text = `${document._id} is breaking against ${name}@${base}: ${broken(compared)}. Register it as ${suggested}.`
   throw new SluiceError('semver_understated', text, { class: compared.changeClass, base, suggested, ...compared })
 }
 
@@ -196,20 +196,40 @@ async function requireHonestSuccessor(document: VersionDocument, semvers: readon
   const { kind, name, semver } = document
   const successor = successorOf(semver, semvers)
   if (successor === undefined) return
-  const compared = await compareDocuments(document, await view.find({ kind, name, version: successor }), view)
+  const compared = await compareKnown(document, await view.find({ kind, name, version: successor }), view)
   if (!understates(successor, semver, compared.changeClass)) return
   const suggested = suggestLabel(successor, semvers)
-  const text = `${name}@${successor} would break what ${document._id} promises (${broken(compared)}): register it as ${suggested}.`
+  const text = `${name}@${successor} would be breaking against ${document._id}: ${broken(compared)}. Register it as ${suggested}.`
   throw new SluiceError('semver_understated', text, { class: compared.changeClass, successor, suggested, ...compared })
 }
 
-const broken = ({ changes }: Pick<Judgement, 'changes'>): string =>
-  changes
-    .filter((change) => change.class === 'breaking')
-    .map((change) => change.text)
-    .join('; ')
+/** Differences that are told in a message; all of them stand in its details. */
+const maxTold = 5
 
-/** The semantic differences of two versions of one kind. */
+function broken({ changes }: Pick<Judgement, 'changes'>): string {
+  const texts = changes.filter((change) => change.class === 'breaking').map(({ text }) => text.split('\n')[0] ?? '')
+  const more = texts.length > maxTold ? [`and ${texts.length - maxTold} more`] : []
+  return [...texts.slice(0, maxTold), ...more].join('; ')
+}
+
+/** The same as far as it can be known where retention dropped one side: interfaces are metadata, and stay. */
+async function compareKnown(
+  before: VersionDocument,
+  after: VersionDocument,
+  view: VersionView,
+): Promise<Pick<Judgement, 'changes' | 'changeClass'>> {
+  const gone = [before, after].find(({ dropped }) => dropped?.what === 'content')
+  if (gone === undefined) return compareDocuments(before, after, view)
+  if (before.digest === after.digest) return { changes: [], changeClass: 'none' }
+  const same = before.interface === after.interface
+  const text = `the content of ${gone._id} was dropped; the interfaces ${same ? 'are the same' : 'differ'}`
+  const changes = [
+    { path: '', change: 'changed' as const, text, class: same ? ('safe' as const) : ('breaking' as const) },
+  ]
+  return { changes, changeClass: classOf(changes) }
+}
+
+/** The semantic differences of two versions of one kind. Throws content_dropped. */
 export async function compareDocuments(before: VersionDocument, after: VersionDocument, view: VersionView) {
   const contents: [unknown, unknown] = [readContent(before), readContent(after)]
   const lookup = await interfacesOf(before.kind, contents, view)

@@ -9,6 +9,7 @@ import type { Database } from './database'
 import type { RowStore } from './rows'
 import { positionRange, summaryOf, type VersionDocument, versionOf } from './version-documents'
 import { compareDocuments, documentOf, type Judgement, judge } from './version-drafts'
+import { markUsed } from './version-uses'
 import { databaseView } from './version-view'
 
 export const defaultPage = 50
@@ -69,6 +70,21 @@ function listFilter({ kind, name, after }: Omit<VersionFilter, 'limit'>): Record
 }
 
 /**
+ * Every label of a content that is pushed again is in use again, and has what was dropped of it: the digest was computed
+ * from what came, so it is the same.
+ */
+async function useAgain(
+  database: Database,
+  { kind, digest, content, references }: VersionDocument,
+  session: ClientSession,
+) {
+  const versions = database.collection<VersionDocument>('versions')
+  const restored = { $set: { content, usedAt: new Date(await database.now(session)) }, $unset: { dropped: 1 as const } }
+  await versions.updateMany({ kind, digest, dropped: { $exists: true } }, restored, { session })
+  await markUsed(database, { digests: [digest, ...references.map((reference) => reference.digest)] }, session)
+}
+
+/**
  * Judges and inserts in one transaction that holds the artifact's document, so two processes never judge against the
  * same past. Undefined: the version stands already.
  */
@@ -84,6 +100,7 @@ export async function insertJudged(database: Database, document: VersionDocument
     const locked = await artifacts.updateOne({ _id: artifact }, { $inc: { registered: 1 } }, { session })
     assert(locked.matchedCount === 1, `the artifact ${artifact} is there to be locked`)
     const judgement = await judge(document, databaseView(database, session))
+    await useAgain(database, document, session)
     if (judgement === undefined) return undefined
     await database.collection<VersionDocument>('versions').insertOne(document, { session })
     await writeClaim(database, document, session)

@@ -52,9 +52,10 @@ describe('the store against its model', () => {
         seen.conversations += trial.model.conversations.length
         seen.moved += trial.model.revoked
       }),
-      { numRuns: 12, interruptAfterTimeLimit: 40_000, endOnFailure: true },
+      { numRuns: 12, endOnFailure: true },
     )
     // A run in which nothing happened proves nothing.
     for (const count of Object.values(seen)) expect(count).toBeGreaterThan(5)
-  }, 60_000)
+    // However busy the machine is: a run that is cut short might have met nothing.
+  }, 300_000)
 })

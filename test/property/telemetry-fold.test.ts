@@ -6,7 +6,10 @@ import {
   maxReportersPerUnit,
   mergeUnit,
   sealUnit,
+  sourceDeltas,
+  sourcesOf,
   sumContributions,
+  sumTotals,
   type Totals,
   type UnitContribution,
   type UnitState,
@@ -167,6 +170,58 @@ describe('the fold of reports into units', () => {
       }),
       { numRuns: 300 },
     )
+  })
+
+  it('knows at any time what would be lost without each reporter or key, as if it had never reported', () => {
+    const keys = ['key-a', 'key-a', 'key-b']
+    fc.assert(
+      fc.property(reporterParts, fc.integer(), (generated, seed) => {
+        let whole: UnitState | undefined
+        const lost = new Map<string, Totals>()
+        const deliveries = deliveriesOf(generated.map(reportsOf), seeded(seed)).map((delivery) => ({
+          ...delivery,
+          report: { ...delivery.report, gap: false },
+        }))
+        const keyOf = (reporter: string) => keys[Number(reporter.slice(-1))]
+        const take = (before: UnitState | undefined, after: UnitState) => {
+          for (const [source, delta] of sourceDeltas(before, after)) {
+            lost.set(source, sumTotals(lost.get(source) ?? {}, delta))
+          }
+          whole = after
+        }
+        for (const { reporter, report } of deliveries) {
+          const merged = mergeUnit(whole, reporter, report, keyOf(reporter))
+          if (merged.changed) take(whole, merged.unit)
+        }
+        take(whole, sealUnit(whole as UnitState).unit)
+        for (const source of sourcesOf(whole as UnitState)) {
+          let rest: UnitState | undefined
+          for (const { reporter, report } of deliveries) {
+            if ([`reporter/${reporter}`, `key/${keyOf(reporter)}`].includes(source)) continue
+            rest = mergeUnit(rest, reporter, report, keyOf(reporter)).unit
+          }
+          const left = contributionOf(rest && sealUnit(rest).unit).tested
+          expectSame(sumTotals(left, lost.get(source) ?? {}), contributionOf(whole).tested)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('keeps the first value that an output showed of a field', () => {
+    const [[report]] = reportsOf([
+      { ticks: [{ failed: 'ok', costUsd: 1, latencyMs: 1 }], closed: false, gap: false },
+    ]) as [[UnitReport]]
+    const first = mergeUnit(undefined, 'one', { ...report, outputs: [{ class: 1 }, null] })
+    const later = mergeUnit(first.unit, 'two', { ...report, outputs: [{ class: 0 }, { number: 3 }] })
+    expect(later.unit.outputs).toEqual([{ class: 1 }, { number: 3 }])
+    expect(first.delta.tested.class_0_1).toBe(1)
+    expect(later.delta.tested).toMatchObject({ number_1_n: 1, number_1_sum: 3, number_1_sumSquares: 9 })
+    expect(later.delta.tested).not.toHaveProperty('class_0_0')
+    expect(armStatsOf(contributionOf(later.unit).tested).outputs).toEqual({
+      classes: { '0': { '1': 1 } },
+      numbers: { '1': { n: 1, sum: 3, sumSquares: 9 } },
+    })
   })
 
   it('refuses one reporter too many and leaves the unit as it is', () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { createServer, connect as dial, type Socket } from 'node:net'
 import { buildServer } from '../../src/api/server'
-import type { FrozenThresholds, Slice } from '../../src/domain/allocation'
+import type { EntryDraft, FrozenThresholds, Slice } from '../../src/domain/allocation'
 import type { StratumKey, TelemetryBatch, UnitReport } from '../../src/domain/telemetry'
 import type { Digest } from '../../src/domain/version'
 import type { Sluice } from '../../src/sdk'
@@ -49,9 +49,14 @@ export interface TestStep {
   readonly releaseId?: string
   readonly thresholds?: FrozenThresholds
   readonly leadMs?: number
+  readonly watches?: Pick<EntryDraft, 'outputs' | 'tenantSpend'>
 }
 
-const openGate: DeployGate = { rolloutEnvironment: async () => environment, assertDeployable: async () => undefined }
+const openGate: DeployGate = {
+  rolloutEnvironment: async () => environment,
+  holdContents: async () => undefined,
+  assertDeployable: async () => undefined,
+}
 const policy: Digest = `sha256:${'0'.repeat(64)}`
 
 export async function trafficGround(): Promise<TrafficGround> {
@@ -88,7 +93,7 @@ export async function trafficGround(): Promise<TrafficGround> {
       })
       return id
     },
-    async step({ basisPoints = 5_000, releaseId = 'release-1', leadMs = 0, thresholds, ...rest }) {
+    async step({ basisPoints = 5_000, releaseId = 'release-1', leadMs = 0, thresholds, watches = {}, ...rest }) {
       const exposure = rest.exposure ?? [{ to: 'rest', basisPoints, by: 'conversation' }]
       const draft = {
         cause: 'step' as const,
@@ -99,6 +104,7 @@ export async function trafficGround(): Promise<TrafficGround> {
         incumbent: await composite(rest.incumbent),
         candidate: await composite(rest.candidate),
         ...(thresholds ? { thresholds } : {}),
+        ...watches,
       }
       const request = { ...place(), draft, expectedBase: await base(), policy, leadMs }
       return (await ledger.forward(request)).entry

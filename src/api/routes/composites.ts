@@ -24,7 +24,7 @@ const verificationSchema = z.object({
       kind: z.enum(kindNames),
       ref: z.string(),
       digest: digestSchema,
-      state: z.enum(['ok', 'altered', 'missing', 'not_imported']),
+      state: z.enum(['ok', 'altered', 'missing', 'not_imported', 'dropped']),
       rows: z.number().int().optional(),
       problem: z.string().optional(),
     }),

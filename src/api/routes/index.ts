@@ -7,6 +7,7 @@ import { compositeRoutes } from './composites'
 import { datasetRoutes } from './datasets'
 import { diffRoutes } from './diff'
 import { evaluationRoutes } from './evaluations'
+import { gcRoutes } from './gc'
 import { healthRoutes } from './health'
 import { laneRoutes } from './lanes'
 import { leakRoutes } from './leaks'
@@ -48,4 +49,5 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   reproductionRoutes,
   providerRoutes,
   auditRoutes,
+  gcRoutes,
 ]

@@ -21,6 +21,7 @@ export const releaseRequest = z.strictObject({
   why: text,
   expect: text.optional(),
   policy: name.optional(),
+  breakGlass: text.optional(),
 })
 
 const commandBody = z.strictObject({ reason: text, plan: name.optional() })

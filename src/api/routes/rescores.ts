@@ -32,7 +32,9 @@ const planSchema = z.object({
       /** Answered before, on this suite or another one. */
       freeCalls: z.number(),
       paidCalls: z.number(),
-      /** The paid calls at their worst, USD. */
+      /** Questions to judges that have no answer yet. */
+      judgeCalls: z.number(),
+      /** The paid calls and the judges' at their worst, USD. */
       worstUsd: z.number(),
       fault: z.string().optional(),
     }),
@@ -100,7 +102,7 @@ function planRoute(app: App, { store }: ApiDeps): void {
     const suite = await digestOfRef(store.catalog, 'suite', query.suite)
     const plan = await planRescore(store, { task: params.task, suite, recent: query.recent })
     const costs = await rescoreCosts(store, plan)
-    const free = { freeCalls: 0, paidCalls: 0, worstUsd: 0 }
+    const free = { freeCalls: 0, paidCalls: 0, judgeCalls: 0, worstUsd: 0 }
     return { ...plan, items: plan.items.map((item, index) => ({ ...item, ...(costs[index] ?? free) })) }
   })
 }

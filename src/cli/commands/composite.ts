@@ -86,6 +86,11 @@ async function verifyComposite({ api, print }: Cli, id: string): Promise<void> {
   for (const role of found.roles.filter((one) => !one.valid)) {
     print.line(`${role.role} is pinned as ${role.ref} with ${role.digest}, and is not that any more.`)
   }
+  const dropped = found.parts.filter(({ state }) => state === 'dropped')
+  if (dropped.length > 0 && found.parts.every(({ state }) => state !== 'altered' && state !== 'missing')) {
+    const text = `${found.id} rests on ${dropped.map(({ ref }) => ref).join(', ')}, which retention dropped.`
+    throw new SluiceError('content_dropped', text, { ...found })
+  }
   if (!found.valid) {
     throw new SluiceError('digest_mismatch', `What is stored of ${found.id} is not what its id says.`, { ...found })
   }
@@ -97,6 +102,7 @@ const stateText: Readonly<Record<VerifiedPart['state'], string>> = {
   altered: 'ALTERED',
   missing: 'MISSING',
   not_imported: 'rows not imported',
+  dropped: 'dropped by retention',
 }
 
 interface ExportOptions {

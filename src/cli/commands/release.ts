@@ -4,7 +4,7 @@ import type { Plan } from '../../domain/plan'
 import { type CommandName, isClosed } from '../../domain/release'
 import { SluiceError } from '../../errors'
 import type { ReleaseRecord } from '../../store/releases'
-import { digestArgument, releaseArgument, withReason } from '../arguments'
+import { digestArgument, releaseArgument, textArgument, withReason } from '../arguments'
 import { type Cli, withExample } from '../cli'
 import { policyRef, readReleaseFile } from '../release-file'
 import { printRelease, printReleases } from '../release-show'
@@ -16,6 +16,7 @@ import { countArgument } from './artifact'
 interface StartOptions {
   readonly policy?: string
   readonly watch?: boolean
+  readonly breakGlass?: string
 }
 
 interface ListOptions {
@@ -36,11 +37,13 @@ export function releaseCommand(program: Command, cli: Cli): void {
     .argument('<release.yaml>', 'a file of releases/')
     .option('--policy <name>', 'another policy than the file names; `immediate` deploys at once, gates stay on')
     .option('--watch', 'follow it to its end')
+    .option('--break-glass <reason>', 'start although an alarm fires on what serves now, and say why', textArgument)
     .action((file: string, options: StartOptions) => startRelease(cli, file, options))
   withExample(
     start,
     'release start releases/transferred-calls.yaml --watch',
     'release start releases/first.yaml --policy immediate',
+    'release start releases/fix.yaml --break-glass "the incumbent fails; this is its fix"',
   )
   const list = release
     .command('ls')
@@ -86,8 +89,9 @@ function steeringCommands(release: Command, cli: Cli): void {
   }
 }
 
-async function startRelease(cli: Cli, file: string, { policy, watch }: StartOptions): Promise<void> {
-  const request = readReleaseFile(cli.directory, file)
+async function startRelease(cli: Cli, file: string, { policy, watch, breakGlass }: StartOptions): Promise<void> {
+  const read = readReleaseFile(cli.directory, file)
+  const request = breakGlass === undefined ? read : { ...read, breakGlass }
   const chosen = policy === undefined ? request : { ...request, policy: await policyRef(cli, policy) }
   const record = await cli.api.post<ReleaseRecord>('/v1/releases', chosen)
   cli.print.data(record)

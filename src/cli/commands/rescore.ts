@@ -47,17 +47,18 @@ async function dryRun(cli: Cli, task: string, options: RescoreOptions): Promise<
   const query = { suite: options.suite, recent: recentOf(options) }
   const plan = await cli.api.get<CostedPlan>(`/v1/tasks/${encodeURIComponent(task)}/rescore-plan`, query)
   cli.print.data(plan)
-  const rows = plan.items.map(({ composite, reason, places, freeCalls, paidCalls, worstUsd, fault }) => [
+  const rows = plan.items.map(({ composite, reason, places, freeCalls, paidCalls, judgeCalls, worstUsd, fault }) => [
     short(composite),
     reason,
     String(freeCalls),
     String(paidCalls),
+    String(judgeCalls),
     `$${worstUsd.toFixed(4)}`,
     fault ?? places.join(', '),
   ])
-  cli.print.table(['COMPOSITE', 'WHY', 'FREE CALLS', 'PAID CALLS', 'AT MOST', ''], rows)
+  cli.print.table(['COMPOSITE', 'WHY', 'FREE CALLS', 'PAID CALLS', 'JUDGE CALLS', 'AT MOST', ''], rows)
   const total = (of: (item: RescoreCost) => number) => plan.items.reduce((sum, item) => sum + of(item), 0)
-  const [paid, usd] = [total(({ paidCalls }) => paidCalls), total(({ worstUsd }) => worstUsd)]
+  const [paid, usd] = [total(({ paidCalls, judgeCalls }) => paidCalls + judgeCalls), total(({ worstUsd }) => worstUsd)]
   cli.print.line(`${plan.items.length} composites, ${paid} calls to pay, $${usd.toFixed(4)} at most`)
 }
 

@@ -2,8 +2,12 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { readWorkspace } from '../../../src/cli/workspace'
+import type { SchemaContent } from '../../../src/domain/contents'
+import { classOf } from '../../../src/domain/diff'
 import { kindNames } from '../../../src/domain/version'
 import { kindOf } from '../../../src/kinds'
+import { schemaKind } from '../../../src/kinds/schema'
+import { schemaRules } from '../../../src/kinds/schema-rules'
 import type { Store } from '../../../src/store/store'
 import { testStore } from '../../support/ground'
 
@@ -41,6 +45,27 @@ describe('docs/versions.md', () => {
       await store.catalog.register({ ...draft, author: 'ann' })
     }
     for (const task of tasks) await store.catalog.putTask(task, 'ann')
+  })
+
+  it('says truly what each edit of a schema is worth', () => {
+    const cell = '\\| `(.+?)` ?'
+    const rows = [...docs.matchAll(new RegExp(`^${cell.repeat(3)}\\| (safe|breaking) \\|$`, 'gm'))]
+    const told = new Set<string>()
+    for (const [, before = '', after = '', rule = '', risk = ''] of rows) {
+      const edit = [before, after].map((text) => JSON.parse(text)) as [SchemaContent, SchemaContent]
+      for (const schema of edit) expect(schemaKind.schema.safeParse(schema).error).toBeUndefined()
+      const changes = schemaKind.diff(...edit, (digest) => digest)
+      expect([before, after, changes.map((change) => change.rule)]).toEqual([
+        before,
+        after,
+        expect.arrayContaining([rule]),
+      ])
+      expect([before, after, classOf(changes)]).toEqual([before, after, risk])
+      told.add(rule)
+    }
+    const elsewhere = ['dialect_changed', 'too_large']
+    expect([...told, ...elsewhere].sort()).toEqual(Object.keys(schemaRules).sort())
+    for (const rule of elsewhere) expect(docs).toContain(`\`${rule}\``)
   })
 
   it('names every kind and its folder', () => {

@@ -1,4 +1,5 @@
 import { parseDotprompt } from '../../../src/cli/dotprompt'
+import type { PromptContent } from '../../../src/domain/contents'
 import { promptKind } from '../../../src/kinds/prompt'
 import { promptVariables, renderPrompt, renderPrompts } from '../../../src/kinds/prompt-render'
 
@@ -173,5 +174,27 @@ describe('a dotprompt file', () => {
     expect(() => read(text)).toThrow(
       expect.objectContaining({ code: 'malformed_file', message: expect.stringContaining(place) }),
     )
+  })
+})
+
+describe('the difference of two chats', () => {
+  const itself = (digest: `sha256:${string}`) => digest
+  const chat = (...messages: readonly (readonly ['system' | 'user', string])[]) => ({
+    messages: messages.map(([role, content]) => ({ role, content })),
+  })
+  const texts = (before: PromptContent, after: PromptContent) =>
+    promptKind.diff(before, after, itself).map(({ text }) => text)
+
+  it('shows a message that comes in between as one', () => {
+    const [before, after] = [chat(['system', 'A'], ['user', 'B']), chat(['system', 'A'], ['user', 'X'], ['user', 'B'])]
+    expect(texts(before, after)).toEqual(['message 2 (user) added: {"role":"user","content":"X"}'])
+    expect(texts(after, before)).toEqual(['message 2 (user) removed: {"role":"user","content":"X"}'])
+  })
+
+  it('shows the lines of a message that changed', () => {
+    const long = (line: string) => chat(['system', `You review calls.\n${line}\nAnswer as JSON.`], ['user', 'B'])
+    expect(texts(long('Be kind.'), long('Be strict.'))).toEqual([
+      'message 1 (system) changed:\n  You review calls.\n- Be kind.\n+ Be strict.\n  Answer as JSON.',
+    ])
   })
 })

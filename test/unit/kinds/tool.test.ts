@@ -37,8 +37,8 @@ describe('a tool', () => {
       itself,
     )
     expect(changes.map(({ path, change, text: words }) => [path, change, words])).toEqual([
-      ['/parameters/properties/b', 'added', 'properties.b added: {"type":"number"}'],
-      ['/parameters/required/b', 'added', 'b must be given now'],
+      ['/parameters/properties/b', 'added', 'b added: {"type":"number"} (who does not know it leaves it out)'],
+      ['/parameters/required/b', 'added', 'b: it must be given now'],
     ])
   })
 

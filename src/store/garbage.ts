@@ -1,0 +1,245 @@
+import { ulid } from 'ulid'
+import { isDigest, parseRef } from '../domain/ref'
+import {
+  defaultRetention,
+  type GarbageItem,
+  type GarbagePhase,
+  type GarbagePlan,
+  type GarbageRun,
+  type GarbageRunState,
+  type GarbageTally,
+  type GarbageVerdict,
+  nothingDropped,
+  type RetentionPolicy,
+  type RetentionSetting,
+} from '../domain/retention'
+import { assertNever, SluiceError } from '../errors'
+import type { ContentDocument } from './capture-documents'
+import type { CompositeDocument } from './composite-documents'
+import type { CollectionSpec, Database } from './database'
+import { dropOutputs, measureOutputs } from './garbage-outputs'
+import { type Reach, reachOf } from './garbage-reach'
+import { dropRows, measureRows } from './garbage-rows'
+import {
+  type Collection,
+  droppable,
+  droppableSince,
+  dropVersions,
+  hasRows,
+  isDroppableKind,
+  namedRoots,
+} from './garbage-versions'
+import { lastUsedAt } from './version-uses'
+import { databaseView } from './version-view'
+
+/** What nobody needs any more: found, explained, and its heavy part dropped. Metadata, scores and lineage stay for ever. */
+export interface Garbage {
+  policy(): Promise<RetentionSetting>
+  setPolicy(
+    policy: RetentionPolicy,
+    author: { readonly by: string; readonly reason: string },
+  ): Promise<RetentionSetting>
+  /** A dry run. `limit`: of the items that are listed; the totals are whole. */
+  plan(limit: number): Promise<GarbagePlan>
+  /** Why a version (`kind/name@semver`) or a composite (its id) is kept, or may go. Throws unknown_ref, not_found. */
+  explain(ref: string): Promise<GarbageVerdict>
+  /** Begins a run; with an id, the run of that id, made now unless there is one. */
+  open(by: string, id?: string): Promise<GarbageRun>
+  /** One part of a run. It may run twice, or be cut off anywhere: what is left is dropped when it runs again. */
+  collect(id: string, phase: GarbagePhase): Promise<GarbageTally>
+  close(id: string, state: Exclude<GarbageRunState, 'running'>): Promise<GarbageRun>
+  /** Throws not_found. */
+  run(id: string): Promise<GarbageRun>
+  /** The newest first. */
+  runs(page: { readonly after?: string; readonly limit?: number }): Promise<readonly GarbageRun[]>
+}
+
+type RunDocument = Omit<GarbageRun, 'id'> & { readonly _id: string; readonly policy: RetentionPolicy }
+type PolicyDocument = RetentionSetting & { readonly _id: number }
+
+export const garbageCollections: readonly CollectionSpec[] = [{ name: 'gc_runs' }, { name: 'gc_policies' }]
+
+const maxPage = 200
+const runFrom = ({ _id, policy: _policy, ...rest }: RunDocument): GarbageRun => ({ id: _id, ...rest })
+
+export function createGarbage(database: Database): Garbage {
+  return new MongoGarbage(database)
+}
+
+class MongoGarbage implements Garbage {
+  private readonly database: Database
+
+  constructor(database: Database) {
+    this.database = database
+  }
+
+  async policy(): Promise<RetentionSetting> {
+    const [newest] = await this.policies().find().sort({ _id: -1 }).limit(1).toArray()
+    if (newest === undefined) return defaultRetention
+    const { _id, ...setting } = newest
+    return setting
+  }
+
+  async setPolicy(
+    { experimentDays, uploadDays, heavyBytes }: RetentionPolicy,
+    author: { readonly by: string; readonly reason: string },
+  ): Promise<RetentionSetting> {
+    if (author.reason.trim() === '') throw new SluiceError('reason_missing', 'Say why retention is changed.')
+    return this.database.transact(async (session) => {
+      const [newest] = await this.policies().find({}, { session }).sort({ _id: -1 }).limit(1).toArray()
+      const at = await this.database.now(session)
+      const setting = { experimentDays, uploadDays, heavyBytes, ...author, at }
+      await this.policies().insertOne({ _id: (newest?._id ?? 0) + 1, ...setting }, { session })
+      return setting
+    })
+  }
+
+  async plan(limit: number): Promise<GarbagePlan> {
+    const of = await this.collection('plan', 'nobody')
+    const reach = await this.reach(of)
+    const items: GarbageItem[] = []
+    let versions: GarbageTally = { count: 0, bytes: 0 }
+    for await (const item of droppable(this.database, reach, of)) {
+      versions = { count: versions.count + 1, bytes: versions.bytes + item.bytes }
+      if (items.length < limit) items.push(item)
+    }
+    const standing = { dropped: { $exists: false } }
+    return {
+      policy: policyOf(of.policy),
+      at: of.now,
+      totals: {
+        versions,
+        outputs: await measureOutputs(this.database, reach, of),
+        rows: await measureRows(this.database, await namedRoots(this.database, reach, of), of),
+        captures: { count: await this.contents().countDocuments(expired(of)), bytes: 0 },
+      },
+      items,
+      kept: {
+        needed: reach.size,
+        versions: (await this.database.collection('versions').countDocuments(standing)) - versions.count,
+      },
+    }
+  }
+
+  async explain(ref: string): Promise<GarbageVerdict> {
+    const of = await this.collection('plan', 'nobody')
+    if (isDigest(ref)) return this.explainComposite(ref, of)
+    const document = await databaseView(this.database).find(parseRef(ref))
+    const { dropped, digest, _id } = document
+    const thing = { ref: _id, digest }
+    if (dropped !== undefined) return { ...thing, verdict: 'dropped', path: [dropped.why], dropped }
+    const reach = await this.reach(of)
+    if (reach.isNeeded(digest)) return { ...thing, verdict: 'kept', path: reach.path(digest) }
+    const used = lastUsedAt(document)
+    if (used >= droppableSince(of).getTime()) return { ...thing, verdict: 'recent', path: [usedText(used)] }
+    const size = Buffer.byteLength(document.content)
+    if (!isDroppableKind(document.kind)) {
+      return { ...thing, verdict: 'kept', path: [`later versions of a ${document.kind} are held against it`] }
+    }
+    if (!hasRows(document.kind) && size <= of.policy.heavyBytes) {
+      return {
+        ...thing,
+        verdict: 'light',
+        path: [`its content has ${size} bytes, and ${of.policy.heavyBytes} are no burden`],
+      }
+    }
+    return { ...thing, verdict: 'droppable', path: [`nothing that serves or served needs it`, usedText(used)] }
+  }
+
+  async open(by: string, id?: string): Promise<GarbageRun> {
+    const startedAt = await this.database.now()
+    const policy = policyOf(await this.policy())
+    const _id = id ?? ulid(startedAt)
+    const fresh = { by, state: 'running' as const, startedAt, totals: nothingDropped, policy }
+    await this.documents().updateOne({ _id }, { $setOnInsert: fresh }, { upsert: true })
+    return this.run(_id)
+  }
+
+  async collect(id: string, phase: GarbagePhase): Promise<GarbageTally> {
+    const { by, policy } = await this.document(id)
+    const of = { id, by, policy, now: await this.database.now() }
+    const tally = await this.drop(phase, of)
+    const counted = { [`totals.${phase}.count`]: tally.count, [`totals.${phase}.bytes`]: tally.bytes }
+    await this.documents().updateOne({ _id: id, state: 'running' }, { $inc: counted })
+    return tally
+  }
+
+  async close(id: string, state: Exclude<GarbageRunState, 'running'>): Promise<GarbageRun> {
+    const endedAt = await this.database.now()
+    await this.documents().updateOne({ _id: id, state: 'running' }, { $set: { state, endedAt } })
+    return this.run(id)
+  }
+
+  async run(id: string): Promise<GarbageRun> {
+    return runFrom(await this.document(id))
+  }
+
+  async runs({ after, limit = maxPage }: { readonly after?: string; readonly limit?: number }) {
+    const page = this.documents().find(after === undefined ? {} : { _id: { $lt: after } })
+    return (await page.sort({ _id: -1 }).limit(Math.min(limit, maxPage)).toArray()).map(runFrom)
+  }
+
+  private async drop(phase: GarbagePhase, of: Collection): Promise<GarbageTally> {
+    switch (phase) {
+      case 'versions':
+        return dropVersions(this.database, await this.reach(of), of)
+      case 'outputs':
+        return dropOutputs(this.database, await this.reach(of), of)
+      case 'rows':
+        return dropRows(this.database, of)
+      case 'captures':
+        return { count: (await this.contents().deleteMany(expired(of))).deletedCount, bytes: 0 }
+      default:
+        return assertNever(phase)
+    }
+  }
+
+  private async explainComposite(id: CompositeDocument['_id'], of: Collection): Promise<GarbageVerdict> {
+    const found = await this.database.collection<CompositeDocument>('composites').findOne({ _id: id })
+    if (found === null) throw new SluiceError('not_found', `No composite ${id} is committed here.`, { id })
+    const reach = await this.reach(of)
+    const thing = { ref: id, digest: id }
+    if (reach.isNeeded(id)) return { ...thing, verdict: 'kept', path: reach.path(id) }
+    return {
+      ...thing,
+      verdict: 'droppable',
+      path: ['nothing that serves or served needs it', usedText(lastUsedAt(found))],
+    }
+  }
+
+  private async collection(id: string, by: string): Promise<Collection> {
+    return { id, by, policy: policyOf(await this.policy()), now: await this.database.now() }
+  }
+
+  private reach(of: Collection): Promise<Reach> {
+    return reachOf(this.database, droppableSince(of))
+  }
+
+  private async document(id: string): Promise<RunDocument> {
+    const found = await this.documents().findOne({ _id: id })
+    if (found === null)
+      throw new SluiceError('not_found', `There is no run ${id}; \`sluice gc ls\` lists them.`, { id })
+    return found
+  }
+
+  private documents() {
+    return this.database.collection<RunDocument>('gc_runs')
+  }
+
+  private policies() {
+    return this.database.collection<PolicyDocument>('gc_policies')
+  }
+
+  private contents() {
+    return this.database.collection<ContentDocument>('captureContents')
+  }
+}
+
+const policyOf = ({ experimentDays, uploadDays, heavyBytes }: RetentionPolicy): RetentionPolicy => ({
+  experimentDays,
+  uploadDays,
+  heavyBytes,
+})
+
+const expired = ({ now }: Collection) => ({ expiresAt: { $lt: new Date(now) } })
+const usedText = (at: number): string => `it was last used at ${new Date(at).toISOString()}`
