@@ -44,6 +44,8 @@ export const errorTable = {
     409,
     'The content does not have the digest it claims. It was altered; take it from its source again.',
   ),
+  file_differs: row(409, 'A file with other content stands there. Look at it; `--force` writes over it.'),
+  lossy_import: row(409, 'The file says more than can be taken over. Read what is lost; `--lossy` takes the rest.'),
   content_dropped: row(
     410,
     'Retention dropped this content; its metadata stands. Push the same content again to restore it under its digest.',

@@ -4,9 +4,12 @@ import { SluiceError } from '../errors'
 import { promptVariables } from '../kinds/prompt-render'
 import { TemplateFault } from '../kinds/prompt-template'
 import { readYaml } from './workspace-file'
+import { yamlFault } from './yaml-bounds'
 
 /** A `.prompt` file: YAML front matter, then a template with `{{role "system"}}` markers between its messages. */
 export interface Dotprompt {
+  /** The whole front matter. */
+  readonly head: Readonly<Record<string, unknown>>
   /** The front matter without the keys that are read here. */
   readonly envelope: Readonly<Record<string, unknown>>
   /** A draft: its `fewShot` is what the front matter says. */
@@ -43,10 +46,12 @@ export function parseDotprompt(text: string, file: string): Dotprompt {
     .filter(([key]) => head[key] !== undefined)
     .map(([key, holder]) => `${file}: \`${key}\` is not part of a prompt; ${holder} holds it`)
   const { fewShot } = head
-  return { envelope, content: { ...content, ...(fewShot === undefined ? {} : { fewShot }) }, notices }
+  return { head, envelope, content: { ...content, ...(fewShot === undefined ? {} : { fewShot }) }, notices }
 }
 
 function parseFrontMatter(yaml: string, file: string): Readonly<Record<string, unknown>> {
+  const fault = yamlFault(yaml)
+  if (fault !== undefined) throw malformed(file, 1, `the front matter ${fault}`)
   const head = readYaml(yaml, file, 1) ?? {}
   if (!isRecord(head)) throw malformed(file, 1, 'the front matter is no list of keys')
   return head

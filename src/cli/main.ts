@@ -16,12 +16,14 @@ import { evalCommand } from './commands/eval'
 import { explainCommand } from './commands/explain'
 import { gcCommand } from './commands/gc'
 import { holdCommand } from './commands/hold'
+import { importCommand } from './commands/import'
 import { leaksCommand } from './commands/leaks'
 import { lineageCommand } from './commands/lineage'
 import { notesCommand } from './commands/notes'
 import { overridesCommand } from './commands/overrides'
 import { planCommand } from './commands/plan'
 import { providerCommand } from './commands/provider'
+import { pullCommand } from './commands/pull'
 import { pushCommand } from './commands/push'
 import { reconcileCommand } from './commands/reconcile'
 import { releaseCommand } from './commands/release'
@@ -38,6 +40,8 @@ const commands: readonly RegisterCommand[] = [
   upCommand,
   doctorCommand,
   pushCommand,
+  pullCommand,
+  importCommand,
   diffCommand,
   artifactCommand,
   datasetCommand,

@@ -98,7 +98,9 @@ const textOrNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/
 function roundedNumber(text: string): string | undefined {
   if (!manyDigits.test(text)) return undefined
   for (const [token] of text.matchAll(textOrNumber)) {
-    if (!/^-?\d{16,}$/.test(token) || BigInt(token) === BigInt(Number(token))) continue
+    // What JSON writers print for a double is the shortest text that reads back as it.
+    if (!/^-?\d{16,}$/.test(token) || String(Number(token)) === token || BigInt(token) === BigInt(Number(token)))
+      continue
     return `has the number ${token}, which no double can hold: write it as a text`
   }
   return undefined

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isLabel } from '../domain/ref'
+import { isLabel, parseRef } from '../domain/ref'
 import type { KindName } from '../domain/version'
 import { SluiceError } from '../errors'
 import { kindOf } from '../kinds'
@@ -35,11 +35,19 @@ export interface ArtifactPath {
   readonly rowsPath?: string
 }
 
+const labelSchema = z.string().refine((text) => {
+  try {
+    return parseRef(text).version !== ''
+  } catch {
+    return false
+  }
+}, 'is neither a digest nor kind/name@semver')
+
 /** What every file says beside its content. */
 const envelopeSchema = z.object({
   description: z.string('says what changed and why').trim().min(1, 'says what changed and why'),
   author: z.string().min(1).max(200).optional(),
-  parents: z.array(digestSchema).optional(),
+  parents: z.array(z.union([digestSchema, labelSchema])).optional(),
   provenance: z.record(z.string(), z.unknown()).optional(),
 })
 const envelopeKeys = Object.keys(envelopeSchema.shape)

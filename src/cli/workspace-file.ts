@@ -3,7 +3,9 @@ import { Composer, type CST, type Document, Lexer, LineCounter, Parser } from 'y
 import { nestingFault, nestingText } from '../domain/nesting'
 import { SluiceError } from '../errors'
 
-const maxFileBytes = 4_000_000
+export const maxFileBytes = 4_000_000
+/** Endings of files that say one version. */
+export const fileEndings = ['.yaml', '.yml', '.json', '.prompt'] as const
 
 export const malformed = (file: string, line: number | undefined, why: string): SluiceError =>
   new SluiceError('malformed_file', `${file}${line === undefined ? '' : `:${line}`}: ${why}.`, {

@@ -10,7 +10,7 @@ import { SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import { describeIssues, nameSchema } from '../kinds/kind'
 import { type ArtifactPath, readArtifact, type WorkspaceArtifact } from './workspace-artifact'
-import { malformed, parseKeys, readText } from './workspace-file'
+import { fileEndings, malformed, parseKeys, readText } from './workspace-file'
 
 /** Everything a workspace folder says, checked as far as can be without the server. */
 export interface Workspace {
@@ -34,7 +34,7 @@ const taskSchema = z.strictObject({
 })
 
 const tenantSchema = z.strictObject({
-  id: z.string().min(1).max(200),
+  id: z.string().min(1).max(256),
   ring: z.enum(rings).default('general'),
   region: z.string().exactOptional(),
   locale: z.string().exactOptional(),
@@ -44,9 +44,10 @@ const tenantSchema = z.strictObject({
 export type WorkspaceTenant = z.infer<typeof tenantSchema>
 const tenantsSchema = z.strictObject({ tenants: z.array(tenantSchema).max(maxFiles) })
 
+const isFileEnding = (ending: string): boolean => fileEndings.some((known) => known === ending)
+
 /** Folders that other commands read. */
 const otherFolders = ['releases']
-const fileEndings = ['.yaml', '.yml', '.json', '.prompt']
 
 /** Reads the whole folder; throws `malformed_file` with every problem found, each with file and place. */
 export async function readWorkspace(directory: string): Promise<Workspace> {
@@ -127,11 +128,11 @@ interface Entry {
 function placeOf({ directory, folder, entry, siblings }: Entry) {
   const ending = extname(entry)
   const semver = entry.slice(0, -ending.length)
-  const same = siblings.filter((other) => fileEndings.includes(extname(other)) && other.startsWith(`${semver}.`))
+  const same = siblings.filter((other) => isFileEnding(extname(other)) && other.startsWith(`${semver}.`))
   const twins = same.filter((other) => other.slice(0, -extname(other).length) === semver)
   if (ending === '.jsonl') return twins.length === 1 ? 'rows' : undefined
   const isPromptFile = ending === '.prompt' && !folder.startsWith(`${kindOf('prompt').folder}/`)
-  if (!fileEndings.includes(ending) || isPromptFile || twins.length > 1) return undefined
+  if (!isFileEnding(ending) || isPromptFile || twins.length > 1) return undefined
   const rows = `${semver}.jsonl`
   return {
     path: join(directory, folder, entry),
@@ -179,7 +180,7 @@ function unreadNotices(directory: string): readonly string[] {
 
 const refOf = (artifact: WorkspaceArtifact): string => `${artifact.kind}/${artifact.name}@${artifact.semver}`
 
-/** By kind, name and semver, with what an artifact refers to before it. */
+/** By kind, name and semver, with what an artifact refers to, and its parents, before it. */
 function inOrder(artifacts: readonly WorkspaceArtifact[]): readonly WorkspaceArtifact[] {
   const sorted = [...artifacts].sort((a, b) => (a.name === b.name ? compare(a.semver, b.semver) : 0))
   const waiting = new Map(sorted.map((artifact) => [refOf(artifact), artifact]))
@@ -196,13 +197,14 @@ function inOrder(artifacts: readonly WorkspaceArtifact[]): readonly WorkspaceArt
   return ordered
 }
 
-function targetsOf({ kind, content }: WorkspaceArtifact): readonly string[] {
-  if (content === undefined) return []
-  return kindOf(kind)
+function targetsOf({ kind, content, parents = [] }: WorkspaceArtifact): readonly string[] {
+  if (content === undefined) return parents
+  const references = kindOf(kind)
     .references(content)
     .filter(({ ref }) => !isDigest(ref))
     .map(({ kind: implied, ref }) => parseRef(ref, implied))
     .map((ref) => `${ref.kind}/${ref.name}@${ref.version}`)
+  return [...references, ...parents]
 }
 
 function tasksInOrder(tasks: readonly TaskDraft[]): readonly TaskDraft[] {

@@ -10,7 +10,8 @@ export interface Registration {
   readonly author: string
   /** What changed and why. */
   readonly description: string
-  readonly parents?: readonly Digest[]
+  /** Each a digest or `kind/name@semver`. */
+  readonly parents?: readonly string[]
   readonly provenance?: Readonly<Record<string, unknown>>
   /** Written by a promotion only; no caller of the API gives it. */
   readonly promotion?: Promotion
@@ -41,6 +42,8 @@ export interface CheckedItem {
 export interface VersionFilter {
   readonly kind?: KindName
   readonly name?: string
+  /** Only the labels of this content. */
+  readonly digest?: Digest
   /** The `kind/name@semver` of the last version of the page before. */
   readonly after?: string
   readonly limit?: number

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { DatasetColumn } from '../domain/contents'
-import type { ClassedChange } from '../domain/diff'
+import { type ClassedChange, isRecord, own } from '../domain/diff'
 import { nestingFault, nestingText } from '../domain/nesting'
 import type { Risk } from '../domain/plan'
 import type { Digest, KindName } from '../domain/version'
-import { SluiceError } from '../errors'
+import { assert, SluiceError } from '../errors'
 
 /** A reference within a draft: where it stands, the kind that its position implies, and what is written there. */
 export interface Reference {
@@ -79,6 +79,26 @@ export interface Kind<Content = unknown, Draft = Content> {
   /** One line for lists. */
   summarize(content: Content): string
 }
+
+/** A copy of a draft or content in which each of these places holds the given reference. */
+export function withReferences(
+  draft: unknown,
+  references: readonly { readonly path: readonly string[]; readonly ref: string }[],
+): unknown {
+  if (references.length === 0) return draft
+  const copy: unknown = structuredClone(draft)
+  for (const { path, ref } of references) {
+    const partOf = (node: unknown, key: string) => (isContainer(node) ? own(node, key) : undefined)
+    const holder = path.slice(0, -1).reduce<unknown>(partOf, copy)
+    const key = path.at(-1)
+    assert(isContainer(holder) && key !== undefined, `the reference at ${path.join('/')} stands in its draft`)
+    Object.assign(holder, { [key]: ref })
+  }
+  return copy
+}
+
+/** An object, or a list, whose keys are its places. */
+const isContainer = (node: unknown): node is Readonly<Record<string, unknown>> => isRecord(node) || Array.isArray(node)
 
 const digestText = '^sha256:[0-9a-f]{64}$'
 const nameText = '[a-z0-9][a-z0-9._-]{0,99}'

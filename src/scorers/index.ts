@@ -1,4 +1,5 @@
 import { SluiceError } from '../errors'
+import { checks } from './checks'
 import { exact } from './exact'
 import { field } from './field'
 import { fields } from './fields'
@@ -14,6 +15,7 @@ import { similarity } from './similarity'
 /** Every scorer by its name in suites. */
 export const scorers = {
   exact,
+  checks,
   regex,
   field,
   fields,

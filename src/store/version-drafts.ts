@@ -1,4 +1,4 @@
-import { classOf, isRecord, own } from '../domain/diff'
+import { classOf } from '../domain/diff'
 import { inputDigests } from '../domain/lineage'
 import { isDigest, isLabel, parseRef } from '../domain/ref'
 import type { Registered, Registration } from '../domain/registration'
@@ -14,6 +14,7 @@ import {
   type Reference,
   type RowTools,
   type SealTools,
+  withReferences,
 } from '../kinds/kind'
 import { compileSchema } from '../kinds/schema-compile'
 import { patternFault } from '../kinds/schema-pattern'
@@ -37,13 +38,16 @@ export async function documentOf(draft: Registration, view: VersionView, rows: R
   requireEnvelope(draft, ref)
   const parsed = parseDraft(kindOf(kind), draft.content, ref)
   const references = await resolveReferences(kindOf(kind).references(parsed), view)
-  const resolved = withDigests(parsed, references)
+  const resolved = withReferences(
+    parsed,
+    references.map(({ path, digest }) => ({ path, ref: digest })),
+  )
   const content = await (kindOf(kind).seal?.(resolved, sealTools(view, rows)) ?? resolved)
   const text = canonicalJson(content)
   if (Buffer.byteLength(text) > maxContentBytes) {
     throw new SluiceError('invalid_content', `${ref} is larger than ${maxContentBytes} bytes.`)
   }
-  for (const parent of draft.parents ?? []) await view.findDigest(undefined, parent)
+  const parents = await resolveParents(draft.parents ?? [], view)
   const lookup = await interfacesOf(kind, [content], view)
   return {
     _id: ref,
@@ -57,7 +61,7 @@ export async function documentOf(draft: Registration, view: VersionView, rows: R
     author: draft.author,
     createdAt: new Date(0),
     description: draft.description,
-    parents: [...(draft.parents ?? [])],
+    parents: [...parents],
     ...(draft.provenance === undefined ? {} : { provenance: canonicalJson(draft.provenance) }),
     references: references.map(({ path, kind: target, digest }) => ({ path: path.join('/'), kind: target, digest })),
     ...(draft.promotion === undefined ? {} : { promotion: draft.promotion }),
@@ -92,6 +96,15 @@ function requireEnvelope(draft: Registration, ref: string): void {
   }
 }
 
+async function resolveParents(parents: readonly string[], view: VersionView): Promise<readonly Digest[]> {
+  const digests: Digest[] = []
+  for (const parent of parents) {
+    const found = isDigest(parent) ? await view.findDigest(undefined, parent) : await view.find(parseRef(parent))
+    digests.push(found.digest)
+  }
+  return digests
+}
+
 type Resolved = Reference & { readonly digest: Digest }
 
 async function resolveReferences(references: readonly Reference[], view: VersionView): Promise<readonly Resolved[]> {
@@ -103,23 +116,6 @@ async function resolveReferences(references: readonly Reference[], view: Version
   }
   return resolved
 }
-
-/** A copy of the draft in which each reference is the digest it stands for. */
-function withDigests(draft: unknown, references: readonly Resolved[]): unknown {
-  if (references.length === 0) return draft
-  const copy: unknown = structuredClone(draft)
-  for (const { path, digest } of references) {
-    const partOf = (node: unknown, key: string) => (isContainer(node) ? own(node, key) : undefined)
-    const holder = path.slice(0, -1).reduce<unknown>(partOf, copy)
-    const key = path.at(-1)
-    assert(isContainer(holder) && key !== undefined, `the reference at ${path.join('/')} stands in its draft`)
-    Object.assign(holder, { [key]: digest })
-  }
-  return copy
-}
-
-/** An object, or a list, whose keys are its places. */
-const isContainer = (node: unknown): node is Readonly<Record<string, unknown>> => isRecord(node) || Array.isArray(node)
 
 /** The interfaces of all that these contents refer to. */
 export async function interfacesOf(

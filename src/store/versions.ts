@@ -54,7 +54,7 @@ export function createVersionStore(database: Database, rows: RowStore): VersionS
   }
 }
 
-function listFilter({ kind, name, after }: Omit<VersionFilter, 'limit'>): Record<string, unknown> {
+function listFilter({ kind, name, digest, after }: Omit<VersionFilter, 'limit'>): Record<string, unknown> {
   if (kind === undefined && name !== undefined) {
     throw new SluiceError('invalid_request', 'A list by name needs the kind as well.')
   }
@@ -66,7 +66,10 @@ function listFilter({ kind, name, after }: Omit<VersionFilter, 'limit'>): Record
     ...(name === undefined ? {} : { name }),
     ...(after === undefined ? {} : { after }),
   })
-  return Object.keys(range).length === 0 ? {} : { position: range }
+  return {
+    ...(Object.keys(range).length === 0 ? {} : { position: range }),
+    ...(digest === undefined ? {} : { digest }),
+  }
 }
 
 /**

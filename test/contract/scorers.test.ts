@@ -43,6 +43,35 @@ const examples: Readonly<Record<ScorerName, Example>> = {
     wrong: [sample('no', { answer: 'yes' }), sample('no', {})],
     refused: [{ expected: 3 }],
   },
+  checks: {
+    options: {},
+    right: [
+      sample('Paris is large', { checks: [{ check: 'starts-with', value: ['Paris', 'paris'] }] }),
+      sample('yes', { checks: [{ check: 'equals', value: 'YES', ignoreCase: true }] }),
+      sample('a b', {
+        checks: [
+          { check: 'contains-all', value: ['a', 'b'] },
+          { check: 'matches', value: '^a\\s' },
+        ],
+      }),
+      sample('no', { checks: [{ check: 'contains-any', value: ['x', 'y'], not: true }] }),
+      sample('{"b":1,"a":[2]}', { checks: [{ check: 'json' }, { check: 'json-equals', value: { a: [2], b: 1 } }] }),
+      sample('{"a":1}', { checks: [{ check: 'json-schema', value: schema }] }),
+    ],
+    wrong: [
+      sample('no', {}),
+      sample('no', { checks: [] }),
+      sample('no', { checks: [{ check: 'guess' }] }),
+      sample('no', { checks: ['equals'] }),
+      sample('no', { checks: [{ check: 'equals' }] }),
+      sample('no', { checks: [{ check: 'equals', not: true }] }),
+      sample('yes ', { checks: [{ check: 'equals', value: 'yes' }] }),
+      sample('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', { checks: [{ check: 'matches', value: '^(a+)+$' }] }),
+      sample('{"a":"1"}', { checks: [{ check: 'json-schema', value: schema }] }),
+      sample('text', { checks: [{ check: 'json' }] }),
+    ],
+    refused: [{ expected: 3 }],
+  },
   regex: {
     options: { pattern: '^order \\d+$', flags: 'gi' },
     right: [sample('Order 12'), sample('order 7')],
@@ -180,7 +209,17 @@ it('takes a schema of its own before that of the composite', () => {
   expect(score(sample('{"a":1}', {}, schema), [])).toMatchObject({ value: 0 })
 })
 
+it('gives the weighted share of the checks that hold', () => {
+  const { score } = prepare('checks', {})
+  const list = [
+    { check: 'contains-any', value: 'Paris', weight: 3 },
+    { check: 'contains-any', value: 'Rome' },
+  ]
+  expect(score(sample('Paris', { checks: list }), [])).toMatchObject({ value: 0.75 })
+  expect(score(sample('Rome', { checks: list }), [])).toMatchObject({ value: 0.25 })
+})
+
 it('refuses a scorer that does not exist, and names those that do', () => {
-  expect(() => prepareScorer('guess', {}, tools)).toThrow(/known are: exact, regex/)
+  expect(() => prepareScorer('guess', {}, tools)).toThrow(/known are: exact, checks, regex/)
   expect(() => prepareScorer('toString', {}, tools)).toThrow(/No scorer/)
 })

@@ -18,6 +18,7 @@ import {
   summaryView,
   versionView,
 } from '../catalog-schemas'
+import { defined } from '../defined'
 
 const maxDrafts = 2000
 /** A whole workspace folder is checked in one call, without the rows of its datasets. */
@@ -30,7 +31,8 @@ const draftSchema = z.strictObject({
   semver: z.string(),
   content: z.unknown(),
   description: z.string(),
-  parents: z.array(digestSchema).optional(),
+  /** Digests, or `kind/name@semver`. */
+  parents: z.array(z.string().min(1).max(300)).optional(),
   provenance: z.record(z.string(), z.unknown()).optional(),
 })
 
@@ -91,10 +93,13 @@ function registerRoutes(app: App, deps: ApiDeps): void {
 
 function readRoutes(app: App, deps: ApiDeps): void {
   const { catalog, standings } = deps.store
-  const list = async (filter: { kind?: string | undefined; name?: string | undefined }, query: ListQuery) => {
+  const list = async (
+    filter: { kind?: string | undefined; name?: string | undefined; digest?: Digest | undefined },
+    query: ListQuery,
+  ) => {
     const items = await catalog.summaries({
       ...(filter.kind === undefined ? {} : { kind: parseKindName(filter.kind) }),
-      ...(filter.name === undefined ? {} : { name: filter.name }),
+      ...defined({ name: filter.name, digest: filter.digest }),
       ...(query.after === undefined ? {} : { after: query.after }),
       limit: query.limit + 1,
     })
@@ -108,7 +113,12 @@ function readRoutes(app: App, deps: ApiDeps): void {
     '/v1/artifacts',
     {
       schema: {
-        querystring: z.strictObject({ ...pageQuery, kind: z.string().optional(), name: z.string().optional() }),
+        querystring: z.strictObject({
+          ...pageQuery,
+          kind: z.string().optional(),
+          name: z.string().optional(),
+          digest: digestSchema.optional(),
+        }),
         response: { 200: listed },
       },
     },

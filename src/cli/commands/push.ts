@@ -28,7 +28,7 @@ interface Pushed {
   readonly digest?: Digest
 }
 
-async function push(cli: Cli, directory: string): Promise<void> {
+export async function push(cli: Cli, directory: string): Promise<void> {
   const workspace = await readWorkspace(directory)
   for (const notice of workspace.notices) cli.print.progress(notice)
   const drafts = await draftsOf(cli, workspace.artifacts)
