@@ -44,7 +44,10 @@ const longestGap = 12
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] extends number | string ? T[K] : Writable<T[K]> }
 type Tally = Writable<ArmStats>
-type TallyStratum = Writable<Omit<StratumStats, 'candidate' | 'incumbent'>> & { candidate: Tally; incumbent: Tally }
+export type TallyStratum = Writable<Omit<StratumStats, 'candidate' | 'incumbent'>> & {
+  candidate: Tally
+  incumbent: Tally
+}
 
 interface Conversation {
   readonly onCandidate: boolean
@@ -235,7 +238,8 @@ function addMoments(arm: Tally, name: ClosedValueName, value: number): void {
   moments.logSumSquares += logarithm * logarithm
 }
 
-const emptyStratum = (seq: number, share: number): TallyStratum => ({
+/** A stratum that nobody was counted in yet. */
+export const emptyStratum = (seq: number, share: number): TallyStratum => ({
   environment: 'production',
   task: 'simulated',
   seq,

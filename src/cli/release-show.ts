@@ -1,5 +1,7 @@
 import type { ArmSummary, Assessment } from '../domain/guardrail'
+import type { ArmPercentiles, Percentiles } from '../domain/percentiles'
 import { type Approval, isClosed } from '../domain/release'
+import type { PicturedValue } from '../domain/telemetry-fold'
 import { formatUsd } from '../domain/verdict-text'
 import type { ReleaseRecord } from '../store/releases'
 import type { Cli } from './cli'
@@ -29,7 +31,7 @@ export function printRelease({ print }: Cli, sight: ReleaseSight, plan?: string)
   if (plan !== undefined) print.line(`\n${plan}`)
   if (assessment !== undefined && isExposed(sight)) {
     print.line()
-    print.table(['', 'candidate', 'incumbent'], armRows(assessment))
+    print.table(['', 'candidate', 'incumbent'], [...armRows(assessment), ...percentileRows(sight.percentiles)])
     print.line()
     print.table(
       ['verdict', 'guardrail', 'why'],
@@ -124,6 +126,23 @@ function armRows({ arms }: Assessment): readonly (readonly string[])[] {
     row('mean latency', ({ latencyMeanMs: ms }) => dash(ms === undefined ? ms : `${Math.round(ms)} ms`)),
   ]
 }
+
+/** The middle and the tail of a conversation's cost and of its mean latency; both arms once either has closed some. */
+function percentileRows(percentiles: ArmPercentiles | undefined): readonly (readonly string[])[] {
+  if (percentiles === undefined) return []
+  const { candidate, incumbent } = percentiles
+  const row = (label: string, name: PicturedValue, format: (value: number) => string) =>
+    candidate[name] === undefined && incumbent[name] === undefined
+      ? []
+      : [[label, percentilePair(candidate[name], format), percentilePair(incumbent[name], format)]]
+  return [
+    ...row('cost p50 / p95', 'cost_usd', formatUsd),
+    ...row('latency p50 / p95', 'latency_ms', (value) => `${Math.round(value)} ms`),
+  ]
+}
+
+const percentilePair = (of: Percentiles | undefined, format: (value: number) => string): string =>
+  of === undefined ? '–' : `${format(of.p50)} / ${format(of.p95)}`
 
 const whyWidth = 60
 

@@ -1,5 +1,6 @@
 import type { ReleaseView } from '../api/release-commands'
 import type { Assessment } from '../domain/guardrail'
+import type { ArmPercentiles } from '../domain/percentiles'
 import { isClosed } from '../domain/release'
 import { SluiceError } from '../errors'
 import type { Decision, ReleaseRecord } from '../store/releases'
@@ -11,6 +12,8 @@ export interface ReleaseSight extends ReleaseView {
   readonly decisions: readonly Decision[]
   /** What the guardrails say now; of a closed release what they said at its last decision. */
   readonly assessment?: Assessment
+  /** Of closed conversations, by arm. */
+  readonly percentiles?: ArmPercentiles
 }
 
 export const releasePath = (id: string): string => `/v1/releases/${encodeURIComponent(id)}`
@@ -22,19 +25,30 @@ export async function seeRelease(api: ApiClient, id: string, after = 0): Promise
   const path = releasePath(id)
   const view = await api.get<ReleaseView>(path)
   const { items } = await api.get<{ items: readonly Decision[] }>(`${path}/decisions`, { after, limit: decisionPage })
-  const assessment = isClosed(view.record.phase) ? judgedAt(items) : await judgedNow(api, view.record)
-  return { ...view, decisions: items, ...(assessment === undefined ? {} : { assessment }) }
+  const figures = await figuresOf(api, view.record)
+  const assessment = isClosed(view.record.phase) ? judgedAt(items) : figures?.assessment
+  return {
+    ...view,
+    decisions: items,
+    ...(assessment === undefined ? {} : { assessment }),
+    ...(figures === undefined ? {} : { percentiles: figures.percentiles }),
+  }
 }
 
 /** Undefined before the plan: there is nothing to judge yet. */
-async function judgedNow(api: ApiClient, record: ReleaseRecord): Promise<Assessment | undefined> {
+async function figuresOf(api: ApiClient, record: ReleaseRecord): Promise<Figures | undefined> {
   if (record.plan === undefined) return undefined
   try {
-    return (await api.get<{ assessment: Assessment }>(`${releasePath(record.id)}/metrics`)).assessment
+    return await api.get<Figures>(`${releasePath(record.id)}/metrics`)
   } catch (error) {
     if (error instanceof SluiceError && error.code === 'not_found') return undefined
     throw error
   }
+}
+
+interface Figures {
+  readonly assessment: Assessment
+  readonly percentiles: ArmPercentiles
 }
 
 interface JudgedEvidence {

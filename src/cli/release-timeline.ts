@@ -1,4 +1,5 @@
 import type { ArmSummary, Assessment, VerdictReason } from '../domain/guardrail'
+import type { ArmPercentiles, Percentiles } from '../domain/percentiles'
 import { closedPhases, type ReleaseNote, type ReleaseState } from '../domain/release'
 import { formatUsd } from '../domain/verdict-text'
 import { decisionStage, decisionText } from './release-decision'
@@ -83,11 +84,11 @@ export class Timeline {
     return text === '' ? [] : [{ at, stage: live?.stage ?? this.stage, kind: 'approval', text }]
   }
 
-  private newFigures({ assessment, live }: ReleaseSight, at: number): readonly Happening[] {
+  private newFigures({ assessment, live, percentiles }: ReleaseSight, at: number): readonly Happening[] {
     if (assessment === undefined || live?.step === undefined) return []
     const place = { at, stage: live.stage }
     const happened: Happening[] = this.newVerdicts(assessment).map((text) => ({ ...place, kind: 'verdict', text }))
-    const arms = armsText(assessment)
+    const arms = armsText(assessment, percentiles)
     const isDue = at - this.arms.at >= armsEveryMs || this.arms.step !== live.step.name || happened.length > 0
     if (arms !== this.arms.text && isDue) {
       this.arms = { text: arms, at, step: live.step.name }
@@ -160,17 +161,19 @@ const waits: Readonly<Record<VerdictReason, string>> = {
 export const waitingText = (reasons: readonly VerdictReason[]): string =>
   reasons.map((reason) => waits[reason]).join(', ')
 
-function armsText({ arms }: Assessment): string {
+function armsText({ arms }: Assessment, percentiles: ArmPercentiles | undefined): string {
   if (arms.candidate.units + arms.incumbent.units === 0) return ''
-  return `candidate ${armText(arms.candidate)} · incumbent ${armText(arms.incumbent)}`
+  const text = (arm: 'candidate' | 'incumbent') => `${arm} ${armText(arms[arm], percentiles?.[arm].latency_ms)}`
+  return `${text('candidate')} · ${text('incumbent')}`
 }
 
-function armText({ units, errorRate, costPerRequestUsd, latencyMeanMs }: ArmSummary): string {
+function armText({ units, errorRate, costPerRequestUsd, latencyMeanMs }: ArmSummary, latency?: Percentiles): string {
   const figures = [
     countText(units, 'conversation'),
     ...(errorRate === undefined ? [] : [`errors ${percentText(errorRate)}`]),
     ...(costPerRequestUsd === undefined ? [] : [formatUsd(costPerRequestUsd)]),
     ...(latencyMeanMs === undefined ? [] : [`${Math.round(latencyMeanMs)} ms`]),
+    ...(latency === undefined ? [] : [`p95 ${Math.round(latency.p95)} ms`]),
   ]
   return figures.join(', ')
 }

@@ -1,8 +1,7 @@
-import { logEvidenceAbove, logEvidenceBelow } from '../stats/asymptotic-confidence-sequence'
-import { logEvalueClassShift } from '../stats/class-shift'
 import { evalueOf } from '../stats/log-space'
-import { stratifiedDifference } from '../stats/mean-difference'
 import { emptySample, mergeSamples, type SampleMoments } from '../stats/moments'
+import { logEvalueMultinomialShift } from '../stats/multinomial-shift'
+import { logEvidenceNumericShift } from '../stats/numeric-shift'
 import type { GuardrailVerdict } from './guardrail'
 import type { OutputPolicy } from './policy'
 import { type Judged, judgedByFail, notApplicable, type Situation } from './situation'
@@ -86,7 +85,10 @@ function classDifference(
     .sort((left, right) => Math.abs(right.own - right.other) - Math.abs(left.own - left.other))
   const most = moved.slice(0, 3).map(({ name, own, other }) => `${name} ${percent(own)} against ${percent(other)}`)
   return {
-    logEvidence: logEvalueClassShift(rows),
+    logEvidence: logEvalueMultinomialShift(
+      rows,
+      classes.map((_, row) => String(row)),
+    ),
     logThreshold: -Math.log(alpha),
     units,
     text: `${most.join(', ')} (conversations ${units.candidate} / ${units.incumbent})`,
@@ -100,8 +102,6 @@ function meanDifference(index: number, strata: readonly StratumStats[], alpha: n
   const rows = strata.map(({ share, candidate, incumbent }) => {
     return { share, a: momentsOf(incumbent), b: momentsOf(candidate) }
   })
-  const difference = stratifiedDifference(rows, 1)
-  const level = alpha / 2
   const pooled = {
     candidate: rows.reduce((all, { b }) => mergeSamples(all, b), emptySample),
     incumbent: rows.reduce((all, { a }) => mergeSamples(all, a), emptySample),
@@ -114,8 +114,8 @@ function meanDifference(index: number, strata: readonly StratumStats[], alpha: n
   const shown = (value: number | undefined): string =>
     value === undefined ? 'unknown' : String(Number(value.toPrecision(3)))
   return {
-    logEvidence: Math.max(logEvidenceAbove(difference, level), logEvidenceBelow(difference, level)),
-    logThreshold: -Math.log(level),
+    logEvidence: logEvidenceNumericShift(rows, alpha),
+    logThreshold: -Math.log(alpha),
     units,
     ...means,
     text: `mean ${shown(means.candidate)} against ${shown(means.incumbent)} (conversations ${units.candidate} / ${units.incumbent})`,

@@ -1,3 +1,4 @@
+import { binOf, mergeSketches } from '../stats/quantile-sketch'
 import {
   type ArmStats,
   type ClosedValueName,
@@ -40,10 +41,17 @@ export type TotalName =
 /** A sparse sum: an absent name is zero. Flat, so that a store can increment it name by name. */
 export type Totals = Readonly<Partial<Record<TotalName, number>>>
 
-/** `tested`: what guardrails may look at. `gap`: units begun in a reported gap, for display. */
+/**
+ * Sealed units by value and bin of its quantile sketch, as `latency_ms:57`, so that a store can increment each. Apart from
+ * the totals: a sketch is for display, and whoever judges neither reads it nor pays for reading it.
+ */
+export type Pictures = Readonly<Record<string, number>>
+
+/** `tested`: what guardrails may look at. `gap`: units begun in a reported gap, for display, as all pictures are. */
 export interface UnitContribution {
   readonly tested: Totals
   readonly gap: Totals
+  readonly pictures: Pictures
 }
 
 /** What one reporter told: its finished parts summed, and the newest part at its highest revision. */
@@ -92,7 +100,7 @@ export const logFloors: Readonly<Record<ClosedValueName, number>> = {
   latency_ms: 1,
 }
 
-const nothing: UnitContribution = { tested: {}, gap: {} }
+const nothing: UnitContribution = { tested: {}, gap: {}, pictures: {} }
 
 /**
  * Takes one report into a unit. Idempotent and free of order: a part is replaced only by a higher revision of itself,
@@ -184,7 +192,20 @@ export function contributionOf(unit: UnitState | undefined): UnitContribution {
     for (const [moment, addend] of Object.entries(momentsOf(name, value))) totals[`closed_${name}_${moment}`] = addend
   }
   Object.assign(totals, outputTotals(unit.outputs))
-  return unit.gap ? { tested: {}, gap: totals } : { tested: totals, gap: {} }
+  const pictures = picturesOf(unit.sealed ?? {})
+  return unit.gap ? { tested: {}, gap: totals, pictures } : { tested: totals, gap: {}, pictures }
+}
+
+/** Values of which percentiles are shown. */
+export const picturedValues = ['cost_usd', 'latency_ms'] as const satisfies readonly ClosedValueName[]
+export type PicturedValue = (typeof picturedValues)[number]
+
+function picturesOf(sealed: SealedValues): Pictures {
+  const pictured = picturedValues.flatMap((name) => {
+    const value = sealed[name]
+    return value === undefined ? [] : [[`${name}:${binOf(value)}`, 1] as const]
+  })
+  return Object.fromEntries(pictured)
 }
 
 /** The moments of a single value. */
@@ -202,6 +223,7 @@ export function sumTotals(left: Totals, right: Totals): Totals {
 export const sumContributions = (left: UnitContribution, right: UnitContribution): UnitContribution => ({
   tested: sumTotals(left.tested, right.tested),
   gap: sumTotals(left.gap, right.gap),
+  pictures: mergeSketches(left.pictures, right.pictures),
 })
 
 /** The names whose sum changed, and by how much. */
@@ -217,6 +239,7 @@ export function minusTotals(after: Totals, before: Totals): Totals {
 const difference = (after: UnitContribution, before: UnitContribution): UnitContribution => ({
   tested: minusTotals(after.tested, before.tested),
   gap: minusTotals(after.gap, before.gap),
+  pictures: minusTotals(after.pictures as Totals, before.pictures as Totals) as Pictures,
 })
 
 /** The totals as guardrails read them. */

@@ -13,13 +13,17 @@ export function finiteLog(value: number): number {
 }
 
 /** log of the arithmetic mean of exp(values): the e-value of a mixture with equal weights. 0 for an empty list. */
-export function logMeanExp(values: readonly number[]): number {
+export const logMeanExp = (values: readonly number[]): number =>
+  values.length === 0 ? 0 : finiteLog(logSumExp(values) - Math.log(values.length))
+
+/** log of the sum of exp(values), which hold the logarithms of a mixture's weights. 0 for an empty list. */
+export function logSumExp(values: readonly number[]): number {
   if (values.length === 0) return 0
   const largest = Math.max(...values)
   if (!Number.isFinite(largest)) return finiteLog(largest)
   let sum = 0
   for (const value of values) sum += Math.exp(value - largest)
-  return finiteLog(largest + Math.log(sum / values.length))
+  return finiteLog(largest + Math.log(sum))
 }
 
 /** exp(value), at most 1e300: an e-value that can be printed and written as JSON. */

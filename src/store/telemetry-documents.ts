@@ -1,5 +1,5 @@
 import type { ClosedValueName, EventName, StratumKey } from '../domain/telemetry'
-import type { Totals, UnitState } from '../domain/telemetry-fold'
+import type { Pictures, Totals, UnitState } from '../domain/telemetry-fold'
 import type { CollectionSpec } from './database'
 
 /** One conversation in one stratum and arm. Kept for as long as late reports of it are recognised. */
@@ -23,6 +23,8 @@ export interface StratumDocument extends StratumKey {
   shard: number
   tested: Totals
   gap: Totals
+  /** Absent before the first unit is sealed. Left out by whoever judges. */
+  pictures?: Pictures
 }
 
 /** A tenant of a slice that is exposed by tenant: there the tenant is the unit of assignment. */
@@ -79,7 +81,7 @@ export const telemetryCollections: readonly CollectionSpec[] = [
 ]
 
 /** Increments of totals under one field of a document. */
-export const incremented = (prefix: string, totals: Totals): Record<string, number> =>
+export const incremented = (prefix: string, totals: Totals | Pictures): Record<string, number> =>
   Object.fromEntries(Object.entries(totals).map(([name, value]) => [`${prefix}.${name}`, value]))
 
 /** Servers that write at the same time take different shards, as far as they go. */

@@ -1,7 +1,9 @@
 import type { Allocation, FrozenThresholds, Slice } from '../domain/allocation'
+import { type ArmPercentiles, percentilesIn } from '../domain/percentiles'
 import type { Arm, ArmStats, BreakerWindow, StratumStats } from '../domain/telemetry'
-import { armStatsOf, sumTotals, type Totals } from '../domain/telemetry-fold'
+import { armStatsOf, type Pictures, sumTotals, type Totals } from '../domain/telemetry-fold'
 import type { Digest } from '../domain/version'
+import { mergeSketches } from '../stats/quantile-sketch'
 import type { Database } from './database'
 import { type SeriesDocument, type StratumDocument, seriesRetentionSeconds } from './telemetry-documents'
 import { armOfTenants, shareAmongNew } from './tenant-strata'
@@ -38,6 +40,7 @@ export interface SpendQuestion {
 
 const maxEntries = 1_000
 const maxStrata = 100_000
+const withoutPictures = { projection: { pictures: 0 } } as const
 const seriesFields = ['requests', 'errors', 'schemaFailures', 'costNano'] as const
 type SeriesSum = { readonly [field in (typeof seriesFields)[number]]: number }
 const thresholdSample = 1_000
@@ -90,8 +93,22 @@ export class TelemetryReader {
     const entries = await this.entriesOf(selection)
     const filter = { environment, task, seq: { $in: entries.map(({ seq }) => seq) }, composite }
     let sum: Totals = {}
-    for await (const row of this.strata().find(filter).limit(maxStrata)) sum = sumTotals(sum, bothOf(row))
+    for await (const row of this.strata().find(filter, withoutPictures).limit(maxStrata))
+      sum = sumTotals(sum, bothOf(row))
     return { composite, ...armStatsOf(sum) }
+  }
+
+  /** Percentiles by arm over the closed conversations of the selected entries, whatever slice or share. For display. */
+  async percentilesOf(selection: EntrySelection): Promise<ArmPercentiles> {
+    const { environment, task } = selection
+    const seqs = (await this.entriesOf(selection)).map(({ seq }) => seq)
+    const filter = { environment, task, seq: { $in: seqs }, arm: { $in: ['candidate', 'incumbent'] } } as const
+    const sums: Record<'candidate' | 'incumbent', Pictures> = { candidate: {}, incumbent: {} }
+    const rows = this.strata().find(filter, { projection: { arm: 1, pictures: 1 } })
+    for await (const { arm, pictures } of rows.limit(maxStrata)) {
+      if (arm !== 'none') sums[arm] = mergeSketches(sums[arm], pictures ?? {})
+    }
+    return { candidate: percentilesIn(sums.candidate), incumbent: percentilesIn(sums.incumbent) }
   }
 
   /** What the composite did within the last `windowMs` of the store's clock, in whole seconds. */
@@ -173,7 +190,7 @@ export class TelemetryReader {
   ): Promise<Map<string, Totals>> {
     const sums = new Map<string, Totals>()
     const filter = { environment, task, seq: { $in: entries.map(({ seq }) => seq) } }
-    for await (const row of this.strata().find(filter).limit(maxStrata)) {
+    for await (const row of this.strata().find(filter, withoutPictures).limit(maxStrata)) {
       const key = armKey(row.seq, row.slice, row.arm)
       sums.set(key, sumTotals(sums.get(key) ?? {}, row[part] ?? {}))
     }

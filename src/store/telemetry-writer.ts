@@ -5,6 +5,7 @@ import { closedValueNames, type EventName, type StratumKey, type UnitReport } fr
 import {
   mergeUnit,
   sealUnit,
+  sumContributions,
   sumTotals,
   type Totals,
   type UnitContribution,
@@ -243,7 +244,7 @@ const tenantUnitId = (key: StratumKey, tenant: string): string => `${stratumId(k
 /** What one transaction writes, gathered so that each document is written once. */
 class Changes {
   private readonly units = new Map<string, UnitDocument>()
-  private readonly strata = new Map<string, { key: StratumKey; tested: Totals; gap: Totals }>()
+  private readonly strata = new Map<string, { key: StratumKey; sum: UnitContribution }>()
   private readonly series = new Map<string, { key: StratumKey; totals: Totals }>()
   private readonly tenants: AnyBulkWriteOperation<TenantUnitDocument>[] = []
   readonly evidence: EvidenceChanges
@@ -262,10 +263,8 @@ class Changes {
 
   add(key: StratumKey, delta: UnitContribution, traffic: boolean): void {
     const id = `${stratumId(key)}/${this.shard}`
-    const sum = this.strata.get(id) ?? { key, tested: {}, gap: {} }
-    sum.tested = sumTotals(sum.tested, delta.tested)
-    sum.gap = sumTotals(sum.gap, delta.gap)
-    this.strata.set(id, sum)
+    const before = this.strata.get(id)
+    this.strata.set(id, { key, sum: before ? sumContributions(before.sum, delta) : delta })
     if (!traffic) return
     const second = `${key.environment}/${key.task}/${key.composite}/${Math.floor(this.now / 1_000)}/${this.shard}`
     const served = this.series.get(second) ?? { key, totals: {} }
@@ -304,8 +303,13 @@ class Changes {
       replaceOne: { filter: { _id: document._id }, replacement: document, upsert: true },
     }))
     await database.collection<UnitDocument>('units').bulkWrite(replaced, options)
-    const strata = [...this.strata].flatMap(([_id, { key, tested, gap }]) => {
-      const $inc = { ...incremented('tested', tested), ...incremented('gap', gap) }
+    const strata = [...this.strata].flatMap(([_id, { key, sum }]) => {
+      const { tested, gap, pictures } = sum
+      const $inc = {
+        ...incremented('tested', tested),
+        ...incremented('gap', gap),
+        ...incremented('pictures', pictures),
+      }
       if (Object.keys($inc).length === 0) return []
       const update = { $setOnInsert: { ...key, shard: this.shard }, $inc } as Document
       return [{ updateOne: { filter: { _id }, update, upsert: true } }]

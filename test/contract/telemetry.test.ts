@@ -41,14 +41,14 @@ const incumbentKey = () => ({ task, seq, slice: 0, arm: 'incumbent' as const, co
 
 /** Totals from scratch, by adding up the units; and what the writers kept. */
 async function bothTotals(): Promise<{ recounted: UnitContribution; kept: UnitContribution }> {
-  let recounted: UnitContribution = { tested: {}, gap: {} }
+  let recounted: UnitContribution = { tested: {}, gap: {}, pictures: {} }
   let kept = recounted
   const { database } = ground.store
   for await (const unit of database.collection<UnitDocument>('units').find()) {
     recounted = sumContributions(recounted, contributionOf(unit.state))
   }
   for await (const row of database.collection<StratumDocument>('strata').find()) {
-    kept = sumContributions(kept, { tested: row.tested ?? {}, gap: row.gap ?? {} })
+    kept = sumContributions(kept, { tested: row.tested ?? {}, gap: row.gap ?? {}, pictures: row.pictures ?? {} })
   }
   return { recounted, kept }
 }
@@ -65,6 +65,7 @@ async function expectRecountFits(): Promise<UnitContribution> {
   const { recounted, kept } = await bothTotals()
   expect(rounded(kept.tested)).toEqual(rounded(recounted.tested))
   expect(rounded(kept.gap)).toEqual(rounded(recounted.gap))
+  expect(rounded(kept.pictures)).toEqual(rounded(recounted.pictures))
   return kept
 }
 
@@ -241,6 +242,32 @@ describe('what guardrails read', () => {
       costUsd: 0.4,
     })
     expect(await server.read.stepUnits({ environment, task, seqs: [seq] })).toEqual({ candidate: 1, incumbent: 0 })
+  })
+
+  it('tells percentiles of closed conversations by arm within the stated error, and judges without them', async () => {
+    const server = telemetry()
+    const latencies = Array.from({ length: 100 }, (_, index) => 10 * (index + 1))
+    const reports = latencies.map((latencyMs, index) =>
+      unitReport({
+        unit: unitName(index),
+        requests: 2,
+        latencyMs: 2 * latencyMs,
+        costUsd: latencyMs / 1e4,
+        closed: true,
+      }),
+    )
+    const open = unitReport({ unit: unitName(200), latencyMs: 1e6 })
+    await server.ingest(batchOf('replica-1', candidateKey(), [...reports, open]), 'app')
+    while ((await server.seal()) > 0);
+    const { candidate: of, incumbent: none } = await server.read.percentilesOf({ environment, task, seqs: [seq] })
+    expect(none).toEqual({})
+    expect(of.latency_ms?.conversations).toBe(100)
+    const told = [of.latency_ms?.p50, of.latency_ms?.p95, of.cost_usd?.p50, of.cost_usd?.p95]
+    for (const [index, exact] of [500, 950, 0.05, 0.095].entries()) {
+      expect(Math.abs((told[index] ?? 0) / exact - 1)).toBeLessThanOrEqual(0.02 + 1e-9)
+    }
+    const [stratum] = await server.read.strataOf({ environment, task, seqs: [seq] })
+    expect(JSON.stringify(stratum)).not.toContain('pictures')
   })
 
   it('names reporters that do not serve by the newest entry yet', async () => {

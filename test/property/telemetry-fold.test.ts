@@ -112,7 +112,7 @@ function expectSame(left: Totals, right: Totals): void {
   }
 }
 
-const none: UnitContribution = { tested: {}, gap: {} }
+const none: UnitContribution = { tested: {}, gap: {}, pictures: {} }
 
 describe('the fold of reports into units', () => {
   it('gives the same unit in any order and with repetitions, and its deltas sum to a recount', () => {
@@ -168,6 +168,7 @@ describe('the fold of reports into units', () => {
         const side = unit?.gap ? total.gap : total.tested
         expect(armStatsOf(side).closed.cost_usd.n).toBe(frozen?.cost_usd === undefined ? 0 : 1)
         expect(armStatsOf(side).closed.cost_usd.sum).toBeCloseTo(frozen?.cost_usd ?? 0, 9)
+        expect(Object.values(total.pictures)).toEqual(Object.keys(frozen ?? {}).length > 0 ? [1, 1] : [])
         expect(sealUnit(unit as UnitState).delta).toEqual(frozen ? none : expect.anything())
       }),
       { numRuns: 300 },

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { effects } from '../../domain/effect'
 import { planText } from '../../domain/plan'
 import { commandNames } from '../../domain/release'
+import { rolloutEnvironment } from '../../domain/rollout'
 import type { Digest } from '../../domain/version'
 import { metrics } from '../../metrics'
 import { judge, openRelease } from '../../store/assessor'
@@ -99,8 +100,14 @@ function readRoutes(app: App, deps: ApiDeps): void {
     },
   )
   app.get('/v1/releases/:id/metrics', { schema: { params: id, response: { 200: anything } } }, async (request) => {
-    const { assessment, input } = await judge(store, await openRelease(store, request.params.id), false)
+    const file = await openRelease(store, request.params.id)
+    const lane = { environment: rolloutEnvironment(file.policy), task: file.plan.task }
+    const [{ assessment, input }, percentiles] = await Promise.all([
+      judge(store, file, false),
+      store.telemetry.read.percentilesOf({ ...lane, releaseId: file.record.id }),
+    ])
     const facts = Object.values(metrics).map(({ name, label, unit, direction }) => ({ name, label, unit, direction }))
-    return { assessment, strata: input.strata, spend: input.spend, effects: effects(input), metrics: facts }
+    const { strata, spend } = input
+    return { assessment, percentiles, strata, spend, effects: effects(input), metrics: facts }
   })
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { type ClassStratum, logEvalueClassShift } from '../../../src/stats/class-shift'
+import { type ClassStratum, logEvalueMultinomialShift } from '../../../src/stats/multinomial-shift'
 import { type EventStratum, logEvalueRatioAbove, logEvalueRatioBelow } from '../../../src/stats/rate-ratio'
 import { logEvalueRatioMismatch } from '../../../src/stats/sample-ratio'
 
@@ -87,23 +87,22 @@ describe('every e-process is a supermartingale under its null', () => {
     )
   })
 
-  it('class shift: whatever class comes next', () => {
+  it('multinomial shift: whatever class comes next, seen before or not, named or not', () => {
     const classes = fc.record({ low: fc.nat(80), high: fc.nat(80) })
     const mixes: fc.Arbitrary<ClassStratum[]> = fc.array(fc.record({ a: classes, b: classes, share }), {
       minLength: 1,
       maxLength: 4,
     })
     fc.assert(
-      fc.property(mixes, fc.nat(), fc.constantFrom('low', 'high', 'unseen'), (rows, pick, name) => {
+      fc.property(mixes, fc.nat(), fc.constantFrom('low', 'high', 'rare', 'unnamed'), (rows, pick, name) => {
         const index = pick % rows.length
         const next = (arm: 'a' | 'b'): ClassStratum[] =>
           rows.map((row, at) =>
             at === index ? { ...row, [arm]: { ...row[arm], [name]: (row[arm][name] ?? 0) + 1 } } : row,
           )
-        const log = logEvalueClassShift
-        // The mean over classes weighs a class from its first unit on; until then it is not among the terms.
-        const known = name === 'unseen' ? rows.map((row) => ({ ...row, a: { ...row.a, unseen: 0 } })) : rows
-        expect(drift(log(known), log(next('b')), log(next('a')), rows[index]?.share ?? 0)).toBeCloseTo(1, 8)
+        const log = (state: readonly ClassStratum[]): number =>
+          logEvalueMultinomialShift(state, ['low', 'high', 'rare'])
+        expect(drift(log(rows), log(next('b')), log(next('a')), rows[index]?.share ?? 0)).toBeCloseTo(1, 8)
       }),
     )
   })
