@@ -75,7 +75,10 @@ describe('what surrounds releases, by command line', () => {
       await until('the lane has the step', async () => (await ground.lane()).headSeq === stepSeq)
       const { headSeq, headAt } = await ground.lane()
       await until('the application has the step', async () => sluice.heads[ground.task] === headSeq)
-      const serving = sluice.resolve(ground.task, { tenant: 'birch', conversation: 'c-1', startedAt: headAt })
+      // Further from the entry than any error of the clock offset that the application has measured.
+      const startedAt = headAt + 1_000
+      await until('the conversation has begun', async () => Date.now() > startedAt)
+      const serving = sluice.resolve(ground.task, { tenant: 'birch', conversation: 'c-1', startedAt })
       if (serving.skip !== undefined) throw new Error(`skipped: ${serving.skip}`)
       const branch = { candidate: 'small', by: 'rule', rule: 2 } as const
       const tokens = { inputTokens: 900, outputTokens: 100 }
