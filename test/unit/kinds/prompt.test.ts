@@ -121,6 +121,7 @@ describe('a dotprompt file', () => {
 
   it('is a text without role markers', () => {
     expect(read('---\ndescription: why\n---\nHi {{name}}\n')).toEqual({
+      head: { description: 'why' },
       envelope: { description: 'why' },
       content: { text: 'Hi {{name}}' },
       notices: [],
