@@ -96,11 +96,7 @@ describe('sluice pull', () => {
       await catalog.register({ ...old, author: 'ann', description: 'an experiment' })
       const child = { ...old, semver: '1.1.0', content: { text: 'new' }, parents: ['prompt/old@1.0.0'] }
       await catalog.register({ ...child, author: 'ann', description: 'better' })
-<<<<<<< HEAD
-      const dropped = { what: 'content', at: 1, by: 'ann', why: 'old', run: 'r', bytes: 3 }
-=======
       const dropped = { what: 'content', at: 1, by: 'ann', why: 'old', run: 'r', bytes: 14 }
->>>>>>> w/compat
       await database.db
         .collection<{ _id: string }>('versions')
         .updateOne({ _id: 'prompt/old@1.0.0' }, { $set: { dropped } })
