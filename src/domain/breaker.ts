@@ -1,5 +1,5 @@
 import { assertNever } from '../errors'
-import type { GuardrailVerdict } from './guardrail'
+import type { GuardrailVerdict, Spend } from './guardrail'
 import type { BreakerPolicy } from './policy'
 import type { BreakerWindow } from './telemetry'
 import { formatDuration, formatUsd, formatValue } from './verdict-text'
@@ -22,13 +22,6 @@ export function windowBetween(earlier: BreakerTotals, later: BreakerTotals, wind
     errors: Math.max(0, later.errors - earlier.errors),
     costUsd: Math.max(0, later.costUsd - earlier.costUsd),
   }
-}
-
-export interface Spend {
-  readonly releaseUsd: number
-  readonly lastHourUsd: number
-  /** The tenant for whom the release spent most. Absent: no budget asks for it, or nothing was spent. */
-  readonly topTenant?: { readonly tenant: string; readonly usd: number }
 }
 
 /** Absolute limits on the candidate. They need no control and no sample, and always have the role `rollback`. */

@@ -1,8 +1,6 @@
-import type { Spend } from './breaker'
+import type { SourceShare, TenantsOfInterest } from './live-evidence'
 import type { GuardrailPolicy, Policy } from './policy'
-import type { SourceShare } from './source-check'
 import type { BreakerWindow, StratumStats } from './telemetry'
-import type { TenantsOfInterest } from './tenant-harm'
 
 /** `not_applicable`: there is nothing to compare with (no incumbent, no concurrent control); it blocks nothing. */
 export type VerdictKind = 'pass' | 'fail' | 'no_evidence' | 'not_applicable'
@@ -61,6 +59,13 @@ export interface ArmSummary {
   readonly schemaFailureRate?: number
   readonly costPerRequestUsd?: number
   readonly latencyMeanMs?: number
+}
+
+export interface Spend {
+  readonly releaseUsd: number
+  readonly lastHourUsd: number
+  /** The tenant for whom the release spent most. Absent: no budget asks for it, or nothing was spent. */
+  readonly topTenant?: { readonly tenant: string; readonly usd: number }
 }
 
 /** What is judged: everything cumulative over the release, plus which strata belong to the current step. */

@@ -1,26 +1,7 @@
-import type { BreakerTotals } from './breaker'
+import type { SourceShare } from './live-evidence'
 import type { Judged, Situation } from './situation'
 import type { ArmStats, BreakerWindow, ClosedValueName, EventName, Moments, StratumStats } from './telemetry'
 import { armStatsOf, type Totals } from './telemetry-fold'
-
-/** Who tells: an API key with all that it reports, or one application process. */
-export type SourceKind = 'key' | 'reporter'
-
-/** What the evidence would lose without one source. */
-export interface SourceShare {
-  readonly kind: SourceKind
-  /** Of the last one maybe `others`: all beyond the bound of what is told apart, as one. */
-  readonly name: string
-  readonly lost: readonly {
-    readonly environment: string
-    readonly seq: number
-    readonly slice: number
-    readonly arm: 'candidate' | 'incumbent'
-    readonly totals: Totals
-  }[]
-  /** What it alone reported in each window of an error breaker, in the policy's order. */
-  readonly windows: readonly Pick<BreakerTotals, 'requests' | 'errors'>[]
-}
 
 /** From this many sources of a kind on, none of them can move a release back alone. */
 export const fewestSources = 3

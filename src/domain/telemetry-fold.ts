@@ -5,10 +5,9 @@ import {
   type EventName,
   eventNames,
   type Moments,
-  type OutputValue,
   type UnitReport,
 } from './telemetry'
-import { type OutputTotalName, outputStatsOf, outputTotals } from './telemetry-outputs'
+import { type OutputTotalName, type OutputValue, outputStatsOf, outputTotals } from './telemetry-outputs'
 
 /**
  * How reports of one conversation from many replicas become one unit, and what it adds to the totals of its stratum.

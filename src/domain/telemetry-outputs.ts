@@ -1,9 +1,11 @@
 import type { SampleMoments } from '../stats/moments'
-import type { OutputValue } from './telemetry'
 
 /** Fields of the output that a release watches, and classes of one; `other` comes beyond the declared ones. */
 export const maxOutputFields = 8
 export const maxOutputClasses = 20
+
+/** What an output showed of a watched field: the index of its class (one past the last: another), or its number. */
+export type OutputValue = { readonly class: number } | { readonly number: number }
 
 /** What applications tell of one field. Frozen in the entries of a release, so that all its units are told alike. */
 export interface OutputField {

@@ -1,4 +1,4 @@
-import type { OutputField, OutputStats } from './telemetry-outputs'
+import type { OutputField, OutputStats, OutputValue } from './telemetry-outputs'
 import type { Digest } from './version'
 
 /** The 0/1 facts of a conversation that guardrails count: true once the first such request was seen. */
@@ -8,9 +8,6 @@ export type EventName = (typeof eventNames)[number]
 export type Arm = 'candidate' | 'incumbent' | 'none'
 export const outcomes = ['ok', 'error', 'schema_failure', 'filtered'] as const
 export type Outcome = (typeof outcomes)[number]
-
-/** What an output showed of a watched field: the index of its class (one past the last: another), or its number. */
-export type OutputValue = { readonly class: number } | { readonly number: number }
 
 /**
  * Cumulative totals of one conversation as one reporter saw it; `revision` grows with every change. A reporter that

@@ -1,30 +1,11 @@
 import { evalueOf, logMeanExp } from '../stats/log-space'
 import { logEvalueRatioAbove } from '../stats/rate-ratio'
+import type { TenantEvents } from './live-evidence'
 import { metricNamed } from './metric'
 import type { MaxHarmPolicy, Policy } from './policy'
 import { type Judged, judgedByFail, type Situation } from './situation'
 import type { EventName } from './telemetry'
 import { formatMargin } from './verdict-text'
-
-export type EventCounts = Readonly<Partial<Record<EventName, number>>>
-
-/** Conversations of one tenant with an event, by stratum and arm. */
-export interface TenantEvents {
-  readonly tenant: string
-  readonly strata: readonly {
-    readonly seq: number
-    readonly slice: number
-    readonly candidate: EventCounts
-    readonly incumbent: EventCounts
-  }[]
-}
-
-/** Tenants with the most conversations that had an event, whatever their arm. */
-export interface TenantsOfInterest {
-  readonly watched: readonly TenantEvents[]
-  /** How many tenants have the policy's minimum of such conversations, watched or not. */
-  readonly eligible: number
-}
 
 /** Level of the rule as a whole. Like the sample ratio it takes nothing from the policy's alpha. */
 export const maxHarmAlpha = 0.005

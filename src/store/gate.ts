@@ -26,23 +26,29 @@ export function createDeployGate(
   providers: Pick<Providers, 'changes'>,
   holdContents: DeployGate['holdContents'],
 ): DeployGate {
+  const breakingRoles = rememberedBreaking(catalog)
+  const policyOf = async (digest: Digest): Promise<Policy> =>
+    (await catalog.byDigest('policy', digest)).content as Policy
   return {
     holdContents,
     async rolloutEnvironment(policy, environment) {
-      const { content } = await catalog.byDigest('policy', policy)
-      const { environments } = content as Policy
+      const content = await policyOf(policy)
+      const { environments } = content
       if (!environments.includes(environment)) {
         throw new SluiceError('invalid_entry', `The policy crosses ${environments.join(', ')}, not ${environment}.`)
       }
-      return rolloutEnvironment(content as Policy)
+      return rolloutEnvironment(content)
     },
     async assertDeployable(question, session) {
       const { suiteDigest } = await catalog.task(question.task, session)
       const { task: _task, ...pair } = question
       const key = { ...pair, suite: suiteDigest }
       if (await evidence.passing(key, session)) {
-        await assertNothingBreaks(catalog, question)
-        return
+        // A measured shift fails the evidence itself; what breaks by its interface is asked here.
+        const { incumbent, candidate, policy } = question
+        const roles = incumbent === undefined ? [] : await breakingRoles(incumbent, candidate)
+        if (roles.length === 0 || (await policyOf(policy)).exceptions.includes('breaking')) return
+        throw changeBreaks(question, roles)
       }
       const { candidate, incumbent } = question
       const composites = incumbent === undefined ? [candidate] : [candidate, incumbent]
@@ -52,23 +58,30 @@ export function createDeployGate(
   }
 }
 
-/**
- * A measured shift fails the evidence itself, unless the policy excepts it. What breaks by its interface is asked here:
- * both composites are immutable, so the answer is the same for ever, whoever appends.
- */
-async function assertNothingBreaks(
-  catalog: Pick<Catalog, 'byDigest' | 'diffComposites'>,
-  { task, candidate, incumbent, policy }: DeployQuestion,
-): Promise<void> {
-  const { content } = await catalog.byDigest('policy', policy)
-  if (incumbent === undefined || (content as Policy).exceptions.includes('breaking')) return
-  const { changeClass, roles } = await catalog.diffComposites(incumbent, candidate)
-  if (changeClass !== 'breaking') return
-  const breaking = roles.filter((role) => role.changeClass === 'breaking').map(({ role }) => role)
-  throw new SluiceError(
+/** Pairs whose breaking roles are remembered: both composites are immutable, so the answer is the same for ever. */
+const maxRememberedPairs = 1000
+
+type BreakingRoles = (incumbent: Digest, candidate: Digest) => Promise<readonly string[]>
+
+function rememberedBreaking(catalog: Pick<Catalog, 'diffComposites'>): BreakingRoles {
+  const known = new Map<string, readonly string[]>()
+  return async (incumbent, candidate) => {
+    const pair = `${incumbent}/${candidate}`
+    const found = known.get(pair)
+    if (found !== undefined) return found
+    const { roles } = await catalog.diffComposites(incumbent, candidate)
+    const breaking = roles.filter(({ changeClass }) => changeClass === 'breaking').map(({ role }) => role)
+    if (known.size >= maxRememberedPairs) known.clear()
+    known.set(pair, breaking)
+    return breaking
+  }
+}
+
+function changeBreaks({ task, candidate, incumbent }: DeployQuestion, roles: readonly string[]): SluiceError {
+  return new SluiceError(
     'change_breaks',
-    `${candidate} breaks those who read ${task} (${breaking.join(', ')}). Make it a new task (supersedes: ${task}), or name the exception \`breaking\` in the policy.`,
-    { candidate, incumbent, roles: breaking },
+    `${candidate} breaks those who read ${task} (${roles.join(', ')}). Make it a new task (supersedes: ${task}), or name the exception \`breaking\` in the policy.`,
+    { candidate, incumbent, roles },
   )
 }
 

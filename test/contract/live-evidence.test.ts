@@ -12,15 +12,22 @@ let ground: TrafficGround
 let candidate: Digest
 let incumbent: Digest
 let seq: number
+let releaseId: string
+let releases = 0
 let units = 0
 
-beforeEach(async () => {
+beforeAll(async () => {
   ground = await trafficGround()
   incumbent = await ground.settle(0)
-  candidate = await ground.composite(1)
-  seq = (await ground.step({ incumbent: 0, candidate: 1, watches: { outputs, tenantSpend: true } })).seq
 })
-afterEach(() => ground.end())
+afterAll(() => ground.end())
+afterEach(() => ground.rollback(releaseId))
+beforeEach(async () => {
+  releaseId = `release-${++releases}`
+  candidate = await ground.composite(releases)
+  const watches = { outputs, tenantSpend: true } as const
+  seq = (await ground.step({ incumbent: 0, candidate: releases, releaseId, watches })).seq
+})
 
 const outputs = [{ field: 'mood', classes: ['good', 'bad'] }, { field: 'score' }]
 const policy = policyWith({ outputs: outputs.map((row) => ({ ...row, role: 'pause' as const })) })
@@ -36,7 +43,7 @@ async function look(by: Policy = policy) {
     lanes: [{ environment, baseSeq: 1, incumbent }],
     steps: [],
   }
-  const record = { id: 'release-1', task, request, createdAt: await ground.store.database.now() }
+  const record = { id: releaseId, task, request, createdAt: await ground.store.database.now() }
   const file: ReleaseFile = {
     record: record as unknown as ReleaseRecord,
     plan: plan as unknown as Plan,
@@ -95,11 +102,11 @@ describe('a spike of errors', () => {
   })
 
   it('that all see rolls back at the next look', async () => {
-    for (const app of [1, 2, 3]) await bothArms(`app-${app}`, `process-of-${app}`, 60, [1, 1])
+    for (const app of [1, 2, 3]) await bothArms(`app-${app}`, `own-process-${app}`, 60, [1, 1])
     const before = await look()
     expect(before.assessment.action).toBe('continue')
     expect(before.input.sources).toBeUndefined()
-    for (const app of [1, 2, 3]) await bothArms(`app-${app}`, `process-of-${app}`, 40, [38, 1])
+    for (const app of [1, 2, 3]) await bothArms(`app-${app}`, `own-process-${app}`, 40, [38, 1])
     const { assessment } = await look()
     expect(assessment.action).toBe('rollback')
     expect(assessment.verdicts[0]).toMatchObject({ name: 'error_rate', reason: 'worse_than_incumbent' })
@@ -154,7 +161,7 @@ it('pauses with `set_full` once a conversation has more reporters than a unit ho
   const key = { task, seq, slice: 0, arm: 'candidate' as const, composite: candidate }
   const report = unitReport({ unit: unitName(++units) })
   const send = (index: number) => ground.store.telemetry.ingest(batchOf(`reporter-${index}`, key, [report]), 'app')
-  for (let index = 0; index < maxReportersPerUnit; index++) await send(index)
+  await Promise.all(Array.from({ length: maxReportersPerUnit }, (_, index) => send(index)))
   expect((await look()).input.reporting).toMatchObject({ full: false })
   expect((await send(maxReportersPerUnit)).refused).toHaveLength(1)
   const { assessment } = await look()

@@ -103,8 +103,7 @@ export async function trafficGround(): Promise<TrafficGround> {
         exposure,
         incumbent: await composite(rest.incumbent),
         candidate: await composite(rest.candidate),
-        ...(thresholds ? { thresholds } : {}),
-        ...watches,
+        ...{ ...(thresholds ? { thresholds } : {}), ...watches },
       }
       const request = { ...place(), draft, expectedBase: await base(), policy, leadMs }
       return (await ledger.forward(request)).entry

@@ -1,8 +1,7 @@
 import { z } from 'zod'
-import { garbagePhases, garbageRunStates } from '../../domain/retention'
 import { digestSchema } from '../../kinds/kind'
 import type { ApiDeps, App } from '../app'
-import { droppedSchema, kindSchema, page, pageOf, pageQuery } from '../catalog-schemas'
+import { droppedSchema, kindSchema } from '../catalog-schemas'
 
 const maxDays = 3_650
 const maxListed = 1_000
@@ -50,20 +49,10 @@ const verdictSchema = z.object({
   dropped: droppedSchema.optional(),
 })
 
-const runSchema = z.object({
-  id: z.string(),
-  by: z.string(),
-  state: z.enum(garbageRunStates),
-  startedAt: z.number(),
-  endedAt: z.number().optional(),
-  totals,
-})
-
-/** What nothing needs any more: what a run would drop, why a thing stays, and the runs. Times are ms since the epoch. */
+/** What nothing needs any more: what a run would drop, and why a thing stays. Times are ms since the epoch. */
 export function gcRoutes(app: App, deps: ApiDeps): void {
   planRoutes(app, deps)
   policyRoutes(app, deps)
-  runRoutes(app, deps)
 }
 
 function planRoutes(app: App, { store }: ApiDeps): void {
@@ -81,24 +70,4 @@ function policyRoutes(app: App, { store }: ApiDeps): void {
   app.put('/v1/gc/policy', { schema: set }, ({ body: { reason, ...policy }, principal }) =>
     store.garbage.setPolicy(policy, { by: principal.name, reason }),
   )
-}
-
-function runRoutes(app: App, { store }: ApiDeps): void {
-  app.post('/v1/gc/runs', { schema: { response: { 200: runSchema } } }, async ({ principal }) => {
-    const { id } = await store.garbage.open(principal.name)
-    try {
-      for (const phase of garbagePhases) await store.garbage.collect(id, phase)
-    } catch (error) {
-      await store.garbage.close(id, 'failed')
-      throw error
-    }
-    return store.garbage.close(id, 'done')
-  })
-  const one = { params: z.object({ id: text }), response: { 200: runSchema } }
-  app.get('/v1/gc/runs/:id', { schema: one }, ({ params }) => store.garbage.run(params.id))
-  const many = { querystring: z.strictObject(pageQuery), response: { 200: pageOf(runSchema) } }
-  app.get('/v1/gc/runs', { schema: many }, async ({ query: { after, limit } }) => {
-    const found = await store.garbage.runs({ ...(after === undefined ? {} : { after }), limit: limit + 1 })
-    return page(found, limit, ({ id }) => id)
-  })
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { GarbagePlan, GarbageRun, GarbageTotals, GarbageVerdict } from '../../domain/retention'
+import type { GarbagePlan, GarbageTotals, GarbageVerdict } from '../../domain/retention'
 import { type Cli, withExample } from '../cli'
 
 /** `sluice gc`: what nothing needs any more. */
@@ -12,11 +12,6 @@ export function gcCommand(program: Command, cli: Cli): void {
     .option('--limit <n>', 'versions to list; the totals are whole', '50')
     .action((options: PlanOptions) => (options.explain === undefined ? showPlan(cli, options) : explain(cli, options)))
   withExample(plan, 'gc plan', 'gc plan --explain prompt/csat@1.2.0')
-  const run = gc
-    .command('run')
-    .description('drop it; metadata, scores and lineage stay, and pushing the same content again restores it')
-    .action(() => runOnce(cli))
-  withExample(run, 'gc run')
 }
 
 interface PlanOptions {
@@ -43,13 +38,6 @@ async function explain(cli: Cli, { explain: ref = '' }: PlanOptions): Promise<vo
   cli.print.data(found)
   cli.print.line(`${found.ref}: ${found.verdict}`)
   for (const step of found.path) cli.print.line(`  ${step}`)
-}
-
-async function runOnce(cli: Cli): Promise<void> {
-  const run = await cli.api.post<GarbageRun>('/v1/gc/runs', undefined)
-  cli.print.data(run)
-  printTotals(cli, run.totals)
-  cli.print.line(`${run.state}: run ${run.id}`)
 }
 
 function printTotals(cli: Cli, totals: GarbageTotals): void {

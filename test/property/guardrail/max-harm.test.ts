@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { assess } from '../../../src/domain/analysis'
-import { maxHarmAlpha, type TenantEvents } from '../../../src/domain/tenant-harm'
+import type { TenantEvents } from '../../../src/domain/live-evidence'
+import { maxHarmAlpha } from '../../../src/domain/tenant-harm'
 import { wilsonInterval } from '../../../src/stats/binomial-interval'
 import { randomFrom } from '../../../tools/random'
 import { inputOf, policyWith, stratum } from '../../support/assessment'

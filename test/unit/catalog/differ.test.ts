@@ -94,13 +94,13 @@ describe('the difference of two composites', () => {
   })
 
   it.each([
-    ['worded', 'safe', 'configuration', 'patch', '1.1.1'],
-    ['engine', 'safe', 'engine', 'patch', '1.1.1'],
-    ['more', 'safe', 'configuration', 'minor', '2.1.0'],
-    ['less', 'breaking', 'configuration', 'major', '3.0.0'],
-  ])('has class, risk and the semver that fits: %s', async (name, changeClass, risk, bump, label) => {
+    { name: 'worded', changeClass: 'safe', risk: 'configuration', suggested: { bump: 'patch', label: '1.1.1' } },
+    { name: 'engine', changeClass: 'safe', risk: 'engine', suggested: { bump: 'patch', label: '1.1.1' } },
+    { name: 'more', changeClass: 'safe', risk: 'configuration', suggested: { bump: 'minor', label: '2.1.0' } },
+    { name: 'less', changeClass: 'breaking', risk: 'configuration', suggested: { bump: 'major', label: '3.0.0' } },
+  ])('has class, risk and the semver that fits: $name', async ({ name, suggested, ...rest }) => {
     const report = await differ().composites(id('base'), id(name))
-    expect(report).toMatchObject({ changeClass, risk, suggested: { bump }, roles: [{ suggested: { bump, label } }] })
+    expect(report).toMatchObject({ ...rest, suggested: { bump: suggested.bump }, roles: [{ suggested }] })
   })
 
   it('is shifting where, and only where, that was measured beyond the margin of the policy', async () => {

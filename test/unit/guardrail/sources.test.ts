@@ -1,5 +1,5 @@
 import { assess } from '../../../src/domain/analysis'
-import type { SourceShare } from '../../../src/domain/source-check'
+import type { SourceShare } from '../../../src/domain/live-evidence'
 import type { Totals } from '../../../src/domain/telemetry-fold'
 import { inputOf, policyWith, stratum } from '../../support/assessment'
 
