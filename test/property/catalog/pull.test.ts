@@ -119,7 +119,7 @@ describe('pull, then push', () => {
           })
         }),
       ),
-      { numRuns: 3 },
+      { numRuns: 2, endOnFailure: true },
     )
   })
 })
