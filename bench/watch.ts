@@ -4,7 +4,7 @@ import type { Plan } from '../src/domain/plan'
 import type { Policy } from '../src/domain/policy'
 import { judge, type ReleaseFile } from '../src/store/assessor'
 import { createTelemetry } from '../src/store/telemetry'
-import type { SeriesDocument } from '../src/store/telemetry-documents'
+import type { SeriesDocument, SeriesSum } from '../src/store/telemetry-documents'
 import { simulatedPolicy } from '../tools/simulated-release'
 import {
   batchOf,
@@ -15,7 +15,6 @@ import {
   liveGround,
   openLane,
   stratumOf,
-  unitName,
   unitOf,
 } from './live-lane'
 import { type Finding, inTurns, median, type Row, ratioText, rounded, type Side } from './measure'
@@ -84,7 +83,7 @@ async function ticksOf(ground: LiveGround, scene: Scene): Promise<Ticks> {
   const { by, tenants, seconds } = scene
   const lane = await openLane(ledger, nameOf(scene), by)
   await sendTraffic(ground, lane, tenants)
-  if (seconds > 0) await store.database.collection<SeriesDocument>('series').insertMany(secondsOf(lane, seconds))
+  if (seconds > 0) await store.database.collection<SeriesDocument>('series').insertMany(minutesOf(lane, seconds))
   const file = fileOf(lane)
   const deps = { ...store, ledger }
   const { input } = await judge(deps, file, false)
@@ -123,20 +122,26 @@ async function sendTraffic({ store }: LiveGround, lane: LiveLane, tenants: numbe
 const armOf = ({ by, releaseId }: LiveLane, tenant: string, unit: string): LiveArm =>
   bucketOf(releaseId, tenant, by === 'tenant' ? undefined : unit) < 5_000 ? 'candidate' : 'incumbent'
 
-/** What the budget breaker looks back on: one second after another, as a writer would have left them. */
-const secondsOf = ({ task, candidate }: LiveLane, seconds: number): SeriesDocument[] =>
-  Array.from({ length: seconds }, (_, second) => ({
-    _id: `${task}/${unitName(second)}`,
+/** What the budget breaker looks back on: traffic in every second, as a writer would have left it. */
+function minutesOf({ task, candidate }: LiveLane, seconds: number): SeriesDocument[] {
+  const minutes = new Map<number, Record<string, Partial<SeriesSum>>>()
+  const last = Math.floor(Date.now() / 1_000)
+  for (let second = last - seconds; second < last; second++) {
+    const minute = Math.floor(second / 60)
+    minutes.set(minute, { ...minutes.get(minute), [second % 60]: { requests: 3, costNano: 30_000_000 } })
+  }
+  return [...minutes].map(([minute, told]) => ({
+    _id: `${task}/${minute}`,
     environment,
     task,
     composite: candidate,
-    at: new Date(Date.now() - second * 1_000),
+    at: new Date(minute * 60_000),
     shard: 0,
-    requests: 3,
-    errors: 0,
-    schemaFailures: 0,
-    costNano: 30_000_000,
+    requests: 3 * Object.keys(told).length,
+    costNano: 30_000_000 * Object.keys(told).length,
+    seconds: told,
   }))
+}
 
 function fileOf({ task, releaseId, step, by, incumbent, candidate }: LiveLane): ReleaseFile {
   const simulated = simulatedPolicy(0.25)
