@@ -5,19 +5,20 @@ import { isClosed } from '../src/domain/release'
 import { type Judgement, judge, openRelease, type ReleaseFile } from '../src/store/assessor'
 import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
+import { type WatchReads, watchReads } from '../src/store/watch-reads'
 import { withdraw } from '../src/store/withdrawal'
 import type { WatchOutcome } from '../workflows/messages'
 
 export interface WatchDeps {
   readonly store: Store
+  /** Shared by the watches of a process; absent: those of one watch. */
+  readonly reads?: WatchReads
   /** Asks the release to pause; a message to its workflow. */
   readonly askPause: (release: ReleaseRecord, reason: string) => Promise<void>
   /** Whether the workflow still runs; throws where Temporal does not answer. */
   readonly isRunning: (workflowId: string, runId: string) => Promise<boolean>
   readonly tickMs: number
 }
-
-const maxDecisions = 1_000
 
 /** A look at the release: what it asks for now, and the figures that people see. */
 interface Look {
@@ -35,28 +36,29 @@ interface Look {
  * Throws where this attempt ends but the watch does not (worker shut down, timed out): the next attempt goes on.
  */
 export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<WatchOutcome> {
-  const file = await openRelease(deps.store, releaseId)
-  const told = await toldBefore(deps.store, releaseId)
+  const { store, tickMs, reads = watchReads(store) } = deps
+  const file = await openRelease(store, releaseId)
+  const told = await toldBefore(store, releaseId)
   for (;;) {
-    const look = await tryLook(deps.store, file)
+    const look = await tryLook(store, reads, file)
     if (look?.action === 'ended') return { kind: 'ended' }
     if (look?.action === 'gone back') return { kind: 'withdrawn', by: look.by ?? 'ledger', reason: look.reason }
-    if (look?.action === 'rollback') return withdrawn(deps.store, file, look)
+    if (look?.action === 'rollback') return withdrawn(store, file, look)
     if (look?.action === 'pause') await tellPause(deps, file, look, told)
     heartbeat(
       look?.judgement
         ? { arms: look.judgement.assessment.arms, waitingFor: look.judgement.assessment.waitingFor }
         : undefined,
     )
-    await tickPause(deps.tickMs)
+    await untilBeat(tickMs)
     if (cancellationSignal().aborted) return cancelled(deps, file)
   }
 }
 
 /** Undefined where the look failed (MongoDB is away, say): the next tick tries again. */
-async function tryLook(store: Store, file: ReleaseFile): Promise<Look | undefined> {
+async function tryLook(store: Store, reads: WatchReads, file: ReleaseFile): Promise<Look | undefined> {
   try {
-    const look = await lookAt(store, file)
+    const look = await lookAt(store, reads, file)
     await store.releases.tick(file.record.id)
     return look
   } catch (error) {
@@ -68,10 +70,10 @@ async function tryLook(store: Store, file: ReleaseFile): Promise<Look | undefine
   }
 }
 
-async function lookAt(store: Store, file: ReleaseFile): Promise<Look> {
-  const judgement = await judge(store, file, false)
+async function lookAt(store: Store, reads: WatchReads, file: ReleaseFile): Promise<Look> {
+  const judgement = await judge(reads, file, false)
   const { lane, assessment } = judgement
-  const record = await store.releases.get(file.record.id)
+  const record = await reads.release(file.record.id)
   if (isClosed(record.phase)) return { action: 'ended', reason: record.phase }
   if (lane.releaseId === record.id && lane.baseCause === 'settle') return { action: 'ended', reason: 'settled' }
   const wentBack = await wentBackElsewhere(store, file, record, lane)
@@ -95,8 +97,7 @@ async function wentBackElsewhere(
   lane: LaneState,
 ): Promise<{ readonly by: string; readonly reason: string } | undefined> {
   if (phase === 'rolling_back') {
-    const decisions = await store.releases.decisions(id, { limit: maxDecisions })
-    const made = decisions.findLast(({ kind }) => kind === 'rollback')
+    const made = await store.releases.lastDecision(id, 'rollback')
     return { by: made?.by ?? 'ledger', reason: made?.reason ?? 'the release was withdrawn' }
   }
   const moved = lane.releaseId !== id && lane.baseSeq !== plan.lanes.at(-1)?.baseSeq
@@ -144,9 +145,12 @@ const asksForPause = ({ role, verdict, reason }: GuardrailVerdict): boolean =>
 
 /** What earlier attempts of this watch paused for: a new worker does not undo what a person decided. */
 async function toldBefore(store: Store, releaseId: string): Promise<Set<string>> {
-  const decisions = await store.releases.decisions(releaseId, { limit: maxDecisions })
-  const pauses = decisions.filter(({ kind, by }) => kind === 'pause' && by === 'guardrail')
-  return new Set(pauses.flatMap(({ evidence }) => (evidence as { causes?: readonly string[] }).causes ?? []))
+  const told = new Set<string>()
+  for await (const { by, evidence } of store.releases.decisionsOf(releaseId, 'pause')) {
+    const { causes = [] } = evidence as { readonly causes?: readonly string[] }
+    if (by === 'guardrail') for (const cause of causes) told.add(cause)
+  }
+  return told
 }
 
 const evidenceOf = ({ judgement }: Look) => judgement && { input: judgement.input, assessment: judgement.assessment }
@@ -168,8 +172,13 @@ async function cancelled(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutco
   return { kind: 'withdrawn', by: 'watch', reason }
 }
 
-/** One tick, cut short by a cancellation. */
-function tickPause(tickMs: number): Promise<void> {
+const nearBeat = 20
+
+/**
+ * The next beat, cut short by a cancellation. All watches of a process look at the same beat, a tick apart whatever a look
+ * takes, so that what they read is read together.
+ */
+function untilBeat(tickMs: number): Promise<void> {
   const signal = cancellationSignal()
   return new Promise((resolve) => {
     const done = () => {
@@ -177,7 +186,9 @@ function tickPause(tickMs: number): Promise<void> {
       signal.removeEventListener('abort', done)
       resolve()
     }
-    const timer = setTimeout(done, tickMs)
+    const left = tickMs - (performance.now() % tickMs)
+    // Timers may fire a little before their time; that is no beat of its own.
+    const timer = setTimeout(done, left < tickMs / nearBeat ? left + tickMs : left)
     signal.addEventListener('abort', done)
   })
 }

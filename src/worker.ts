@@ -9,6 +9,7 @@ import { readConfig, requireServers } from './config'
 import { openLog } from './log'
 import { notesFolderOf, runMain } from './main'
 import { openStore, type Store } from './store/store'
+import { watchReads } from './store/watch-reads'
 import { connectTemporal, type Orchestrator } from './temporal'
 
 export interface WorkerDeps {
@@ -25,6 +26,7 @@ const defaultTickMs = 1_000
 export function createWatchActivities({ store, orchestrator, tickMs = defaultTickMs }: WorkerDeps): WatchActivities {
   const deps: WatchDeps = {
     store,
+    reads: watchReads(store),
     tickMs,
     // To this run by name: the next release of the task runs under the same workflow id.
     async askPause({ workflowId, runId }, reason) {
