@@ -1,15 +1,10 @@
 import { assess } from '../src/domain/analysis'
-import { bucketOf } from '../src/domain/bucket'
-import type { Plan } from '../src/domain/plan'
-import type { Policy } from '../src/domain/policy'
 import { judge, type ReleaseFile } from '../src/store/assessor'
 import { createTelemetry } from '../src/store/telemetry'
 import type { SeriesDocument, SeriesSum } from '../src/store/telemetry-documents'
-import { simulatedPolicy } from '../tools/simulated-release'
 import {
   batchOf,
   environment,
-  type LiveArm,
   type LiveGround,
   type LiveLane,
   liveGround,
@@ -18,6 +13,7 @@ import {
   unitOf,
 } from './live-lane'
 import { type Finding, inTurns, median, type Row, ratioText, rounded, type Side } from './measure'
+import { armOf, planOf, requestOn, watchedPolicy } from './watch-world'
 
 /** A release as a tick finds it. */
 interface Scene {
@@ -119,9 +115,6 @@ async function sendTraffic({ store }: LiveGround, lane: LiveLane, tenants: numbe
   while ((await telemetry.seal(batchSize)) > 0);
 }
 
-const armOf = ({ by, releaseId }: LiveLane, tenant: string, unit: string): LiveArm =>
-  bucketOf(releaseId, tenant, by === 'tenant' ? undefined : unit) < 5_000 ? 'candidate' : 'incumbent'
-
 /** What the budget breaker looks back on: traffic in every second, as a writer would have left it. */
 function minutesOf({ task, candidate }: LiveLane, seconds: number): SeriesDocument[] {
   const minutes = new Map<number, Record<string, Partial<SeriesSum>>>()
@@ -143,37 +136,10 @@ function minutesOf({ task, candidate }: LiveLane, seconds: number): SeriesDocume
   }))
 }
 
-function fileOf({ task, releaseId, step, by, incumbent, candidate }: LiveLane): ReleaseFile {
-  const simulated = simulatedPolicy(0.25)
-  const policy: Policy = { ...simulated, breakers: [...simulated.breakers, { kind: 'budget', usdPerHour: 1_000 }] }
-  const request = { task, change: { prompt: 'bench@2.0.0' }, why: 'a benchmark' }
-  const nobody = { affected: [], pilots: [], overridden: [], optedOut: [], notSubscribed: [], lostPilots: [] }
-  const plan: Plan = {
-    request,
-    task,
-    candidate,
-    policy: incumbent,
-    suite: incumbent,
-    lanes: [{ environment, baseSeq: 1, incumbent }],
-    changes: [],
-    changeClass: 'safe',
-    risk: 'configuration',
-    steps: [
-      {
-        name: step,
-        stage: 'rollout',
-        environment,
-        exposure: [{ to: 'rest', basisPoints: 5_000, by }],
-        bakeMs: 60_000,
-        minimumSample: 100,
-      },
-    ],
-    blastRadius: { ...nobody, counts: { affected: 0, pilots: 0, overridden: 0, optedOut: 0, notSubscribed: 0 } },
-    warnings: [],
-    forecast: [],
-    rollback: 'to the incumbent',
-  }
+function fileOf(lane: LiveLane): ReleaseFile {
+  const { task, releaseId, incumbent } = lane
   const life = { createdAt: Date.now(), workflowId: `release/${task}`, stage: 'rollout', phase: 'running' } as const
-  const record = { id: releaseId, task, request, author: 'ann', ...life, decisionSeq: 0, decisionHash: '' }
-  return { record, plan, policy }
+  const of = { id: releaseId, task, request: requestOn(task), author: 'ann' }
+  const record = { ...of, ...life, decisionSeq: 0, decisionHash: '' }
+  return { record, plan: planOf(lane, incumbent), policy: watchedPolicy() }
 }

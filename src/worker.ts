@@ -5,7 +5,7 @@ import { type WatchDeps, watchRelease } from '../activities/watch'
 import type { ReleaseActivities, WatchActivities } from '../workflows/messages'
 import type { RescoreActivities } from '../workflows/rescore-messages'
 import { bulkQueueOf, mainQueue, watchQueueOf } from '../workflows/task-queues'
-import { readConfig, requireServers } from './config'
+import { defaultWatches, readConfig, requireServers } from './config'
 import { openLog } from './log'
 import { notesFolderOf, runMain } from './main'
 import { openStore, type Store } from './store/store'
@@ -18,12 +18,16 @@ export interface WorkerDeps {
   readonly release: ReleaseActivities
   readonly rescore: RescoreActivities
   readonly tickMs?: number
+  /** Releases watched at the same time. */
+  readonly watches?: number
 }
+
+export type WatcherDeps = Pick<WorkerDeps, 'store' | 'orchestrator' | 'tickMs' | 'watches'>
 
 const defaultTickMs = 1_000
 
 /** The activities of the safety clock. */
-export function createWatchActivities({ store, orchestrator, tickMs = defaultTickMs }: WorkerDeps): WatchActivities {
+export function createWatchActivities({ store, orchestrator, tickMs = defaultTickMs }: WatcherDeps): WatchActivities {
   const deps: WatchDeps = {
     store,
     reads: watchReads(store),
@@ -41,7 +45,6 @@ export function createWatchActivities({ store, orchestrator, tickMs = defaultTic
 }
 
 const shutdown = { shutdownGraceTime: '5s', shutdownForceTime: '10s' } as const
-const watchSlots = 300
 /** Each runs for long and pages through much; more of them at once would only wait for each other. */
 const bulkSlots = 10
 
@@ -58,12 +61,7 @@ export async function createWorkers(deps: WorkerDeps, place: WorkerPlace): Promi
   const { connection, namespace, queue = mainQueue } = place
   const common = { connection, namespace, ...shutdown }
   const main = await Worker.create({ ...common, taskQueue: queue, ...place.workflows, activities: { ...deps.release } })
-  const watch = await Worker.create({
-    ...common,
-    taskQueue: watchQueueOf(queue),
-    activities: { ...createWatchActivities(deps) },
-    maxConcurrentActivityTaskExecutions: watchSlots,
-  })
+  const watch = await createWatcher(deps, place)
   const bulk = await Worker.create({
     ...common,
     taskQueue: bulkQueueOf(queue),
@@ -71,6 +69,19 @@ export async function createWorkers(deps: WorkerDeps, place: WorkerPlace): Promi
     maxConcurrentActivityTaskExecutions: bulkSlots,
   })
   return [main, watch, bulk]
+}
+
+/** The role that watches. */
+export function createWatcher(
+  deps: WatcherDeps,
+  { connection, namespace, queue = mainQueue }: WorkerPlace,
+): Promise<Worker> {
+  return Worker.create({
+    ...{ connection, namespace, ...shutdown },
+    taskQueue: watchQueueOf(queue),
+    activities: { ...createWatchActivities(deps) },
+    maxConcurrentActivityTaskExecutions: deps.watches ?? defaultWatches,
+  })
 }
 
 const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const satisfies Record<
@@ -92,8 +103,9 @@ async function main(): Promise<void> {
   const workflows = config.workflowBundle
     ? { workflowBundle: { codePath: config.workflowBundle } }
     : { workflowsPath: require.resolve('../workflows') }
+  const { watches = defaultWatches } = config
   const workers = await createWorkers(
-    { store, orchestrator, release, rescore },
+    { store, orchestrator, release, rescore, watches },
     { connection, namespace: config.namespace, workflows },
   )
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`)

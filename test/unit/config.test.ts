@@ -33,6 +33,7 @@ describe('the configuration', () => {
       SLUICE_URL: 'https://sluice.example',
       SLUICE_API_KEY: 'sluice_app_1',
       SLUICE_LOG_LEVEL: 'debug',
+      SLUICE_WATCHES: '40',
       SLUICE_FOLDER: '/var/lib/sluice',
       SLUICE_CACHE: '/var/cache/sluice',
       SLUICE_WORKFLOW_BUNDLE: '/app/bundle.js',
@@ -55,6 +56,7 @@ describe('the configuration', () => {
       url: 'https://sluice.example',
       apiKey: 'sluice_app_1',
       logLevel: 'debug',
+      watches: 40,
       folder: '/var/lib/sluice',
       cacheFolder: '/var/cache/sluice',
       workflowBundle: '/app/bundle.js',
@@ -81,6 +83,8 @@ describe('the configuration', () => {
     ['SLUICE_ENDPOINTS', '{"a":{"url":"http://a","concurrency":0}}'],
     ['SLUICE_URL', 'sluice.example'],
     ['SLUICE_LOG_LEVEL', 'loud'],
+    ['SLUICE_WATCHES', '0'],
+    ['SLUICE_WATCHES', '2001'],
   ])('refuses %s=%s, naming the variable and what it takes', (name, value) => {
     expect(() => readConfig({ [name]: value })).toThrow(
       expect.objectContaining({ code: 'invalid_config', details: { variable: name } }),
