@@ -15,6 +15,8 @@ const reconcileEveryMs = 5_000
 const reconcileLeaseMs = 15_000
 const dispatchEveryMs = 2_000
 const dispatchLimit = 200
+/** A Temporal that was away, or a schedule that somebody deleted, is found this soon. */
+const scheduleEveryMs = 60_000
 
 async function main(): Promise<void> {
   const config = requireServers(readConfig())
@@ -34,6 +36,11 @@ async function main(): Promise<void> {
       name: 'dispatch',
       everyMs: dispatchEveryMs,
       work: () => dispatchOutbox({ store, notesFolder }, { limit: dispatchLimit }),
+    }),
+    startLoop(log, {
+      name: 'schedule',
+      everyMs: scheduleEveryMs,
+      work: () => orchestrator.scheduleGarbage(config.gcEveryHours),
     }),
   ]
   process.stdout.write(`${JSON.stringify({ ready: true, url })}\n`)
