@@ -16,6 +16,7 @@ import { createLeakage, type Leakage, leakageCollections } from './leakage'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createLineage, type LineageStore } from './lineage'
+import { migrate } from './migrations'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
 import { createPromotions, type Promotions } from './promotion'
@@ -85,10 +86,11 @@ const collections = [
   ...garbageCollections,
 ]
 
-/** Connects, creates collections and indexes (safe from several processes at once), and wires the aggregates. */
+/** Connects, prepares what is stored (safe from several processes at once), and wires the aggregates. */
 export async function openStore(uri: string, name: string, options: StoreOptions = {}): Promise<Store> {
   const database = await openDatabase(uri, name)
   await database.prepare(collections)
+  await migrate(database)
   return storeOn(database, options)
 }
 
