@@ -2,8 +2,16 @@ import { evalueOf } from '../stats/log-space'
 import { type Comparison, compare } from './comparison'
 import type { GuardrailVerdict, VerdictReason } from './guardrail'
 import { metricNamed } from './metric'
-import type { GuardrailPolicy, NoEvidenceAction, Policy } from './policy'
-import { type Action, type Judged, judgedByFail, notApplicable, type Situation, strongest } from './situation'
+import type { GuardrailPolicy, Policy } from './policy'
+import {
+  type Action,
+  type Judged,
+  judgedByFail,
+  noEvidenceActions,
+  notApplicable,
+  type Situation,
+  strongest,
+} from './situation'
 import { describeComparison, formatMargin } from './verdict-text'
 
 /** The level of each relative guardrail and each watched output: the policy's alpha, split evenly. */
@@ -75,13 +83,6 @@ function harmless(
   }
   if (!step.bakeComplete) return missing('baking', 'no harm found so far, the step is still baking')
   return { verdict: 'pass', reason: 'sample_complete', text: () => 'no harm found, sample and bake are complete' }
-}
-
-const noEvidenceActions: Readonly<Record<NoEvidenceAction, Action>> = {
-  extend: 'continue',
-  pause: 'pause',
-  rollback: 'rollback',
-  ask: 'pause',
 }
 
 /**

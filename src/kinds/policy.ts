@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { diffJson } from '../domain/diff'
 import { metricNames } from '../domain/metric'
 import type { Policy } from '../domain/policy'
+import { placeholdersIn, probePlaceholders, probeProviderNames } from '../domain/probe'
 import { maxOutputClasses, maxOutputFields } from '../domain/telemetry-outputs'
 import { defaultMaxHarm } from '../domain/tenant-harm'
 import { kindNames } from '../domain/version'
@@ -11,6 +12,8 @@ const hourMs = 3_600_000
 const maxDurationMs = 90 * 24 * hourMs
 const maxSteps = 50
 const maxRules = 50
+/** Each is a question every few seconds for as long as a release is exposed. */
+const maxProbes = 10
 
 const durationMs = z.int().min(0).max(maxDurationMs)
 const share = z.number().min(0).max(1)
@@ -69,6 +72,41 @@ const outputs = z
   .min(1)
   .max(maxOutputFields)
   .refine((rows) => new Set(rows.map(({ field }) => field)).size === rows.length, 'names a field twice')
+
+const limit = z.number().min(-1e15).max(1e15).exactOptional()
+const probe = z
+  .strictObject({
+    name: nameSchema,
+    provider: z.enum(probeProviderNames),
+    endpoint: nameSchema,
+    query: z
+      .string()
+      .trim()
+      .min(1)
+      .max(4_000)
+      .superRefine((query, context) => {
+        const unknown = placeholdersIn(query).find((name) => !probePlaceholders.some((known) => known === name))
+        if (unknown === undefined) return
+        const message = `names {{${unknown}}}; it may name ${probePlaceholders.map((one) => `{{${one}}}`).join(', ')}`
+        context.addIssue({ code: 'custom', message })
+      }),
+    atMost: limit,
+    atLeast: limit,
+    role: z.enum(['rollback', 'pause', 'notify']).default('pause'),
+    noEvidence: z.enum(['pause', 'extend', 'rollback', 'ask']).default('extend'),
+    everyMs: z.int().min(1_000).max(600_000).default(15_000),
+    maxAgeMs: z.int().min(1_000).max(hourMs).default(60_000),
+  })
+  .refine(({ atMost, atLeast }) => atMost !== undefined || atLeast !== undefined, 'has neither atMost nor atLeast')
+  .refine(
+    ({ everyMs, maxAgeMs }) => maxAgeMs >= everyMs,
+    'asks less often than maxAgeMs: no value would count for long',
+  )
+const probes = z
+  .array(probe)
+  .min(1)
+  .max(maxProbes)
+  .refine((rows) => new Set(rows.map(({ name }) => name)).size === rows.length, 'names a probe twice')
 const maxHarm = z.strictObject({
   role: mildRole,
   margin: z.number().min(0).max(100).default(defaultMaxHarm.margin),
@@ -121,6 +159,7 @@ const policySchema = z
       .array(breaker)
       .max(maxRules)
       .default([{ kind: 'errors', events: ['error', 'schema_failure'], minCount: 20, minRate: 0.5, windowMs: 60_000 }]),
+    probes: probes.exactOptional(),
     outputs: outputs.exactOptional(),
     maxHarm: maxHarm.exactOptional(),
     deadlineMs: durationMs.default(24 * hourMs),

@@ -18,6 +18,7 @@ import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createLineage, type LineageStore } from './lineage'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
+import { ProbeReadings, probeReadingCollections } from './probe-readings'
 import { createPromotions, type Promotions } from './promotion'
 import { Providers, providerCollections } from './providers'
 import { createReleases, type Releases, releaseCollections } from './releases'
@@ -48,6 +49,7 @@ export interface Store {
   readonly leakage: Leakage
   readonly outbox: Outbox
   readonly telemetry: Telemetry
+  readonly readings: ProbeReadings
   readonly captures: Captures
   readonly providers: Providers
   readonly reproductions: Reproductions
@@ -79,6 +81,7 @@ const collections = [
   ...telemetryCollections,
   ...snapshotIndexes,
   ...captureCollections,
+  ...probeReadingCollections,
   ...providerCollections,
   ...reproductionCollections,
   ...standingIndexes,
@@ -120,6 +123,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     leakage: createLeakage(database, catalog),
     outbox: createOutbox(database),
     telemetry,
+    readings: new ProbeReadings(database),
     captures: new Captures(database, new Vault(options.captureKeys ?? [])),
     providers,
     reproductions: createReproductions(database),
