@@ -74,6 +74,7 @@ const missingEvidence: readonly VerdictReason[] = [
   'provider_down',
   'answer_unusable',
   'no_reading',
+  'no_outcomes',
 ]
 
 /** Reasons against an advance, the gravest first. Guardrails that only notify never stand in the way. */

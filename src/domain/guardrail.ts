@@ -30,6 +30,8 @@ export type VerdictReason =
   | 'tenant_harmed'
   /** Outputs are different, which is not worse. */
   | 'output_differs'
+  /** No value of a custom metric was told of one arm. */
+  | 'no_outcomes'
   /** The provider of metrics does not answer, or refuses to. */
   | 'provider_down'
   /** It answers, but not with one number. */

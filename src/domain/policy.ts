@@ -1,14 +1,16 @@
 import type { Slice } from './allocation'
 import type { ProbeProviderName } from './probe'
+import type { CustomMetric } from './quality'
 import type { EventName } from './telemetry'
 import type { OutputField } from './telemetry-outputs'
 
 export type GuardrailRole = 'rollback' | 'pause' | 'notify'
 export type NoEvidenceAction = 'pause' | 'extend' | 'rollback' | 'ask'
 
-/** A metric watched against the incumbent. `metric` names a row of the metrics registry. */
+/** A metric watched against the incumbent. `metric` names a row of the metrics registry or, with `custom`, what applications tell. */
 export interface GuardrailPolicy {
   readonly metric: string
+  readonly custom?: CustomMetric
   readonly role: GuardrailRole
   /** Relative non-inferiority margin: 0.25 tolerates a quarter more than the incumbent. */
   readonly margin: number

@@ -1,5 +1,5 @@
 import { type AnyBulkWriteOperation, MongoBulkWriteError } from 'mongodb'
-import type { LateOutcome, RequestRecord } from '../domain/telemetry'
+import type { LateOutcome, RequestRecord, StratumKey } from '../domain/telemetry'
 import type { CollectionSpec, Database } from './database'
 
 /** A served request as it is kept: 180 days, to answer why it behaved as it did. */
@@ -9,7 +9,16 @@ export interface LoggedRequest extends RequestRecord {
 }
 
 type RequestDocument = Omit<LoggedRequest, 'requestId'> & { _id: string; receivedAt: Date }
-type OutcomeDocument = Omit<LateOutcome, 'id'> & { _id: string; environment: string; receivedAt: Date }
+export interface OutcomeDocument extends Omit<LateOutcome, 'id'> {
+  _id: string
+  environment: string
+  receivedAt: Date
+  /** Who told it, as `telemetry-fold` names sources; absent in those that are older than this field. */
+  sources?: readonly string[]
+  /** When it is to be joined with its conversation; absent once that is done or given up. */
+  joinAt?: Date
+  attempts?: number
+}
 
 const retentionSeconds = 180 * 24 * 3_600
 const duplicateKey = 11_000
@@ -30,6 +39,7 @@ export const requestLogCollections: readonly CollectionSpec[] = [
     indexes: [
       { key: { tenant: 1, conversation: 1 } },
       { key: { environment: 1, task: 1, metric: 1, at: -1 } },
+      { key: { joinAt: 1 }, partial: { joinAt: { $exists: true } } },
       { key: { receivedAt: 1 }, expireAfterSeconds: retentionSeconds },
     ],
   },
@@ -51,11 +61,25 @@ export class RequestLog {
     )
   }
 
-  async appendOutcomes(environment: string, outcomes: readonly LateOutcome[]): Promise<void> {
+  /** They are joined with their conversations by whoever comes first, soon. */
+  async appendOutcomes(
+    environment: string,
+    outcomes: readonly LateOutcome[],
+    sources: readonly string[],
+  ): Promise<void> {
     const receivedAt = new Date()
     await this.insert(
       'lateOutcomes',
-      outcomes.map(({ id, ...outcome }): OutcomeDocument => ({ _id: id, environment, ...outcome, receivedAt })),
+      outcomes.map(
+        ({ id, ...outcome }): OutcomeDocument => ({
+          _id: id,
+          environment,
+          ...outcome,
+          receivedAt,
+          sources,
+          joinAt: receivedAt,
+        }),
+      ),
     )
   }
 
@@ -71,6 +95,21 @@ export class RequestLog {
       .sort({ receivedAt: 1 })
       .limit(1)
     return (await rows.toArray())[0]?.receivedAt.getTime()
+  }
+
+  /** The stratum in which a conversation was served first; undefined where no such request is known. */
+  async firstStratum(
+    environment: string,
+    { task, tenant, conversation }: Pick<LateOutcome, 'task' | 'tenant' | 'conversation'>,
+  ): Promise<StratumKey | undefined> {
+    const [row] = await this.requests()
+      .find({ tenant, conversation, task, environment }, { projection: { seq: 1, slice: 1, arm: 1, composite: 1 } })
+      .sort({ at: 1 })
+      .limit(1)
+      .toArray()
+    if (row === undefined) return undefined
+    const { seq, slice, arm, composite } = row
+    return { environment, task, seq, slice, arm, composite }
   }
 
   /** In the order they were served. */
@@ -91,9 +130,8 @@ export class RequestLog {
 
   async outcomesOf(tenant: string, conversation: string): Promise<LateOutcome[]> {
     const rows = this.database.collection<OutcomeDocument>('lateOutcomes').find({ tenant, conversation })
-    return (await rows.limit(maxPage).toArray()).map(({ _id, environment: _e, receivedAt: _r, ...rest }) => ({
-      id: _id,
-      ...rest,
+    return (await rows.limit(maxPage).toArray()).map(({ _id: id, task, metric, value, at }) => ({
+      ...{ id, task, tenant, conversation, metric, value, at },
     }))
   }
 

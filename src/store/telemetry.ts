@@ -6,6 +6,7 @@ import type { CollectionSpec, Database } from './database'
 import { evidenceRecordCollections } from './evidence-changes'
 import { EvidenceReader } from './evidence-reader'
 import { Issued } from './issued'
+import { joinOutcomes } from './outcome-join'
 import type { PairReport, Providers } from './providers'
 import { Reporters, reporterCollections } from './reporters'
 import { RequestLog, requestLogCollections } from './request-log'
@@ -37,6 +38,8 @@ export interface Telemetry {
   ingest(batch: TelemetryBatch, principal: string, refusedBefore?: number): Promise<Ingested>
   /** Seals units that are due, oldest first; returns how many. Call it every second in every server. */
   seal(limit?: number): Promise<number>
+  /** Joins values of custom metrics with their conversations, as `seal`. */
+  join(limit?: number): Promise<number>
   readonly read: TelemetryReader
   /** Who told what, which tenants are hurt, and what is full. */
   readonly evidence: EvidenceReader
@@ -45,6 +48,7 @@ export interface Telemetry {
 }
 
 const sealBatch = 500
+const joinBatch = 200
 /** Applications correct their clock by the server's: more than this ahead is no request that was served. */
 const maxAheadMs = 60_000
 
@@ -65,7 +69,7 @@ export function createTelemetry(
     const checked = await checkRequests(issued, batch, (await database.now()) + maxAheadMs)
     await requests.append(checked.taken.map((record) => ({ ...record, environment, reporter })))
     await providers.reported(checked.taken.map(reportedPair), principal)
-    await requests.appendOutcomes(environment, batch.lateOutcomes)
+    await requests.appendOutcomes(environment, batch.lateOutcomes, [`reporter/${reporter}`, `key/${principal}`])
     const full = await writer.write(works)
     if (full > 0) refused.push(refusal('/strata', `${full} units are reported by too many reporters`))
     refused.push(...checked.refused)
@@ -76,6 +80,7 @@ export function createTelemetry(
   return {
     ingest,
     seal: (limit = sealBatch) => writer.seal(limit),
+    join: (limit = joinBatch) => joinOutcomes({ database, issued, requests, writer }, limit),
     read: new TelemetryReader(database),
     evidence: new EvidenceReader(database),
     reporters,
