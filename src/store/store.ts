@@ -19,6 +19,7 @@ import { createLineage, type LineageStore } from './lineage'
 import { migrate } from './migrations'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
+import { ProbeReadings, probeReadingCollections } from './probe-readings'
 import { createPromotions, type Promotions } from './promotion'
 import { Providers, providerCollections } from './providers'
 import { createReleases, type Releases, releaseCollections } from './releases'
@@ -49,6 +50,7 @@ export interface Store {
   readonly leakage: Leakage
   readonly outbox: Outbox
   readonly telemetry: Telemetry
+  readonly readings: ProbeReadings
   readonly captures: Captures
   readonly providers: Providers
   readonly reproductions: Reproductions
@@ -80,6 +82,7 @@ const collections = [
   ...telemetryCollections,
   ...snapshotIndexes,
   ...captureCollections,
+  ...probeReadingCollections,
   ...providerCollections,
   ...reproductionCollections,
   ...standingIndexes,
@@ -122,6 +125,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     leakage: createLeakage(database, catalog),
     outbox: createOutbox(database),
     telemetry,
+    readings: new ProbeReadings(database),
     captures: new Captures(database, new Vault(options.captureKeys ?? [])),
     providers,
     reproductions: createReproductions(database),
