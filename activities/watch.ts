@@ -7,6 +7,7 @@ import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
 import { withdraw } from '../src/store/withdrawal'
 import type { WatchOutcome } from '../workflows/messages'
+import { Checkpoints } from './checkpoints'
 
 export interface WatchDeps {
   readonly store: Store
@@ -17,7 +18,7 @@ export interface WatchDeps {
   readonly tickMs: number
 }
 
-const maxDecisions = 1_000
+const maxPauses = 1_000
 
 /** A look at the release: what it asks for now, and the figures that people see. */
 interface Look {
@@ -37,12 +38,14 @@ interface Look {
 export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<WatchOutcome> {
   const file = await openRelease(deps.store, releaseId)
   const told = await toldBefore(deps.store, releaseId)
+  const checkpoints = await Checkpoints.open(deps.store.releases, releaseId)
   for (;;) {
     const look = await tryLook(deps.store, file)
     if (look?.action === 'ended') return { kind: 'ended' }
     if (look?.action === 'gone back') return { kind: 'withdrawn', by: look.by ?? 'ledger', reason: look.reason }
     if (look?.action === 'rollback') return withdrawn(deps.store, file, look)
     if (look?.action === 'pause') await tellPause(deps, file, look, told)
+    if (look?.judgement) await checkpoints.keep(look.judgement)
     heartbeat(
       look?.judgement
         ? { arms: look.judgement.assessment.arms, waitingFor: look.judgement.assessment.waitingFor }
@@ -95,8 +98,7 @@ async function wentBackElsewhere(
   lane: LaneState,
 ): Promise<{ readonly by: string; readonly reason: string } | undefined> {
   if (phase === 'rolling_back') {
-    const decisions = await store.releases.decisions(id, { limit: maxDecisions })
-    const made = decisions.findLast(({ kind }) => kind === 'rollback')
+    const made = (await store.releases.decisions(id, { kinds: ['rollback'] })).at(-1)
     return { by: made?.by ?? 'ledger', reason: made?.reason ?? 'the release was withdrawn' }
   }
   const moved = lane.releaseId !== id && lane.baseSeq !== plan.lanes.at(-1)?.baseSeq
@@ -144,8 +146,8 @@ const asksForPause = ({ role, verdict, reason }: GuardrailVerdict): boolean =>
 
 /** What earlier attempts of this watch paused for: a new worker does not undo what a person decided. */
 async function toldBefore(store: Store, releaseId: string): Promise<Set<string>> {
-  const decisions = await store.releases.decisions(releaseId, { limit: maxDecisions })
-  const pauses = decisions.filter(({ kind, by }) => kind === 'pause' && by === 'guardrail')
+  const decisions = await store.releases.decisions(releaseId, { kinds: ['pause'], limit: maxPauses })
+  const pauses = decisions.filter(({ by }) => by === 'guardrail')
   return new Set(pauses.flatMap(({ evidence }) => (evidence as { causes?: readonly string[] }).causes ?? []))
 }
 
