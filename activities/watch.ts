@@ -8,6 +8,7 @@ import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
 import { withdraw } from '../src/store/withdrawal'
 import type { WatchOutcome } from '../workflows/messages'
+import { Checkpoints } from './checkpoints'
 import { startProbing } from './probing'
 import { rest } from './rest'
 
@@ -22,7 +23,7 @@ export interface WatchDeps {
   readonly tickMs: number
 }
 
-const maxDecisions = 1_000
+const maxPauses = 1_000
 
 /** A look at the release: what it asks for now, and the figures that people see. */
 interface Look {
@@ -53,12 +54,14 @@ export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<
 
 async function watchOpened(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutcome> {
   const told = await toldBefore(deps.store, file.record.id)
+  const checkpoints = await Checkpoints.open(deps.store.releases, file.record.id)
   for (;;) {
     const look = await tryLook(deps.store, file)
     if (look?.action === 'ended') return { kind: 'ended' }
     if (look?.action === 'gone back') return { kind: 'withdrawn', by: look.by ?? 'ledger', reason: look.reason }
     if (look?.action === 'rollback') return withdrawn(deps.store, file, look)
     if (look?.action === 'pause') await tellPause(deps, file, look, told)
+    if (look?.judgement) await checkpoints.keep(look.judgement)
     heartbeat(
       look?.judgement
         ? { arms: look.judgement.assessment.arms, waitingFor: look.judgement.assessment.waitingFor }
@@ -111,8 +114,7 @@ async function wentBackElsewhere(
   lane: LaneState,
 ): Promise<{ readonly by: string; readonly reason: string } | undefined> {
   if (phase === 'rolling_back') {
-    const decisions = await store.releases.decisions(id, { limit: maxDecisions })
-    const made = decisions.findLast(({ kind }) => kind === 'rollback')
+    const made = (await store.releases.decisions(id, { kinds: ['rollback'] })).at(-1)
     return { by: made?.by ?? 'ledger', reason: made?.reason ?? 'the release was withdrawn' }
   }
   const moved = lane.releaseId !== id && lane.baseSeq !== plan.lanes.at(-1)?.baseSeq
@@ -167,8 +169,8 @@ const asksForPause = ({ role, verdict, reason }: GuardrailVerdict): boolean =>
 
 /** What earlier attempts of this watch paused for: a new worker does not undo what a person decided. */
 async function toldBefore(store: Store, releaseId: string): Promise<Set<string>> {
-  const decisions = await store.releases.decisions(releaseId, { limit: maxDecisions })
-  const pauses = decisions.filter(({ kind, by }) => kind === 'pause' && by === 'guardrail')
+  const decisions = await store.releases.decisions(releaseId, { kinds: ['pause'], limit: maxPauses })
+  const pauses = decisions.filter(({ by }) => by === 'guardrail')
   return new Set(pauses.flatMap(({ evidence }) => (evidence as { causes?: readonly string[] }).causes ?? []))
 }
 

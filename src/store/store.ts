@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import { type Backtests, createBacktests } from './backtests'
 import { captureCollections } from './capture-documents'
 import { Captures } from './captures'
 import { type Catalog, catalogCollections, createCatalog } from './catalog'
@@ -43,6 +44,7 @@ export interface Store {
   readonly ledger: Ledger
   readonly tenants: Tenants
   readonly releases: Releases
+  readonly backtests: Backtests
   readonly planner: Planner
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
@@ -107,6 +109,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
   const standings = createStandings(database, providers)
   const ledger = createLedger(database, gate)
   const tenants = createTenants(database, ledger, gate)
+  const releases = createReleases(database)
   const traffic = (environment: string, task: string) => trafficOf(telemetry, environment, task)
   return {
     database,
@@ -117,7 +120,8 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     idempotency: createIdempotencyStore(database),
     ledger,
     tenants,
-    releases: createReleases(database),
+    releases,
+    backtests: createBacktests({ catalog, releases }),
     planner: createPlanner({ catalog, ledger, tenants, traffic, read: telemetry.read }),
     evidence,
     evaluations: createEvaluationRuns(database),
