@@ -2,17 +2,23 @@ import { cancellationDetails, cancellationSignal, heartbeat, log } from '@tempor
 import type { Assessment, GuardrailVerdict, VerdictReason } from '../src/domain/guardrail'
 import { type LaneState, laneName } from '../src/domain/lane'
 import { isClosed } from '../src/domain/release'
+import type { Endpoints } from '../src/engines/engine'
 import { type Judgement, judge, openRelease, type ReleaseFile } from '../src/store/assessor'
 import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
 import { type WatchReads, watchReads } from '../src/store/watch-reads'
 import { withdraw } from '../src/store/withdrawal'
 import type { WatchOutcome } from '../workflows/messages'
+import { Checkpoints } from './checkpoints'
+import { startProbing } from './probing'
+import { rest } from './rest'
 
 export interface WatchDeps {
   readonly store: Store
   /** Shared by the watches of a process; absent: those of one watch. */
   readonly reads?: WatchReads
+  /** Where the providers of the policy's probes are. */
+  readonly endpoints: Endpoints
   /** Asks the release to pause; a message to its workflow. */
   readonly askPause: (release: ReleaseRecord, reason: string) => Promise<void>
   /** Whether the workflow still runs; throws where Temporal does not answer. */
@@ -36,21 +42,34 @@ interface Look {
  * Throws where this attempt ends but the watch does not (worker shut down, timed out): the next attempt goes on.
  */
 export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<WatchOutcome> {
+  const file = await openRelease(deps.store, releaseId)
+  const failed = (probe: string, error: unknown) =>
+    log.warn('an answer could not be kept', { releaseId, probe, error: String(error) })
+  const stopProbing = startProbing({ ...deps, failed }, file)
+  try {
+    return await watchOpened(deps, file)
+  } finally {
+    await stopProbing()
+  }
+}
+
+async function watchOpened(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutcome> {
   const { store, tickMs, reads = watchReads(store) } = deps
-  const file = await openRelease(store, releaseId)
-  const told = await toldBefore(store, releaseId)
+  const told = await toldBefore(store, file.record.id)
+  const checkpoints = await Checkpoints.open(store.releases, file.record.id)
   for (;;) {
     const look = await tryLook(store, reads, file)
     if (look?.action === 'ended') return { kind: 'ended' }
     if (look?.action === 'gone back') return { kind: 'withdrawn', by: look.by ?? 'ledger', reason: look.reason }
     if (look?.action === 'rollback') return withdrawn(store, file, look)
     if (look?.action === 'pause') await tellPause(deps, file, look, told)
+    if (look?.judgement) await checkpoints.keep(look.judgement)
     heartbeat(
       look?.judgement
         ? { arms: look.judgement.assessment.arms, waitingFor: look.judgement.assessment.waitingFor }
         : undefined,
     )
-    await untilBeat(tickMs)
+    await rest(untilBeatMs(tickMs), cancellationSignal())
     if (cancellationSignal().aborted) return cancelled(deps, file)
   }
 }
@@ -138,7 +157,14 @@ function pauseCauses({ reason, judgement }: Look): readonly string[] {
   return (causes.length > 0 ? causes : ['unnamed']).map((cause) => `${judgement?.lane.baseSeq} ${cause}`)
 }
 
-const faultsOfEvidence: readonly VerdictReason[] = ['ratio_mismatch', 'set_full', 'reporters_silent']
+const faultsOfEvidence: readonly VerdictReason[] = [
+  'ratio_mismatch',
+  'set_full',
+  'reporters_silent',
+  'provider_down',
+  'answer_unusable',
+  'no_reading',
+]
 
 const asksForPause = ({ role, verdict, reason }: GuardrailVerdict): boolean =>
   (verdict === 'fail' && role === 'pause') || faultsOfEvidence.includes(reason)
@@ -175,20 +201,11 @@ async function cancelled(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutco
 const nearBeat = 20
 
 /**
- * The next beat, cut short by a cancellation. All watches of a process look at the same beat, a tick apart whatever a look
- * takes, so that what they read is read together.
+ * How long until the next beat. All watches of a process look at the same beat, a tick apart whatever a look takes, so that
+ * what they read is read together.
  */
-function untilBeat(tickMs: number): Promise<void> {
-  const signal = cancellationSignal()
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const left = tickMs - (performance.now() % tickMs)
-    // Timers may fire a little before their time; that is no beat of its own.
-    const timer = setTimeout(done, left < tickMs / nearBeat ? left + tickMs : left)
-    signal.addEventListener('abort', done)
-  })
+function untilBeatMs(tickMs: number): number {
+  const left = tickMs - (performance.now() % tickMs)
+  // Timers may fire a little before their time; that is no beat of its own.
+  return left < tickMs / nearBeat ? left + tickMs : left
 }

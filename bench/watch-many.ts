@@ -32,7 +32,13 @@ export async function benchWatchMany({ mongodbUri, temporalAddress, namespace }:
     const rows: Row[] = []
     for (const count of counts) {
       const ticks = new Map<string, number[]>()
-      const deps = { store: noting(ground.store, ticks), orchestrator: quiet as never, tickMs, watches: count }
+      const deps = {
+        store: noting(ground.store, ticks),
+        orchestrator: quiet as never,
+        endpoints: {},
+        tickMs,
+        watches: count,
+      }
       const queue = `bench-${randomUUID()}`
       const place = { connection, namespace, queue, workflows: { workflowsPath: require.resolve('./watched-release') } }
       const main = await Worker.create({ connection, namespace, taskQueue: queue, ...place.workflows })

@@ -35,6 +35,8 @@ export interface Config {
   readonly logLevel: LogLevel
   /** Releases that one worker watches at the same time; absent: `defaultWatches`. */
   readonly watches?: number
+  /** How often the schedule of retention starts. */
+  readonly gcEveryHours: number
   /** Data of instances that run in this checkout. Absolute. */
   readonly folder: string
   /** Provisioned binaries, shared between checkouts. Absolute. */
@@ -54,6 +56,7 @@ export interface ServerConfig extends Config {
 export const defaultPort = 7420
 export const defaultWatches = 300
 const maxWatches = 2_000
+const defaultGcHours = 24
 
 interface Setting {
   readonly takes: string
@@ -84,6 +87,10 @@ export const settings = {
     takes: `how many releases one worker watches at the same time, 1 to ${maxWatches}`,
     otherwise: `${defaultWatches}`,
   },
+  SLUICE_GC_EVERY_HOURS: {
+    takes: 'hours between two scheduled runs of retention, from 1 to 720',
+    otherwise: `${defaultGcHours}`,
+  },
   SLUICE_FOLDER: { takes: 'a folder for the data of instances', otherwise: '.sluice' },
   SLUICE_CACHE: { takes: 'a folder for provisioned binaries', otherwise: '~/.cache/sluice' },
   SLUICE_WORKFLOW_BUNDLE: { takes: 'the path of a built workflow bundle', otherwise: 'bundled at start' },
@@ -111,6 +118,7 @@ export function readConfig(environment: Environment = process.env): Config {
     ...optional('apiKey', read('SLUICE_API_KEY')),
     logLevel: logLevelOf(read('SLUICE_LOG_LEVEL') ?? 'info'),
     ...optional('watches', watchesOf(read('SLUICE_WATCHES'))),
+    gcEveryHours: gcHoursOf(read('SLUICE_GC_EVERY_HOURS') ?? `${defaultGcHours}`),
     folder: resolve(read('SLUICE_FOLDER') ?? '.sluice'),
     cacheFolder: resolve(read('SLUICE_CACHE') ?? join(homedir(), '.cache', 'sluice')),
     ...optional('workflowBundle', absolute(read('SLUICE_WORKFLOW_BUNDLE'))),
@@ -226,6 +234,14 @@ function watchesOf(text: string | undefined): number | undefined {
   const watches = /^\d{1,4}$/.test(text) ? Number(text) : 0
   if (watches < 1 || watches > maxWatches) throw invalid('SLUICE_WATCHES', `is ${JSON.stringify(text)}`)
   return watches
+}
+
+const maxGcHours = 720
+
+function gcHoursOf(text: string): number {
+  const hours = /^\d{1,3}$/.test(text) ? Number(text) : 0
+  if (hours < 1 || hours > maxGcHours) throw invalid('SLUICE_GC_EVERY_HOURS', `is ${JSON.stringify(text)}`)
+  return hours
 }
 
 function logLevelOf(text: string): LogLevel {

@@ -12,6 +12,7 @@ import type { Catalog } from './catalog'
 import type { Evidence } from './evidence'
 import type { EvidenceReader } from './evidence-reader'
 import type { Ledger } from './ledger'
+import type { ProbeReadings } from './probe-readings'
 import { type Providers, voidText } from './providers'
 import type { ReleaseRecord, Releases } from './releases'
 import type { Reporters } from './reporters'
@@ -28,6 +29,7 @@ export interface AssessorDeps {
   }
   readonly evidence: Pick<Evidence, 'isVoid'>
   readonly providers: Pick<Providers, 'changes'>
+  readonly readings: Pick<ProbeReadings, 'of'>
 }
 
 export type JudgeDeps = Omit<AssessorDeps, 'catalog' | 'releases'>
@@ -76,13 +78,17 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
   const entries = await read.entriesOfRelease({ ...release, headSeq })
   const inForce = stepInForce(file, lane, entries)
   const seqs = inForce?.seqs ?? []
-  const [figures, sums, silent, changes, tenants, topTenant] = await Promise.all([
+  const [figures, sums, silent, changes, tenants, topTenant, readings] = await Promise.all([
     read.figures({ ...release, candidate: composite, headSeq, step: seqs }),
     read.series.sums({ ...place, composite, windowsMs }),
     deps.telemetry.reporters.silent(environment),
     voidingChanges(deps, file, incumbent),
     told.tenants(release, maxHarmOf(policy).minimumEvents),
     byTenant ? told.topTenant(release) : undefined,
+    deps.readings.of(
+      record.id,
+      (policy.probes ?? []).map(({ name }) => name),
+    ),
   ])
   const { strata, totals } = figures
   const step = inForce && { ...inForce, bakeComplete, units: figures.stepUnits }
@@ -101,6 +107,7 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
     },
     reporting: { silent, full },
     tenants,
+    ...(readings.length === 0 ? {} : { readings }),
     hasIncumbent: plan.lanes.at(-1)?.incumbent !== undefined,
     ...(step === undefined ? {} : { step }),
     ...(changes.length === 0 ? {} : { providerChanges: changes.map(voidText) }),

@@ -1,5 +1,5 @@
 import { type AnyBulkWriteOperation, type Filter, MongoBulkWriteError } from 'mongodb'
-import type { LateOutcome } from '../domain/telemetry'
+import type { LateOutcome, StratumKey } from '../domain/telemetry'
 import type { Digest } from '../domain/version'
 import type { CollectionSpec, Database } from './database'
 import {
@@ -15,7 +15,16 @@ import {
 
 export type { LoggedRequest } from './request-buckets'
 
-type OutcomeDocument = Omit<LateOutcome, 'id'> & { _id: string; environment: string; receivedAt: Date }
+export interface OutcomeDocument extends Omit<LateOutcome, 'id'> {
+  _id: string
+  environment: string
+  receivedAt: Date
+  /** Who told it, as `telemetry-fold` names sources; absent in those that are older than this field. */
+  sources?: readonly string[]
+  /** When it is to be joined with its conversation; absent once that is done or given up. */
+  joinAt?: Date
+  attempts?: number
+}
 
 /** A lane, or what one composite served in it. */
 export interface LogSelection {
@@ -41,6 +50,7 @@ export const requestLogCollections: readonly CollectionSpec[] = [
     indexes: [
       { key: { tenant: 1, conversation: 1 } },
       { key: { environment: 1, task: 1, metric: 1, at: -1 } },
+      { key: { joinAt: 1 }, partial: { joinAt: { $exists: true } } },
       { key: { receivedAt: 1 }, expireAfterSeconds: outcomeRetentionSeconds },
     ],
   },
@@ -69,11 +79,17 @@ export class RequestLog {
     }
   }
 
-  async appendOutcomes(environment: string, outcomes: readonly LateOutcome[]): Promise<void> {
+  /** They are joined with their conversations by whoever comes first, soon. */
+  async appendOutcomes(
+    environment: string,
+    outcomes: readonly LateOutcome[],
+    sources: readonly string[],
+  ): Promise<void> {
     if (outcomes.length === 0) return
     const receivedAt = new Date()
     const operations = outcomes.map(({ id, ...outcome }): AnyBulkWriteOperation<OutcomeDocument> => {
-      return { insertOne: { document: { _id: id, environment, ...outcome, receivedAt } } }
+      const document = { _id: id, environment, ...outcome, receivedAt, sources, joinAt: receivedAt }
+      return { insertOne: { document } }
     })
     try {
       await this.database.collection<OutcomeDocument>('lateOutcomes').bulkWrite(operations, { ordered: false })
@@ -94,6 +110,18 @@ export class RequestLog {
       .sort({ receivedAt: 1 })
       .limit(1)
     return (await oldest.toArray())[0]?.receivedAt.getTime()
+  }
+
+  /** The stratum in which a conversation was served first; undefined where no such request is known. */
+  async firstStratum(
+    environment: string,
+    { task, tenant, conversation }: Pick<LateOutcome, 'task' | 'tenant' | 'conversation'>,
+  ): Promise<StratumKey | undefined> {
+    const rows = await this.ofConversation(tenant, conversation)
+    const first = rows.find((row) => row.task === task && row.environment === environment)
+    if (first === undefined) return undefined
+    const { seq, slice, arm, composite } = first
+    return { environment, task, seq, slice, arm, composite }
   }
 
   /** The first thousand, in the order they were served. */
@@ -137,9 +165,8 @@ export class RequestLog {
 
   async outcomesOf(tenant: string, conversation: string): Promise<LateOutcome[]> {
     const rows = this.database.collection<OutcomeDocument>('lateOutcomes').find({ tenant, conversation })
-    return (await rows.limit(maxPage).toArray()).map(({ _id, environment: _e, receivedAt: _r, ...rest }) => ({
-      id: _id,
-      ...rest,
+    return (await rows.limit(maxPage).toArray()).map(({ _id: id, task, metric, value, at }) => ({
+      ...{ id, task, tenant, conversation, metric, value, at },
     }))
   }
 

@@ -1,5 +1,6 @@
 import type { ClientSession, Document } from 'mongodb'
 import { MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb'
+import type { QualityValue } from '../domain/quality'
 import type { StratumKey, UnitReport } from '../domain/telemetry'
 import {
   mergeUnit,
@@ -7,6 +8,7 @@ import {
   sumContributions,
   sumTotals,
   type Totals,
+  tellQuality,
   type UnitContribution,
   type UnitState,
 } from '../domain/telemetry-fold'
@@ -36,6 +38,14 @@ export interface UnitWork {
   readonly draw?: TenantDraw
   /** Under a release; what of it is kept by tenant. */
   readonly tenantRecord?: TenantRecordKind
+}
+
+/** A value of a custom metric that the entry of the unit watches. */
+export interface OutcomeWork {
+  readonly key: StratumKey
+  readonly unit: string
+  readonly metric: string
+  readonly told: QualityValue
 }
 
 export interface TelemetryTimes {
@@ -141,6 +151,11 @@ export class TelemetryWriter {
     return this.alone(() => this.transact((session) => this.sealDue(Math.min(limit, maxUnitsPerTransaction), session)))
   }
 
+  /** Takes told values into their units; answers those whose unit is not known. */
+  join(works: readonly OutcomeWork[]): Promise<readonly OutcomeWork[]> {
+    return this.alone(() => this.transact((session) => this.mergeOutcomes(works, session)))
+  }
+
   /** Transactions of one process never compete with each other. */
   private alone<T>(work: () => Promise<T>): Promise<T> {
     const next = this.last.then(work, work)
@@ -203,6 +218,32 @@ export class TelemetryWriter {
       ids.add(tenantUnitId(work.key, known.get(unitId(work))?.state.tenant ?? work.report.tenant))
     }
     return TenantChanges.of(this.database, session, ids)
+  }
+
+  private async mergeOutcomes(works: readonly OutcomeWork[], session: ClientSession): Promise<readonly OutcomeWork[]> {
+    const idOf = ({ key, unit }: OutcomeWork): string => `${stratumId(key)}/${unit}`
+    const units = this.database.collection<UnitDocument>('units')
+    const known = new Map<string, UnitDocument>()
+    for await (const row of units.find({ _id: { $in: works.map(idOf) } }, { session })) known.set(row._id, row)
+    const tenants = await TenantChanges.of(this.database, session, new Set())
+    const changes = new Changes(this.shard, await this.database.now(session), tenants)
+    const unknown: OutcomeWork[] = []
+    for (const work of works) {
+      const before = known.get(idOf(work))
+      if (before === undefined) {
+        unknown.push(work)
+        continue
+      }
+      const { unit, delta } = tellQuality(before.state, work.metric, work.told)
+      if (unit === before.state) continue
+      const document = { ...before, state: unit }
+      known.set(before._id, document)
+      changes.unit(document)
+      changes.add(work.key, delta, false)
+      changes.evidence.unit(work.key, before.state, unit)
+    }
+    await changes.save(this.database, session)
+    return unknown
   }
 
   private documentOf(work: UnitWork, state: UnitState, before: UnitDocument | undefined, now: number): UnitDocument {

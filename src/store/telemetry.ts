@@ -6,6 +6,7 @@ import type { CollectionSpec, Database } from './database'
 import { evidenceRecordCollections } from './evidence-changes'
 import { EvidenceReader } from './evidence-reader'
 import { Issued } from './issued'
+import { joinOutcomes } from './outcome-join'
 import type { PairReport, Providers } from './providers'
 import { Reporters, reporterCollections } from './reporters'
 import { RequestLog, requestLogCollections } from './request-log'
@@ -40,6 +41,8 @@ export interface Telemetry {
   ingest(batch: TelemetryBatch, principal: string, refusedBefore?: number): Promise<Ingested>
   /** Seals units that are due, oldest first; returns how many. Call it every second in every server. */
   seal(limit?: number): Promise<number>
+  /** Joins values of custom metrics with their conversations, as `seal`. */
+  join(limit?: number): Promise<number>
   readonly read: TelemetryReader
   /** Who told what, which tenants are hurt, and what is full. */
   readonly evidence: EvidenceReader
@@ -48,6 +51,7 @@ export interface Telemetry {
 }
 
 const sealBatch = 500
+const joinBatch = 200
 /** Applications correct their clock by the server's: more than this ahead is no request that was served. */
 const maxAheadMs = 60_000
 
@@ -76,7 +80,7 @@ export function createTelemetry(
       writer.write(works),
       requests.append({ environment, reporter, requests: checked.taken, receivedAt: new Date(), keptMs }),
       providers.reported(checked.taken.filter(tellsPair).map(reportedPair), principal),
-      requests.appendOutcomes(environment, batch.lateOutcomes),
+      requests.appendOutcomes(environment, batch.lateOutcomes, [`reporter/${reporter}`, `key/${principal}`]),
       reporters.saw(batch, principal, refused.length + refusedBefore),
     ])
     if (full > 0) {
@@ -89,6 +93,7 @@ export function createTelemetry(
   return {
     ingest,
     seal: (limit = sealBatch) => writer.seal(limit),
+    join: (limit = joinBatch) => joinOutcomes({ database, issued, requests, writer }, limit),
     read: new TelemetryReader(database, { requests, shares }),
     evidence: new EvidenceReader(database),
     reporters,

@@ -5,7 +5,6 @@ import {
   minusTotals,
   momentsOf,
   sumTotals,
-  type TotalName,
   type Totals,
   type UnitContribution,
   type UnitState,
@@ -36,8 +35,8 @@ const nothing: TenantTotals = { tenants: {}, tenantUnits: 0 }
 export function tenantContribution(row: TenantUnitDocument | undefined): TenantTotals {
   if (row === undefined || row.gap) return nothing
   if (!row.fresh) return { tenants: {}, tenantUnits: 1 }
-  const totals: Partial<Record<TotalName, number>> = { ...row.totals, units: 1 }
-  for (const name of Object.keys(totals) as TotalName[]) {
+  const totals: Record<string, number> = { ...row.totals, units: 1 }
+  for (const name of Object.keys(totals)) {
     if (name.startsWith('event_') || name.startsWith('closed_')) delete totals[name]
   }
   for (const name of row.events) totals[`event_${name}`] = 1
@@ -45,7 +44,7 @@ export function tenantContribution(row: TenantUnitDocument | undefined): TenantT
     const value = row.first?.[name]
     if (value === undefined) continue
     for (const [moment, addend] of Object.entries(momentsOf(name, value))) {
-      totals[`closed_${name}_${moment}` as TotalName] = addend
+      totals[`closed_${name}_${moment}`] = addend
     }
   }
   return { tenants: totals, tenantUnits: 1 }

@@ -9,6 +9,7 @@ describe('the configuration', () => {
       host: '127.0.0.1',
       endpoints: {},
       logLevel: 'info',
+      gcEveryHours: 24,
       folder: resolve('.sluice'),
       cacheFolder: expect.stringMatching(/\/\.cache\/sluice$/),
     })
@@ -34,6 +35,7 @@ describe('the configuration', () => {
       SLUICE_API_KEY: 'sluice_app_1',
       SLUICE_LOG_LEVEL: 'debug',
       SLUICE_WATCHES: '40',
+      SLUICE_GC_EVERY_HOURS: '6',
       SLUICE_FOLDER: '/var/lib/sluice',
       SLUICE_CACHE: '/var/cache/sluice',
       SLUICE_WORKFLOW_BUNDLE: '/app/bundle.js',
@@ -57,6 +59,7 @@ describe('the configuration', () => {
       apiKey: 'sluice_app_1',
       logLevel: 'debug',
       watches: 40,
+      gcEveryHours: 6,
       folder: '/var/lib/sluice',
       cacheFolder: '/var/cache/sluice',
       workflowBundle: '/app/bundle.js',
@@ -85,6 +88,9 @@ describe('the configuration', () => {
     ['SLUICE_LOG_LEVEL', 'loud'],
     ['SLUICE_WATCHES', '0'],
     ['SLUICE_WATCHES', '2001'],
+    ['SLUICE_GC_EVERY_HOURS', '0'],
+    ['SLUICE_GC_EVERY_HOURS', '721'],
+    ['SLUICE_GC_EVERY_HOURS', 'daily'],
   ])('refuses %s=%s, naming the variable and what it takes', (name, value) => {
     expect(() => readConfig({ [name]: value })).toThrow(
       expect.objectContaining({ code: 'invalid_config', details: { variable: name } }),
