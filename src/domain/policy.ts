@@ -1,4 +1,5 @@
 import type { Slice } from './allocation'
+import type { ShadowPolicy } from './shadow'
 import type { EventName } from './telemetry'
 import type { OutputField } from './telemetry-outputs'
 
@@ -72,6 +73,8 @@ export interface Policy {
     readonly budgetUsd: number
   }
   readonly stage: { readonly smokeCases: number }
+  /** Absent: nothing is copied. Before any step of the environment that the release rolls out in. */
+  readonly shadow?: ShadowPolicy
   /** Absent: no pilot. */
   readonly pilot?: PolicyStep & { readonly ring: string; readonly by: Slice['by'] }
   /** Empty: straight to the whole (`immediate`). */

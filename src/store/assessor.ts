@@ -12,6 +12,7 @@ import type { Evidence } from './evidence'
 import type { Ledger } from './ledger'
 import { type Providers, voidText } from './providers'
 import type { ReleaseRecord, Releases } from './releases'
+import type { Shadows } from './shadows'
 import type { Telemetry } from './telemetry'
 
 export interface AssessorDeps {
@@ -19,6 +20,7 @@ export interface AssessorDeps {
   readonly ledger: Ledger
   readonly releases: Releases
   readonly telemetry: Telemetry
+  readonly shadows: Pick<Shadows, 'spent'>
   readonly evidence: Pick<Evidence, 'isVoid'>
   readonly providers: Pick<Providers, 'changes'>
 }
@@ -62,7 +64,7 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
   const { incumbent } = lane
   const byTenant = policy.breakers.some((breaker) => breaker.kind === 'budget' && breaker.usdPerTenant !== undefined)
   const { evidence: told } = deps.telemetry
-  const [strata, totals, lastHourUsd, step, silent, changes, tenants, topTenant] = await Promise.all([
+  const [strata, totals, lastHourUsd, step, silent, changes, tenants, topTenant, shadowUsd] = await Promise.all([
     read.strataOf(release),
     budget ? read.compositeTotals({ ...release, composite }) : undefined,
     budget ? read.spend({ composite, environment, task: plan.task, sinceMs: hourMs }) : 0,
@@ -71,6 +73,7 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
     voidingChanges(deps, file, incumbent),
     told.tenants(release, maxHarmOf(policy).minimumEvents),
     byTenant ? told.topTenant(release) : undefined,
+    budget && policy.shadow !== undefined ? deps.shadows.spent(record.id) : 0,
   ])
   const seqs = [...new Set([...strata.map(({ seq }) => seq), ...(step?.seqs ?? [])])]
   const [full, ...windows] = await Promise.all([
@@ -85,7 +88,11 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
     policy,
     strata,
     windows,
-    spend: { releaseUsd: totals?.costUsd ?? 0, lastHourUsd, ...(topTenant === undefined ? {} : { topTenant }) },
+    spend: {
+      releaseUsd: (totals?.costUsd ?? 0) + shadowUsd,
+      lastHourUsd,
+      ...(topTenant === undefined ? {} : { topTenant }),
+    },
     reporting: { silent, full },
     tenants,
     hasIncumbent: plan.lanes.at(-1)?.incumbent !== undefined,

@@ -1,6 +1,7 @@
 import type { ClientSession } from 'mongodb'
 import type { Allocation } from '../domain/allocation'
 import type { ServedComposite } from '../domain/composite'
+import type { ShadowView } from '../domain/shadow'
 import { horizonMs, type LaneEntry, type LaneView, type Snapshot, type TenantView } from '../domain/snapshot'
 import type { LanePin, TenantEntry } from '../domain/tenant'
 import type { Digest } from '../domain/version'
@@ -9,6 +10,7 @@ import { digestOf } from './canonical'
 import type { PolicyDocument } from './capture-documents'
 import type { Catalog } from './catalog'
 import type { CollectionSpec, Database } from './database'
+import type { ShadowDocument } from './shadows'
 
 /** What a snapshot is built from. */
 export interface SnapshotSource {
@@ -20,7 +22,7 @@ export interface SnapshotSource {
 export const defaultLeadMs = 2_000
 
 /** The collections whose change can change a snapshot. */
-export const snapshotCollections = ['allocations', 'tenantEntries', 'tasks', 'capturePolicies'] as const
+export const snapshotCollections = ['allocations', 'tenantEntries', 'tasks', 'capturePolicies', 'shadows'] as const
 
 /** An entry leaves the snapshot by time alone, so the newest entries are found by time. */
 export const snapshotIndexes: readonly CollectionSpec[] = [
@@ -49,11 +51,12 @@ export class SnapshotBuilder {
   async build(environment: string, now: number): Promise<Snapshot> {
     const cutoff = now - horizonMs
     const tasks = await this.source.catalog.tasks()
-    const { lanes, tenants, rollbacks, captures } = await this.source.database.transact(async (session) => ({
+    const { lanes, tenants, rollbacks, captures, shadows } = await this.source.database.transact(async (session) => ({
       lanes: await this.laneEntries(environment, cutoff, session),
       tenants: await this.tenantEntries(cutoff, session),
       rollbacks: await this.olderRollbacks(environment, cutoff, session),
       captures: await this.captures(environment, session),
+      shadows: await this.shadows(environment, session),
     }))
     const views: Record<string, LaneView> = {}
     for (const { name, supersedes } of tasks) {
@@ -63,6 +66,10 @@ export class SnapshotBuilder {
     for (const { task, basisPoints } of captures) {
       const view = views[task]
       if (view !== undefined) views[task] = { ...view, capture: { basisPoints } }
+    }
+    for (const shadow of shadows) {
+      const view = views[shadow.task]
+      if (view !== undefined) views[shadow.task] = { ...view, shadow: shadowView(shadow) }
     }
     const tenantViews = Object.fromEntries([...tenants].map(([id, entries]) => [id, entries.map(tenantView)]))
     for (const [task, rows] of rollbacks) {
@@ -118,6 +125,11 @@ export class SnapshotBuilder {
       .collection<PolicyDocument>('capturePolicies')
       .find({ environment, basisPoints: { $gt: 0 } }, { session })
     return asked.sort({ _id: 1 }).limit(maxEntries).toArray()
+  }
+
+  private shadows(environment: string, session: ClientSession): Promise<ShadowDocument[]> {
+    const open = this.source.database.collection<ShadowDocument>('shadows').find({ environment }, { session })
+    return open.sort({ _id: 1 }).limit(maxEntries).toArray()
   }
 
   private async tenantEntries(cutoff: number, session: ClientSession) {
@@ -207,6 +219,10 @@ function laneEntry(row: Allocation): LaneEntry {
   }
 }
 
+function shadowView({ releaseId, candidate, incumbent, basisPoints, until, outputs }: ShadowDocument): ShadowView {
+  return { releaseId, candidate, incumbent, basisPoints, until, ...(outputs === undefined ? {} : { outputs }) }
+}
+
 type TenantViews = Readonly<Record<string, readonly TenantView[]>>
 
 function pinsOf(environment: string, task: string, tenants: TenantViews): readonly LanePin[] {
@@ -247,7 +263,8 @@ function namedComposites(
 ): Set<Digest> {
   const ids = new Set<Digest>()
   const add = (id: Digest | undefined) => id !== undefined && ids.add(id)
-  for (const { entries, olderRevocations = [] } of Object.values(lanes)) {
+  for (const { entries, olderRevocations = [], shadow } of Object.values(lanes)) {
+    add(shadow?.candidate)
     for (const { incumbent, candidate } of entries) {
       add(incumbent)
       add(candidate)

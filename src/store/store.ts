@@ -24,6 +24,7 @@ import { Providers, providerCollections } from './providers'
 import { createReleases, type Releases, releaseCollections } from './releases'
 import { createReproductions, type Reproductions, reproductionCollections } from './reproductions'
 import { createRescores, type Rescores, rescoreCollections } from './rescores'
+import { Shadows, shadowCollections } from './shadows'
 import { snapshotIndexes } from './snapshots'
 import { createStandings, type Standings, standingIndexes } from './standing'
 import { createTelemetry, type Telemetry, telemetryCollections } from './telemetry'
@@ -43,6 +44,7 @@ export interface Store {
   readonly tenants: Tenants
   readonly releases: Releases
   readonly backtests: Backtests
+  readonly shadows: Shadows
   readonly planner: Planner
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
@@ -72,6 +74,7 @@ const collections = [
   ...ledgerCollections,
   ...tenantCollections,
   ...releaseCollections,
+  ...shadowCollections,
   ...evidenceCollections,
   ...evaluationCollections,
   ...rescoreCollections,
@@ -117,6 +120,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     tenants,
     releases,
     backtests: createBacktests({ catalog, releases }),
+    shadows: new Shadows(database, gate),
     planner: createPlanner({ catalog, ledger, tenants, traffic, read: telemetry.read }),
     evidence,
     evaluations: createEvaluationRuns(database),
