@@ -1,6 +1,5 @@
 import type { Plan } from '../src/domain/plan'
-import type { Policy } from '../src/domain/policy'
-import type { ShadowPolicy } from '../src/domain/shadow'
+import type { Policy, ShadowPolicy } from '../src/domain/policy'
 import { judgeShadow, type ShadowJudgement } from '../src/domain/shadow-judgement'
 import { formatUsd } from '../src/domain/verdict-text'
 import { assertNever, SluiceError } from '../src/errors'
@@ -61,6 +60,10 @@ async function opened(store: Store, file: ReleaseFile): Promise<ShadowDocument |
     })
   } catch (error) {
     if (!(error instanceof SluiceError) || error.retryable) throw error
+    // The suite is run again by a person while the shadow waits, as a step would.
+    if (error.code === 'undeployable' && error.details.providerChange !== undefined) {
+      throw notYet(['evidence since the provider change'])
+    }
     return { kind: 'refused', code: error.code, message: error.message }
   }
 }

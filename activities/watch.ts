@@ -2,15 +2,20 @@ import { cancellationDetails, cancellationSignal, heartbeat, log } from '@tempor
 import type { Assessment, GuardrailVerdict, VerdictReason } from '../src/domain/guardrail'
 import { type LaneState, laneName } from '../src/domain/lane'
 import { isClosed } from '../src/domain/release'
+import type { Endpoints } from '../src/engines/engine'
 import { type Judgement, judge, openRelease, type ReleaseFile } from '../src/store/assessor'
 import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
 import { withdraw } from '../src/store/withdrawal'
 import type { WatchOutcome } from '../workflows/messages'
 import { Checkpoints } from './checkpoints'
+import { startProbing } from './probing'
+import { rest } from './rest'
 
 export interface WatchDeps {
   readonly store: Store
+  /** Where the providers of the policy's probes are. */
+  readonly endpoints: Endpoints
   /** Asks the release to pause; a message to its workflow. */
   readonly askPause: (release: ReleaseRecord, reason: string) => Promise<void>
   /** Whether the workflow still runs; throws where Temporal does not answer. */
@@ -37,8 +42,19 @@ interface Look {
  */
 export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<WatchOutcome> {
   const file = await openRelease(deps.store, releaseId)
-  const told = await toldBefore(deps.store, releaseId)
-  const checkpoints = await Checkpoints.open(deps.store.releases, releaseId)
+  const failed = (probe: string, error: unknown) =>
+    log.warn('an answer could not be kept', { releaseId, probe, error: String(error) })
+  const stopProbing = startProbing({ ...deps, failed }, file)
+  try {
+    return await watchOpened(deps, file)
+  } finally {
+    await stopProbing()
+  }
+}
+
+async function watchOpened(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutcome> {
+  const told = await toldBefore(deps.store, file.record.id)
+  const checkpoints = await Checkpoints.open(deps.store.releases, file.record.id)
   for (;;) {
     const look = await tryLook(deps.store, file)
     if (look?.action === 'ended') return { kind: 'ended' }
@@ -51,7 +67,7 @@ export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<
         ? { arms: look.judgement.assessment.arms, waitingFor: look.judgement.assessment.waitingFor }
         : undefined,
     )
-    await tickPause(deps.tickMs)
+    await rest(deps.tickMs, cancellationSignal())
     if (cancellationSignal().aborted) return cancelled(deps, file)
   }
 }
@@ -139,7 +155,14 @@ function pauseCauses({ reason, judgement }: Look): readonly string[] {
   return (causes.length > 0 ? causes : ['unnamed']).map((cause) => `${judgement?.lane.baseSeq} ${cause}`)
 }
 
-const faultsOfEvidence: readonly VerdictReason[] = ['ratio_mismatch', 'set_full', 'reporters_silent']
+const faultsOfEvidence: readonly VerdictReason[] = [
+  'ratio_mismatch',
+  'set_full',
+  'reporters_silent',
+  'provider_down',
+  'answer_unusable',
+  'no_reading',
+]
 
 const asksForPause = ({ role, verdict, reason }: GuardrailVerdict): boolean =>
   (verdict === 'fail' && role === 'pause') || faultsOfEvidence.includes(reason)
@@ -168,18 +191,4 @@ async function cancelled(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutco
   const reason = 'the workflow of the release is gone'
   await withdraw(deps.store, file, { by: 'watch', reason, penalise: true, unlessSettled: true })
   return { kind: 'withdrawn', by: 'watch', reason }
-}
-
-/** One tick, cut short by a cancellation. */
-function tickPause(tickMs: number): Promise<void> {
-  const signal = cancellationSignal()
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, tickMs)
-    signal.addEventListener('abort', done)
-  })
 }

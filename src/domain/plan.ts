@@ -1,5 +1,5 @@
+import type { ShadowPolicy } from './policy'
 import type { PlannedStep } from './rollout'
-import type { ShadowPolicy } from './shadow'
 import { formatDuration, formatUsd } from './verdict-text'
 import type { Change, ChangeClass, Digest, KindName } from './version'
 

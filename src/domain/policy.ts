@@ -1,14 +1,17 @@
 import type { Slice } from './allocation'
-import type { ShadowPolicy } from './shadow'
+import type { ProbeProviderName } from './probe'
+import type { CustomMetric } from './quality'
+import type { ShadowMetric } from './shadow'
 import type { EventName } from './telemetry'
 import type { OutputField } from './telemetry-outputs'
 
 export type GuardrailRole = 'rollback' | 'pause' | 'notify'
 export type NoEvidenceAction = 'pause' | 'extend' | 'rollback' | 'ask'
 
-/** A metric watched against the incumbent. `metric` names a row of the metrics registry. */
+/** A metric watched against the incumbent. `metric` names a row of the metrics registry or, with `custom`, what applications tell. */
 export interface GuardrailPolicy {
   readonly metric: string
+  readonly custom?: CustomMetric
   readonly role: GuardrailRole
   /** Relative non-inferiority margin: 0.25 tolerates a quarter more than the incumbent. */
   readonly margin: number
@@ -31,6 +34,24 @@ export type BreakerPolicy =
       readonly usdPerTenant?: number
     }
 
+/** An absolute limit on a number that a provider of metrics is asked for. At least one of the limits is there. */
+export interface ProbePolicy {
+  readonly name: string
+  readonly provider: ProbeProviderName
+  /** A configured endpoint: where it is and its key are no part of any version. */
+  readonly endpoint: string
+  /** In the provider's language, with placeholders as `{{candidate}}`. */
+  readonly query: string
+  readonly atMost?: number
+  readonly atLeast?: number
+  readonly role: GuardrailRole
+  readonly noEvidence: NoEvidenceAction
+  /** From one question to the next. */
+  readonly everyMs: number
+  /** How long a value counts where no newer one comes. */
+  readonly maxAgeMs: number
+}
+
 /** A field of the output whose mix of classes, or whose mean, is compared. It never takes a release back. */
 export interface OutputPolicy extends OutputField {
   readonly role: Exclude<GuardrailRole, 'rollback'>
@@ -44,6 +65,26 @@ export interface MaxHarmPolicy {
   readonly margin: number
   /** Conversations with an event, of both arms, that a tenant needs to be looked at. */
   readonly minimumEvents: number
+}
+
+/** The step before anybody is served: the candidate answers copies of requests, and nothing of it leaves the application. */
+export interface ShadowPolicy {
+  /** Share of the conversations that the incumbent serves. */
+  readonly basisPoints: number
+  /** Conversations with a pair of answers that are needed. */
+  readonly minimumSample: number
+  readonly bakeMs: number
+  /** Longest wait for the sample after the bake. */
+  readonly deadlineMs: number
+  /** What copies may cost, over all applications. */
+  readonly usdPerHour: number
+  readonly guardrails: readonly {
+    readonly metric: ShadowMetric
+    readonly role: GuardrailRole
+    readonly margin: number
+  }[]
+  /** What follows where the sample does not come: `go_on` without it, stop for a person, or take the release back. */
+  readonly noEvidence: 'go_on' | 'pause' | 'rollback'
 }
 
 export interface PolicyStep {
@@ -83,6 +124,8 @@ export interface Policy {
   readonly alpha: number
   readonly guardrails: readonly GuardrailPolicy[]
   readonly breakers: readonly BreakerPolicy[]
+  /** Absent: nobody else is asked. */
+  readonly probes?: readonly ProbePolicy[]
   /** Absent: no output is watched. */
   readonly outputs?: readonly OutputPolicy[]
   /** Absent: `pause` beyond a margin of a half. */
@@ -92,6 +135,8 @@ export interface Policy {
   readonly onDeadline: 'pause' | 'rollback'
   /** Change classes allowed into the same task, by name. */
   readonly exceptions: readonly ('shifting' | 'breaking')[]
+  /** How long served requests stay in the log; absent: 180 days. */
+  readonly requestLogDays?: number
   /** When a provider returns another model or fingerprint during a release; absent: `notify`. */
   readonly onProviderChange?: 'pause' | 'notify'
   /** Artifacts, as `kind/name`, in which cases of the suite may stand: a leak into them is told and stops nothing. */

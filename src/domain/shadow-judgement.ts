@@ -3,9 +3,9 @@ import { evalueOf, finiteLog, logMeanExp } from '../stats/log-space'
 import { addPair, emptyPairs, type PairedMoments, pairedDifference } from '../stats/paired-difference'
 import { logEvalueRatioAbove } from '../stats/rate-ratio'
 import type { GuardrailVerdict } from './guardrail'
-import { metricNamed } from './metric'
-import type { OutputPolicy, Policy } from './policy'
-import { type ShadowPair, type ShadowPolicy, sameOutput } from './shadow'
+import { metricFacts, metricNamed } from './metric'
+import type { OutputPolicy, Policy, ShadowPolicy } from './policy'
+import { type ShadowPair, sameOutput } from './shadow'
 import type { ClosedValueName, EventName } from './telemetry'
 import { formatMargin, formatValue } from './verdict-text'
 
@@ -78,7 +78,8 @@ function judgeMetric(
   { metric, role, margin }: ShadowPolicy['guardrails'][number],
   { units, alpha }: Situation,
 ): GuardrailVerdict {
-  const { label, unit, statistic } = metricNamed(metric)
+  const { label, unit } = metricNamed(metric)
+  const statistic = metricFacts[metric].statistic
   const [candidate, incumbent, logEvidence, level] =
     statistic.kind === 'event'
       ? eventEvidence(units, statistic.event, { margin, alpha })

@@ -1,6 +1,5 @@
 import type { Allocation } from './allocation'
 import { bucketOf } from './bucket'
-import type { GuardrailRole } from './policy'
 import type { Outcome } from './telemetry'
 import type { OutputValue } from './telemetry-outputs'
 import type { Digest } from './version'
@@ -14,26 +13,6 @@ export const shadowMetrics = [
   'latency_mean',
 ] as const
 export type ShadowMetric = (typeof shadowMetrics)[number]
-
-/** The step before anybody is served: the candidate answers copies of requests, and nothing of it leaves the application. */
-export interface ShadowPolicy {
-  /** Share of the conversations that the incumbent serves. */
-  readonly basisPoints: number
-  /** Conversations with a pair of answers that are needed. */
-  readonly minimumSample: number
-  readonly bakeMs: number
-  /** Longest wait for the sample after the bake. */
-  readonly deadlineMs: number
-  /** What copies may cost, over all applications. */
-  readonly usdPerHour: number
-  readonly guardrails: readonly {
-    readonly metric: ShadowMetric
-    readonly role: GuardrailRole
-    readonly margin: number
-  }[]
-  /** What follows where the sample does not come: `go_on` without it, stop for a person, or take the release back. */
-  readonly noEvidence: 'go_on' | 'pause' | 'rollback'
-}
 
 /** What applications are told: part of the lane's view, and nothing that resolution looks at. */
 export interface ShadowView {

@@ -178,7 +178,7 @@ export class Sluice {
       throw new SluiceError('snapshot_stale', `The snapshot is ${Math.round(ageMs)} ms old.`, { ageMs })
     }
     const { tenant, conversation, binding } = request
-    const startedAt = this.startOf(request, compiled.snapshot.leadMs)
+    const startedAt = this.startOf(request, compiled.leadMs)
     const question: ResolveRequest = {
       task,
       tenant,
@@ -224,7 +224,8 @@ export class Sluice {
     return this.take(serving, report, { input: report.input, output: report.output })
   }
 
-  private take(serving: Serving, report: Report, content: ServedContent): boolean {
+  /** `output`: what the watched fields are read from. */
+  private take(serving: Serving, report: Report, content: ServedContent, output = report.output): boolean {
     try {
       const requestId = report.requestId ?? randomUUID()
       const outcome = outcomeOf(serving, report)
@@ -237,12 +238,12 @@ export class Sluice {
         amounts,
         events: eventsOf(outcome, amounts, thresholds),
         gap: serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt),
-        ...(outputs && outcome === 'ok' ? { outputs: observedOutputs(outputs, report.output) } : {}),
+        ...(outputs && outcome === 'ok' ? { outputs: observedOutputs(outputs, output) } : {}),
         ...(report.model === undefined ? {} : { model: report.model }),
         ...(report.fingerprint === undefined ? {} : { fingerprint: report.fingerprint }),
         ...(report.branch === undefined ? {} : { branch: branchText(report.branch) }),
       })
-      this.captures.add(this.held.compiled?.snapshot, serving, requestId, content)
+      this.captures.add(this.held.compiled?.lanes.get(serving.task)?.view.capture, serving, requestId, content)
       return true
     } catch (error) {
       return this.refused(error)
@@ -268,7 +269,7 @@ export class Sluice {
   /** Calls the pinned engine, or the one its router names, reads the output and reports by itself. */
   run(serving: Serving, values: Readonly<Record<string, PromptValue>>, options?: RunOptions): Promise<RunResult> {
     const report = (of: Serving, told: Report, content: ServedContent = {}, output?: unknown): void => {
-      this.take(of, told, content)
+      this.take(of, told, content, output)
       this.shadows.offer({ serving, values, options: options ?? {}, report: told, output })
     }
     return runServing(serving, values, { ...this.runParts(), report }, options)

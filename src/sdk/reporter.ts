@@ -94,10 +94,11 @@ export class Reporter {
     try {
       for (let batch = 0; batch < maxBatchesPerFlush; batch++) {
         await this.sendOne()
+        // In every round: under steady traffic there is always one more batch of reports.
+        await this.parts.captures.send()
+        await this.parts.shadows.send()
         if (!this.parts.recorder.pending) break
       }
-      await this.parts.captures.send()
-      await this.parts.shadows.send()
     } finally {
       this.flushing = undefined
     }

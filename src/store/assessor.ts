@@ -10,9 +10,9 @@ import { SluiceError } from '../errors'
 import type { Catalog } from './catalog'
 import type { Evidence } from './evidence'
 import type { Ledger } from './ledger'
+import type { ProbeReadings } from './probe-readings'
 import { type Providers, voidText } from './providers'
 import type { ReleaseRecord, Releases } from './releases'
-import type { Shadows } from './shadows'
 import type { Telemetry } from './telemetry'
 
 export interface AssessorDeps {
@@ -20,9 +20,10 @@ export interface AssessorDeps {
   readonly ledger: Ledger
   readonly releases: Releases
   readonly telemetry: Telemetry
-  readonly shadows: Pick<Shadows, 'spent'>
+  readonly shadows: { spent(releaseId: string): Promise<number> }
   readonly evidence: Pick<Evidence, 'isVoid'>
   readonly providers: Pick<Providers, 'changes'>
+  readonly readings: Pick<ProbeReadings, 'of'>
 }
 
 /** A release with what its judgement needs; plan and policy are immutable, so they are read once. */
@@ -64,17 +65,22 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
   const { incumbent } = lane
   const byTenant = policy.breakers.some((breaker) => breaker.kind === 'budget' && breaker.usdPerTenant !== undefined)
   const { evidence: told } = deps.telemetry
-  const [strata, totals, lastHourUsd, step, silent, changes, tenants, topTenant, shadowUsd] = await Promise.all([
-    read.strataOf(release),
-    budget ? read.compositeTotals({ ...release, composite }) : undefined,
-    budget ? read.spend({ composite, environment, task: plan.task, sinceMs: hourMs }) : 0,
-    stepInForce(deps, file, lane, bakeComplete),
-    deps.telemetry.reporters.silent(environment),
-    voidingChanges(deps, file, incumbent),
-    told.tenants(release, maxHarmOf(policy).minimumEvents),
-    byTenant ? told.topTenant(release) : undefined,
-    budget && policy.shadow !== undefined ? deps.shadows.spent(record.id) : 0,
-  ])
+  const [strata, totals, lastHourUsd, step, silent, changes, tenants, topTenant, shadowUsd, readings] =
+    await Promise.all([
+      read.strataOf(release),
+      budget ? read.compositeTotals({ ...release, composite }) : undefined,
+      budget ? read.spend({ composite, environment, task: plan.task, sinceMs: hourMs }) : 0,
+      stepInForce(deps, file, lane, bakeComplete),
+      deps.telemetry.reporters.silent(environment),
+      voidingChanges(deps, file, incumbent),
+      told.tenants(release, maxHarmOf(policy).minimumEvents),
+      byTenant ? told.topTenant(release) : undefined,
+      budget && policy.shadow !== undefined ? deps.shadows.spent(record.id) : 0,
+      deps.readings.of(
+        record.id,
+        (policy.probes ?? []).map(({ name }) => name),
+      ),
+    ])
   const seqs = [...new Set([...strata.map(({ seq }) => seq), ...(step?.seqs ?? [])])]
   const [full, ...windows] = await Promise.all([
     told.isFull(environment, plan.task, seqs),
@@ -95,6 +101,7 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
     },
     reporting: { silent, full },
     tenants,
+    ...(readings.length === 0 ? {} : { readings }),
     hasIncumbent: plan.lanes.at(-1)?.incumbent !== undefined,
     ...(step === undefined ? {} : { step }),
     ...(changes.length === 0 ? {} : { providerChanges: changes.map(voidText) }),

@@ -17,8 +17,10 @@ import { createLeakage, type Leakage, leakageCollections } from './leakage'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createLineage, type LineageStore } from './lineage'
+import { migrate } from './migrations'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
+import { ProbeReadings, probeReadingCollections } from './probe-readings'
 import { createPromotions, type Promotions } from './promotion'
 import { Providers, providerCollections } from './providers'
 import { createReleases, type Releases, releaseCollections } from './releases'
@@ -52,6 +54,7 @@ export interface Store {
   readonly leakage: Leakage
   readonly outbox: Outbox
   readonly telemetry: Telemetry
+  readonly readings: ProbeReadings
   readonly captures: Captures
   readonly providers: Providers
   readonly reproductions: Reproductions
@@ -84,16 +87,18 @@ const collections = [
   ...telemetryCollections,
   ...snapshotIndexes,
   ...captureCollections,
+  ...probeReadingCollections,
   ...providerCollections,
   ...reproductionCollections,
   ...standingIndexes,
   ...garbageCollections,
 ]
 
-/** Connects, creates collections and indexes (safe from several processes at once), and wires the aggregates. */
+/** Connects, prepares what is stored (safe from several processes at once), and wires the aggregates. */
 export async function openStore(uri: string, name: string, options: StoreOptions = {}): Promise<Store> {
   const database = await openDatabase(uri, name)
   await database.prepare(collections)
+  await migrate(database)
   return storeOn(database, options)
 }
 
@@ -128,6 +133,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     leakage: createLeakage(database, catalog),
     outbox: createOutbox(database),
     telemetry,
+    readings: new ProbeReadings(database),
     captures: new Captures(database, new Vault(options.captureKeys ?? [])),
     providers,
     reproductions: createReproductions(database),

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { ShadowPolicy } from '../../src/domain/shadow'
+import type { ShadowPolicy } from '../../src/domain/policy'
 import { connect, type Serving, type Sluice } from '../../src/sdk'
 import type { ReleaseRecord } from '../../src/store/releases'
 import { type CliGround, cliGround } from '../support/cli-ground'

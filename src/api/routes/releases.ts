@@ -53,9 +53,9 @@ export function releaseRoutes(app: App, deps: ApiDeps): void {
   }
 }
 
-function planRoutes(app: App, { store }: ApiDeps): void {
+function planRoutes(app: App, { store, endpoints }: ApiDeps): void {
   app.post('/v1/plans', { schema: { body: releaseRequest, response: { 200: anything } } }, async (request) => {
-    const plan = await store.planner.plan(defined(request.body))
+    const plan = await store.planner.plan(defined(request.body), endpoints)
     return { digest: digestOf(plan), text: planText(plan), plan }
   })
   const digest = z.strictObject({ digest: z.string().regex(/^sha256:[0-9a-f]{64}$/, 'is not a digest') })

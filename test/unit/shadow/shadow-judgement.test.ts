@@ -1,5 +1,4 @@
-import type { OutputPolicy } from '../../../src/domain/policy'
-import type { ShadowPolicy } from '../../../src/domain/shadow'
+import type { OutputPolicy, ShadowPolicy } from '../../../src/domain/policy'
 import { judgeShadow, type ShadowUnit } from '../../../src/domain/shadow-judgement'
 
 const shadow: ShadowPolicy = {
