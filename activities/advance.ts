@@ -18,7 +18,7 @@ const pollMs = 500
  * Not yet: the attempt ends and the next one looks again. Attempts leave no trace in the history, so a step may wait for
  * a week of traffic without making it longer.
  */
-function notYet(what: readonly string[]): ApplicationFailure {
+export function notYet(what: readonly string[]): ApplicationFailure {
   return ApplicationFailure.create({
     message: `waiting for ${what.join(', ')}`,
     type: 'waiting_for_evidence',
@@ -110,7 +110,7 @@ const reasonOf = (assessment: Assessment | undefined): string =>
     ? 'the first step needs no live evidence'
     : 'sample and bake are complete and no guardrail failed'
 
-async function assertWatched(store: Store, file: ReleaseFile): Promise<void> {
+export async function assertWatched(store: Store, file: ReleaseFile): Promise<void> {
   const tick = await store.releases.lastTick(file.record.id)
   if (tick === undefined || Math.abs(tick.ageMs) > tickMaxAgeMs) throw notYet(['a tick of the safety clock'])
 }

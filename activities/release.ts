@@ -22,6 +22,7 @@ import { beating, permanent } from './attempts'
 import { type CommunicateActivities, createCommunicateActivities } from './communicate'
 import type { ReleaseDeps } from './deps'
 import { createNoteSource } from './note-source'
+import { hasShadow, shadowRelease } from './shadow'
 import { smokeRelease } from './smoke'
 import { testFigures } from './test-figures'
 
@@ -36,6 +37,7 @@ export function createReleaseEffects(deps: ReleaseDeps): ReleaseActivities {
     planRelease: (request) => planRelease(deps, request),
     testRelease: ({ releaseId }) => testRelease(deps, releaseId),
     advanceRelease: (request) => advanceRelease(store, request),
+    shadowRelease: ({ releaseId }) => shadowRelease(store, releaseId),
     smokeRelease: (request) => smokeRelease(deps, request),
     settleRelease: ({ releaseId }) => settleEarlierLanes(store, releaseId),
     withdrawRelease: (request) => withdrawRelease(store, request),
@@ -104,6 +106,7 @@ function planned({ record, plan, policy }: ReleaseFile): PlanOutcome {
     risk: plan.risk,
     environment: rolloutEnvironment(policy),
     steps: plan.steps,
+    ...(hasShadow(plan, policy) ? { shadow: true as const } : {}),
     leadMs: policy.leadMs,
     deadlineMs: policy.deadlineMs,
     onDeadline: policy.onDeadline,
@@ -188,5 +191,6 @@ async function closeRelease(store: Store, request: CloseRequest): Promise<void> 
     evidence: { approvals, notes },
   }
   await store.releases.decideOnce(decision)
+  await store.shadows.end(releaseId)
   await store.releases.update(releaseId, { phase, reason, endedAt: record.endedAt ?? (await store.database.now()) })
 }

@@ -96,6 +96,8 @@ export class Reconciler {
     const why = `its safety clock stood still for ${staleWatchMs / 1_000} s`
     const order = { by: 'reconciler', reason: why, penalise: true, unlessSettled: true, unlessUnexposed: true }
     const lanes = await withdraw(this.deps.store, file, order)
+    // Without a safety clock nothing is copied either; who drives the release begins anew when it ticks again.
+    if (lanes.length === 0) await this.deps.store.shadows.end(record.id)
     return lanes.length > 0 ? { release: record.id, task: record.task, did: 'withdrawn', why } : undefined
   }
 

@@ -104,6 +104,8 @@ export type PlanOutcome =
       readonly risk: Risk
       readonly environment: string
       readonly steps: readonly PlannedStep[]
+      /** Whether the candidate answers copies before the first step where it rolls out. Absent: it does not. */
+      readonly shadow?: true
       readonly leadMs: number
       readonly deadlineMs: number
       readonly onDeadline: 'pause' | 'rollback'
@@ -136,6 +138,12 @@ export type AdvanceOutcome =
     }
   | { readonly kind: 'moved'; readonly cause: string }
   | { readonly kind: 'disabled' }
+  | { readonly kind: 'refused'; readonly code: string; readonly message: string }
+
+/** `refused`: the gate says no. */
+export type ShadowOutcome =
+  | { readonly kind: 'pass' | 'go_on' | 'fail' | 'withdraw'; readonly reason: string }
+  | { readonly kind: 'pause'; readonly reason: string }
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
 
 export type WatchOutcome =
@@ -176,6 +184,7 @@ export interface ReleaseActivities {
   planRelease(request: PlanRequest): Promise<PlanOutcome>
   testRelease(request: { readonly releaseId: string }): Promise<TestOutcome>
   advanceRelease(request: AdvanceRequest): Promise<AdvanceOutcome>
+  shadowRelease(request: { readonly releaseId: string }): Promise<ShadowOutcome>
   smokeRelease(request: { readonly releaseId: string; readonly environment: string }): Promise<SmokeOutcome>
   settleRelease(request: { readonly releaseId: string }): Promise<void>
   withdrawRelease(request: WithdrawRequest): Promise<{ readonly lanes: readonly string[] }>

@@ -22,30 +22,21 @@ import {
 } from './messages'
 import { ledger, long, quick, watching } from './proxies'
 import { openBoard, type ReleaseBoard } from './release-board'
+import { duration, messageOf, passedShadow, Stop } from './release-stop'
 import { searchAttributes } from './search-attributes'
-
-/** The way forward is over: the release ends without exposing anything, or goes back. */
-class Stop extends Error {
-  readonly phase: ClosedPhase | 'withdraw'
-  readonly reason: string
-  /** Whether something speaks against the candidate, so that hold and veto follow. */
-  readonly penalise: boolean
-  constructor(phase: ClosedPhase | 'withdraw', reason: string, penalise = phase !== 'superseded') {
-    super(reason)
-    this.phase = phase
-    this.reason = reason
-    this.penalise = penalise
-  }
-}
 
 type Planned = Extract<PlanOutcome, { kind: 'planned' }>
 
 /** Limits of a wait: whether a pause ends it, and what happens at the deadline. */
 interface Bound {
   readonly stopOnPause: boolean
-  readonly deadlineMs: number
+  /** Absent: none. */
+  readonly deadlineMs?: number
   readonly overdue: () => void
 }
+
+/** For what ends by a deadline of its own. */
+const stoppedByPause: Bound = { stopOnPause: true, overdue: () => undefined }
 
 /**
  * One release, `plan → test → stage → pilot → rollout → communicate`. The workflow only decides; effects are activities
@@ -76,6 +67,7 @@ class ReleaseRun {
   private readonly watchScope = new CancellationScope({ cancellable: true })
   /** True from the moment at which a lane may have been written: from then on a stop is a rollback. */
   private exposed = false
+  private shadowed = false
 
   constructor(board: ReleaseBoard, input: ReleaseInput) {
     this.board = board
@@ -94,12 +86,14 @@ class ReleaseRun {
     this.watch()
     let from: PlannedStep | undefined
     for (const [index, step] of plan.steps.entries()) {
+      if (step.environment === plan.environment) await this.shadow(plan)
       await this.advance(plan, step, from)
       this.enter(step.stage, { name: step.name, index: index + 1, of: plan.steps.length })
       if (step.stage === 'stage') await this.smoke(step, plan)
       await this.bake(step.bakeMs + plan.leadMs, step)
       from = step
     }
+    await this.shadow(plan)
     await this.advance(plan, undefined, from)
     await quick.settleRelease.executeWithOptions({ summary: 'settle in the earlier environments' }, [this.release()])
     this.watchScope.cancel()
@@ -164,6 +158,30 @@ class ReleaseRun {
       phase: 'rolling_back',
       ending: { kind: 'rollback', by, reason },
     }))
+  }
+
+  /**
+   * Once, before anybody is served where the release rolls out: the candidate answers copies. It belongs to the stage
+   * `stage`, since nobody has the candidate yet; a policy without a pilot has it all the same.
+   */
+  private async shadow(plan: Planned): Promise<void> {
+    if (plan.shadow !== true || this.shadowed) return
+    this.shadowed = true
+    this.enter('stage')
+    const summary = 'the candidate answers copies of requests'
+    for (;;) {
+      await this.until(() => this.state.paused === undefined)
+      this.board.set((state) => ({ ...state, waitingFor: ['pairs of answers in the shadow'] }))
+      const outcome = await this.interruptible(
+        () => ledger.shadowRelease.executeWithOptions({ summary }, [this.release()]),
+        stoppedByPause,
+      )
+      if (outcome === undefined) continue
+      this.board.set((state) => ({ ...state, waitingFor: [] }))
+      if (outcome.kind === 'pause') this.pause('sluice', `the shadow: ${outcome.reason}`)
+      else this.board.note(passedShadow(outcome))
+      return this.until(() => this.state.paused === undefined)
+    }
   }
 
   /** Waits for the evidence of the step in force, then appends the next entry: one activity does both. */
@@ -357,19 +375,4 @@ class ReleaseRun {
     if (plan.onDeadline === 'rollback') throw new Stop('withdraw', reason)
     this.pause('sluice', reason)
   }
-}
-
-const minuteMs = 60_000
-const hourMs = 60 * minuteMs
-
-/** `90 s`, `25 min`, `7.5 h`. */
-function duration(ms: number): string {
-  if (ms < 2 * minuteMs) return `${Math.round(ms / 100) / 10} s`
-  return ms < 2 * hourMs ? `${Math.round(ms / minuteMs)} min` : `${Math.round((10 * ms) / hourMs) / 10} h`
-}
-
-/** The innermost cause: activity failures wrap what went wrong. */
-function messageOf(error: unknown): string {
-  const cause = error instanceof ActivityFailure ? error.cause : undefined
-  return (cause ?? (error as Error)).message
 }

@@ -24,7 +24,7 @@ export interface CurrentSnapshot {
 }
 
 /** The collections whose change can change a snapshot. */
-const followed = ['allocations', 'tenantEntries', 'tasks', 'capturePolicies'] as const
+const followed = ['allocations', 'tenantEntries', 'tasks', 'capturePolicies', 'shadows'] as const
 const maxEnvironments = 16
 const maxRecentDeltas = 256
 /** More changes at once than this are not worth reading one by one. */

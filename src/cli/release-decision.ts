@@ -33,6 +33,8 @@ export function decisionText({ kind, by, reason, evidence }: Decision): string {
       return `${by} asks for a pause: ${reason}`
     case 'assessment':
       return reason
+    case 'shadow':
+      return `shadow: ${reason}`
     case 'close':
       return reason.replace(/^[a-z_]+/, plainText)
     default:
@@ -50,6 +52,8 @@ export function decisionStage({ kind, evidence }: Decision): string {
       return (evidence as ShownEvidence).step?.stage ?? ''
     case 'settle':
       return 'rollout'
+    case 'shadow':
+      return 'stage'
     case 'rollback':
     case 'pause':
     case 'assessment':

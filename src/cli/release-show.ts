@@ -7,7 +7,7 @@ import type { ReleaseRecord } from '../store/releases'
 import type { Cli } from './cli'
 import { changeText } from './provider-wording'
 import { decisionText } from './release-decision'
-import type { ReleaseSight } from './release-sight'
+import type { ReleaseSight, ShadowSight } from './release-sight'
 import { approvalText, waitingText } from './release-timeline'
 import {
   agoText,
@@ -59,6 +59,7 @@ function factsOf({
   assessment,
   decisions,
   providerChanges,
+  shadow,
 }: ReleaseSight): readonly (readonly [string, string])[] {
   const { request, plan, candidate } = record
   const step = live?.step
@@ -84,12 +85,16 @@ function factsOf({
     ['approve', live && approvalText(live)],
     ['paused', live?.paused && `by ${live.paused.by}: ${live.paused.reason}`],
     ['going back', live?.ending && `${live.ending.by}: ${live.ending.reason}`],
+    ['shadow', shadow && shadowText(shadow)],
     ['awaited', step && live?.phase === 'running' && assessment ? waitingText(assessment.waitingFor) : undefined],
     ...(providerChanges ?? []).map((change) => ['provider', changeText(change)] as const),
     ['not seen', unseen({ record, ...(live ? { live } : {}) })],
   ]
   return facts.filter((fact): fact is readonly [string, string] => fact[1] !== undefined && fact[1] !== '')
 }
+
+const shadowText = ({ units, pairs, usd, minimumSample = 0 }: ShadowSight): string =>
+  `${units} of ${countText(minimumSample, 'conversation')} answered twice, ${countText(pairs, 'request')} for ${formatUsd(usd)}; nobody is served by the candidate`
 
 function approvalsAtClose(decisions: ReleaseSight['decisions']): readonly Approval[] {
   const close = decisions.find(({ kind }) => kind === 'close')

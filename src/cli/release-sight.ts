@@ -12,8 +12,19 @@ export interface ReleaseSight extends ReleaseView {
   readonly decisions: readonly Decision[]
   /** What the guardrails say now; of a closed release what they said at its last decision. */
   readonly assessment?: Assessment
+  /** While the candidate answers copies. */
+  readonly shadow?: ShadowSight
   /** Of closed conversations, by arm. */
   readonly percentiles?: ArmPercentiles
+}
+
+/** How a shadow stands. */
+export interface ShadowSight {
+  readonly state: 'none' | 'open' | 'ended'
+  readonly units: number
+  readonly pairs: number
+  readonly usd: number
+  readonly minimumSample?: number
 }
 
 export const releasePath = (id: string): string => `/v1/releases/${encodeURIComponent(id)}`
@@ -27,11 +38,14 @@ export async function seeRelease(api: ApiClient, id: string, after = 0): Promise
   const query = { after, limit: decisionPage, checkpoints: false }
   const { items } = await api.get<{ items: readonly Decision[] }>(`${path}/decisions`, query)
   const figures = await figuresOf(api, view.record)
+  const inStage = !isClosed(view.record.phase) && view.record.stage === 'stage' && view.record.plan !== undefined
+  const shadow = inStage ? await api.get<ShadowSight>(`${path}/shadow`) : undefined
   const assessment = isClosed(view.record.phase) ? judgedAt(items) : figures?.assessment
   return {
     ...view,
     decisions: items,
     ...(assessment === undefined ? {} : { assessment }),
+    ...(shadow?.state === 'open' ? { shadow } : {}),
     ...(figures === undefined ? {} : { percentiles: figures.percentiles }),
   }
 }

@@ -105,7 +105,7 @@ const optional = <K extends string, T>(key: K, value: T | undefined): { readonly
 function judgeLook(look: RecordedLook, policy: Policy, after: boolean) {
   const { input, missing } = recast(look, policy)
   const would = assess(input)
-  const verdicts = markMissing(would.verdicts, missing)
+  const verdicts = markMissing(would.verdicts, missing, policy)
   const { action, mayAdvance } = look.assessment
   const goesOn = look.kind === 'advance' || look.kind === 'settle'
   const judged: BacktestLook = {
@@ -129,6 +129,7 @@ function judgeLook(look: RecordedLook, policy: Policy, after: boolean) {
 function markMissing(
   verdicts: readonly GuardrailVerdict[],
   missing: readonly NotRecorded[],
+  policy: Policy,
 ): readonly BacktestVerdict[] {
   const seen = new Map<string, number>()
   const marked = verdicts.map((verdict): BacktestVerdict => {
@@ -136,10 +137,20 @@ function markMissing(
     seen.set(verdict.name, nth + 1)
     const gap = missing.find((one) => one.name === verdict.name && one.nth === nth)
     if (gap === undefined) return verdict
-    const { name, role, reason } = verdict
-    return { name, role, reason, verdict: 'not_recorded', text: `not recorded: ${gap.what}` }
+    const { name, reason } = verdict
+    return { name, role: roleIn(policy, verdict), reason, verdict: 'not_recorded', text: `not recorded: ${gap.what}` }
   })
   return marked
+}
+
+/** What cannot be judged was put to the test as a mere note; here it has the role that the policy gives it. */
+function roleIn({ guardrails, probes = [], outputs = [] }: Policy, { name, role }: GuardrailVerdict) {
+  const rules = [
+    ...guardrails.map((rule) => [rule.metric, rule.role] as const),
+    ...probes.map((rule) => [`probe:${rule.name}`, rule.role] as const),
+    ...outputs.map((rule) => [`output:${rule.field}`, rule.role] as const),
+  ]
+  return rules.find(([named]) => named === name)?.[1] ?? role
 }
 
 const said = (verdicts: readonly Pick<BacktestVerdict, 'name' | 'role' | 'verdict' | 'reason'>[]): string =>

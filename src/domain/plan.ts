@@ -1,5 +1,6 @@
+import type { ShadowPolicy } from './policy'
 import type { PlannedStep } from './rollout'
-import { formatDuration } from './verdict-text'
+import { formatDuration, formatUsd } from './verdict-text'
 import type { Change, ChangeClass, Digest, KindName } from './version'
 
 /** What a release manager asks for; a file of `releases/` says the same. */
@@ -61,6 +62,8 @@ export interface Plan {
   readonly changeClass: ChangeClass
   readonly risk: Risk
   readonly steps: readonly PlannedStep[]
+  /** Absent: the candidate answers no copies before it is exposed. */
+  readonly shadow?: ShadowPolicy
   readonly blastRadius: BlastRadius
   readonly warnings: readonly string[]
   /** How long each exposed step may need to show harm, in words. */
@@ -98,6 +101,7 @@ export function planText(plan: Plan): string {
       (lane) =>
         `lane ${lane.environment}: incumbent ${lane.incumbent ? short(lane.incumbent) : 'none'}, entry ${lane.baseSeq}`,
     ),
+    ...(plan.shadow === undefined ? [] : [shadowText(plan.shadow)]),
     ...plan.steps.map(
       (step) =>
         `step ${step.name} in ${step.environment}: ${exposureText(step)}, bake ${formatDuration(step.bakeMs)}, at least ${step.minimumSample} conversations an arm`,
@@ -108,6 +112,10 @@ export function planText(plan: Plan): string {
   ]
   return lines.join('\n')
 }
+
+const shadowText = ({ basisPoints, minimumSample, usdPerHour, noEvidence }: ShadowPolicy): string =>
+  `shadow: the candidate answers copies of ${basisPoints / 100} % of the conversations, at least ${minimumSample}, for at most ` +
+  `${formatUsd(usdPerHour)} an hour; nobody is served. Without that sample: ${noEvidence.replace('_', ' ')}`
 
 export function exposureText(step: Pick<PlannedStep, 'exposure'>): string {
   return step.exposure

@@ -1,6 +1,7 @@
 import type { Slice } from './allocation'
 import type { ProbeProviderName } from './probe'
 import type { CustomMetric } from './quality'
+import type { ShadowMetric } from './shadow'
 import type { EventName } from './telemetry'
 import type { OutputField } from './telemetry-outputs'
 
@@ -66,6 +67,26 @@ export interface MaxHarmPolicy {
   readonly minimumEvents: number
 }
 
+/** The step before anybody is served: the candidate answers copies of requests, and nothing of it leaves the application. */
+export interface ShadowPolicy {
+  /** Share of the conversations that the incumbent serves. */
+  readonly basisPoints: number
+  /** Conversations with a pair of answers that are needed. */
+  readonly minimumSample: number
+  readonly bakeMs: number
+  /** Longest wait for the sample after the bake. */
+  readonly deadlineMs: number
+  /** What copies may cost, over all applications. */
+  readonly usdPerHour: number
+  readonly guardrails: readonly {
+    readonly metric: ShadowMetric
+    readonly role: GuardrailRole
+    readonly margin: number
+  }[]
+  /** What follows where the sample does not come: `go_on` without it, stop for a person, or take the release back. */
+  readonly noEvidence: 'go_on' | 'pause' | 'rollback'
+}
+
 export interface PolicyStep {
   readonly basisPoints: number
   readonly bakeMs: number
@@ -93,6 +114,8 @@ export interface Policy {
     readonly budgetUsd: number
   }
   readonly stage: { readonly smokeCases: number }
+  /** Absent: nothing is copied. Before any step of the environment that the release rolls out in. */
+  readonly shadow?: ShadowPolicy
   /** Absent: no pilot. */
   readonly pilot?: PolicyStep & { readonly ring: string; readonly by: Slice['by'] }
   /** Empty: straight to the whole (`immediate`). */

@@ -1,7 +1,7 @@
 import { sameJson } from './diff'
 import type { AssessmentInput, Spend } from './guardrail'
 import type { TenantsOfInterest } from './live-evidence'
-import type { BreakerPolicy, OutputPolicy, Policy } from './policy'
+import type { BreakerPolicy, GuardrailRole, OutputPolicy, Policy } from './policy'
 import { planSteps } from './rollout'
 import type { ArmStats, StratumStats } from './telemetry'
 import { maxHarmOf, maxWatchedTenants } from './tenant-harm'
@@ -42,25 +42,70 @@ export function recast(recorded: RecordedEvidence, policy: Policy): RecastEviden
   const outputs = recastOutputs(input, policy)
   const tenants = recastTenants(input, policy)
   const step = recastStep(recorded, policy)
-  const { tenants: _tenants, step: _step, ...rest } = input
+  const probes = recastProbes(input, policy)
+  const missing = [
+    ...windows.missing,
+    ...missingSpend(input.policy, policy),
+    ...missingCustom(input.policy, policy),
+    ...probes.missing,
+    ...outputs.missing,
+    ...tenants.missing,
+    ...step.missing,
+  ]
+  const { tenants: _tenants, step: _step, readings: _readings, ...rest } = input
   return {
     input: {
       ...rest,
-      policy,
+      policy: muted(policy, missing),
       strata: outputs.strata,
       windows: windows.windows,
       spend,
       ...(windows.sources === undefined ? {} : { sources: windows.sources }),
       ...(tenants.tenants === undefined ? {} : { tenants: tenants.tenants }),
       ...(step.step === undefined ? {} : { step: step.step }),
+      ...(probes.readings === undefined ? {} : { readings: probes.readings }),
     },
-    missing: [
-      ...windows.missing,
-      ...missingSpend(input.policy, policy),
-      ...outputs.missing,
-      ...tenants.missing,
-      ...step.missing,
-    ],
+    missing,
+  }
+}
+
+/** What cannot be judged neither acts nor stands in the way of an advance; its share of alpha stays its own. */
+function muted(policy: Policy, missing: readonly NotRecorded[]): Policy {
+  const names = new Set(missing.map(({ name }) => name))
+  const mute = <T extends { readonly role: GuardrailRole }>(rule: T, name: string): T =>
+    names.has(name) ? { ...rule, role: 'notify' } : rule
+  const { probes, outputs } = policy
+  return {
+    ...policy,
+    guardrails: policy.guardrails.map((rule) => mute(rule, rule.metric)),
+    ...(probes === undefined ? {} : { probes: probes.map((rule) => mute(rule, `probe:${rule.name}`)) }),
+    ...(outputs === undefined ? {} : { outputs: outputs.map((rule) => mute(rule, `output:${rule.field}`)) }),
+  }
+}
+
+/** A custom metric is told only where the entries name it; its sums serve any mean, its failures one mark alone. */
+function missingCustom(made: Policy, policy: Policy): readonly NotRecorded[] {
+  return policy.guardrails.flatMap(({ metric, custom }) => {
+    if (custom === undefined) return []
+    const isTold = made.guardrails.some(
+      (one) => one.metric === metric && one.custom && ('mean' in custom || sameJson(one.custom, custom)),
+    )
+    return isTold ? [] : [{ name: metric, nth: 0, what: `values of ${metric}, with this mark` }]
+  })
+}
+
+/** One reading per probe, found by what was asked and of whom. */
+function recastProbes({ policy: made, readings }: AssessmentInput, policy: Policy) {
+  const known = made.probes ?? []
+  const wanted = policy.probes ?? []
+  const places = wanted.map(({ provider, endpoint, query }) =>
+    known.findIndex((one) => one.provider === provider && one.endpoint === endpoint && one.query === query),
+  )
+  return {
+    ...(readings === undefined ? {} : { readings: places.map((place) => readings[place] ?? {}) }),
+    missing: wanted.flatMap(({ name }, index): readonly NotRecorded[] =>
+      (places[index] ?? -1) >= 0 ? [] : [{ name: `probe:${name}`, nth: 0, what: 'an answer to this query' }],
+    ),
   }
 }
 

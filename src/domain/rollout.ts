@@ -77,6 +77,7 @@ export function planSteps(policy: Policy, hasIncumbent: boolean): readonly Plann
 export function rolloutWarnings(policy: Policy, hasIncumbent: boolean): readonly string[] {
   const warnings: string[] = []
   if (!hasIncumbent) warnings.push('There is no incumbent to compare with: only absolute breakers watch this release.')
+  if (!hasIncumbent && policy.shadow) warnings.push('There is no incumbent to shadow: no request is copied.')
   if (policy.steps.length === 0)
     warnings.push('The policy goes straight to everyone: only absolute breakers could watch it.')
   const shares = [...policy.steps, ...(policy.pilot ? [policy.pilot] : [])].map((step) => step.basisPoints)

@@ -1,6 +1,7 @@
 import type { Allocation } from './allocation'
 import type { CaptureShare } from './capture'
 import type { ServedComposite } from './composite'
+import type { ShadowView } from './shadow'
 import type { TenantState } from './tenant'
 import type { Digest } from './version'
 
@@ -26,6 +27,8 @@ export interface LaneView {
   readonly supersedes?: string
   /** Inputs and outputs of such a share of the conversations are wanted; absent: of none. */
   readonly capture?: CaptureShare
+  /** A candidate that answers copies of requests; absent: none. Who is served what does not depend on it. */
+  readonly shadow?: ShadowView
   readonly entries: readonly LaneEntry[]
   /** Revoking entries that left the horizon: a pin of a tenant can be older than any entry in `entries`. */
   readonly olderRevocations?: readonly Pick<LaneEntry, 'seq' | 'incumbent' | 'revokes'>[]

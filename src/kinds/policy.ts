@@ -4,6 +4,7 @@ import { metricNames } from '../domain/metric'
 import type { Policy } from '../domain/policy'
 import { placeholdersIn, probePlaceholders, probeProviderNames } from '../domain/probe'
 import { maxQualityRules, qualityMetricShape } from '../domain/quality'
+import { shadowBounds, shadowMetrics } from '../domain/shadow'
 import { maxOutputClasses, maxOutputFields } from '../domain/telemetry-outputs'
 import { defaultMaxHarm } from '../domain/tenant-harm'
 import { kindNames } from '../domain/version'
@@ -142,6 +143,24 @@ const maxHarm = z.strictObject({
   minimumEvents: z.int().min(1).max(1_000_000).default(defaultMaxHarm.minimumEvents),
 })
 
+const shadow = z.strictObject({
+  basisPoints: z.int().min(1).max(10_000).default(1_000),
+  minimumSample: z.int().min(1).max(shadowBounds.pairs).default(200),
+  bakeMs: durationMs.default(0),
+  deadlineMs: durationMs.default(24 * hourMs),
+  usdPerHour: z.number().positive().max(1_000_000),
+  guardrails: z
+    .array(
+      z.strictObject({
+        metric: z.enum(shadowMetrics),
+        role: z.enum(['rollback', 'pause', 'notify']).default('rollback'),
+        margin: z.number().min(0).max(100),
+      }),
+    )
+    .max(shadowMetrics.length)
+    .refine((rows) => new Set(rows.map(({ metric }) => metric)).size === rows.length, 'names a metric twice'),
+  noEvidence: z.enum(['go_on', 'pause', 'rollback']).default('pause'),
+})
 const maxRequestLogDays = 3_650
 
 /** A policy that says nothing goes through 1, 5, 25, 50 and 95 % for an hour each; `steps: []` goes straight there. */
@@ -174,6 +193,7 @@ const policySchema = z
       })
       .prefault({}),
     stage: z.strictObject({ smokeCases: z.int().min(0).max(100).default(3) }).prefault({}),
+    shadow: shadow.exactOptional(),
     pilot: z
       .strictObject({
         ...stepShape,
@@ -224,9 +244,10 @@ export const policyKind: Kind<Policy> = {
   interfaceOf: ({ environments }) => ({ environments }),
   diff: (before, after) =>
     diffJson(before, after, ({ path }) => (path.startsWith('/environments') ? 'breaking' : 'safe')),
-  summarize({ environments, pilot, steps, guardrails, breakers }) {
+  summarize({ environments, shadow: copies, pilot, steps, guardrails, breakers }) {
     const shares = steps.map((step) => `${step.basisPoints / 100} %`).join(', ') || 'straight to 100 %'
-    const first = pilot === undefined ? '' : `pilot ${pilot.ring}, then `
+    const before = copies === undefined ? '' : `shadow of ${copies.basisPoints / 100} %, then `
+    const first = before + (pilot === undefined ? '' : `pilot ${pilot.ring}, then `)
     const watch = `${guardrails.length} guardrails, ${breakers.length} breakers`
     return `${environments.join(' → ')}: ${first}${shares}; ${watch}`
   },

@@ -18,10 +18,11 @@ import { type ConnectOptions, Emitter, type Listener, type SluiceEvents } from '
 import { Recorder } from './recorder'
 import { amountsOf, eventsOf, pricedEngine, type Report } from './report'
 import { Reporter } from './reporter'
-import { runServing } from './run'
+import { answerCopy, runServing } from './run'
 import type { RunOptions, RunResult } from './run-result'
 import { ServerClock } from './server-clock'
 import { type NotServing, Serving, type ServingContext } from './serving'
+import { ShadowQueue } from './shadow-queue'
 
 /** Which conversation asks. Either `binding`, as an earlier serving gave it, or `startedAt` is needed. */
 export interface ConversationRequest {
@@ -58,6 +59,7 @@ export class Sluice {
   private readonly recorder = new Recorder()
   private readonly reporter: Reporter
   private readonly captures: CaptureQueue
+  private readonly shadows: ShadowQueue
   private readonly maxStaleMs: number
   private staleTimer: NodeJS.Timeout | undefined
   private savedAt = Number.NEGATIVE_INFINITY
@@ -95,10 +97,19 @@ export class Sluice {
     })
     const reporter = randomUUID()
     this.captures = new CaptureQueue({ http: this.http, environment: options.environment, reporter })
+    this.shadows = new ShadowQueue({
+      http: this.http,
+      environment: options.environment,
+      reporter,
+      snapshot: () => this.held.compiled?.snapshot,
+      now: () => this.clock.now(),
+      answer: (served, candidate, signal) => answerCopy(served, candidate, { ...this.runParts(), signal }),
+    })
     this.reporter = new Reporter(reporter, {
       http: this.http,
       recorder: this.recorder,
       captures: this.captures,
+      shadows: this.shadows,
       environment: options.environment,
       flushIntervalMs: options.flushIntervalMs ?? defaults.flushIntervalMs,
       heads: () => this.held.heads(),
@@ -148,6 +159,11 @@ export class Sluice {
   /** Inputs and outputs that were to be captured and could not be kept or handed over. */
   get capturesDropped(): number {
     return this.captures.dropped
+  }
+
+  /** Copies for a shadow that found no room, no money or no end. */
+  get shadowsDropped(): number {
+    return this.shadows.dropped
   }
 
   /**
@@ -208,7 +224,8 @@ export class Sluice {
     return this.take(serving, report, { input: report.input, output: report.output })
   }
 
-  private take(serving: Serving, report: Report, content: ServedContent): boolean {
+  /** `output`: what the watched fields are read from. */
+  private take(serving: Serving, report: Report, content: ServedContent, output = report.output): boolean {
     try {
       const requestId = report.requestId ?? randomUUID()
       const outcome = outcomeOf(serving, report)
@@ -221,7 +238,7 @@ export class Sluice {
         amounts,
         events: eventsOf(outcome, amounts, thresholds),
         gap: serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt),
-        ...(outputs && outcome === 'ok' ? { outputs: observedOutputs(outputs, report.output) } : {}),
+        ...(outputs && outcome === 'ok' ? { outputs: observedOutputs(outputs, output) } : {}),
         ...(report.model === undefined ? {} : { model: report.model }),
         ...(report.fingerprint === undefined ? {} : { fingerprint: report.fingerprint }),
         ...(report.branch === undefined ? {} : { branch: branchText(report.branch) }),
@@ -251,12 +268,15 @@ export class Sluice {
 
   /** Calls the pinned engine, or the one its router names, reads the output and reports by itself. */
   run(serving: Serving, values: Readonly<Record<string, PromptValue>>, options?: RunOptions): Promise<RunResult> {
-    const parts = {
-      endpoints: this.options.endpoints ?? {},
-      postprocessors: this.options.postprocessors ?? {},
-      report: (of: Serving, report: Report, content: ServedContent = {}) => void this.take(of, report, content),
+    const report = (of: Serving, told: Report, content: ServedContent = {}, output?: unknown): void => {
+      this.take(of, told, content, output)
+      this.shadows.offer({ serving, values, options: options ?? {}, report: told, output })
     }
-    return runServing(serving, values, parts, options)
+    return runServing(serving, values, { ...this.runParts(), report }, options)
+  }
+
+  private runParts() {
+    return { endpoints: this.options.endpoints ?? {}, postprocessors: this.options.postprocessors ?? {} }
   }
 
   /** Sends all reports now. Rejects where the server does not take them; they are kept. */
@@ -273,6 +293,7 @@ export class Sluice {
   private async stop(): Promise<void> {
     process.off('beforeExit', this.atExit)
     clearTimeout(this.staleTimer)
+    this.shadows.close()
     await Promise.all([this.feed.close(), this.reporter.close()])
     clearTimeout(this.staleTimer)
     await this.save()

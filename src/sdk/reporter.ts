@@ -4,6 +4,7 @@ import { SluiceError } from '../errors'
 import type { CaptureQueue } from './capture-queue'
 import type { Http } from './http'
 import type { Recorder } from './recorder'
+import type { ShadowQueue } from './shadow-queue'
 
 const sendTimeoutMs = 10_000
 /** Also without traffic: "this process lives and serves by these entries". */
@@ -16,6 +17,7 @@ export interface ReporterParts {
   readonly http: Http
   readonly recorder: Recorder
   readonly captures: CaptureQueue
+  readonly shadows: ShadowQueue
   readonly environment: string
   readonly flushIntervalMs: number
   heads(): Readonly<Record<string, number>>
@@ -77,8 +79,9 @@ export class Reporter {
   }
 
   private due(): boolean {
-    const { recorder, captures } = this.parts
-    if (recorder.pending || captures.pending || performance.now() - this.sentAt >= heartbeatMs) return true
+    const { recorder, captures, shadows } = this.parts
+    if (recorder.pending || captures.pending || shadows.pending || performance.now() - this.sentAt >= heartbeatMs)
+      return true
     return JSON.stringify(this.parts.heads()) !== this.sentHeads
   }
 
@@ -91,9 +94,11 @@ export class Reporter {
     try {
       for (let batch = 0; batch < maxBatchesPerFlush; batch++) {
         await this.sendOne()
+        // In every round: under steady traffic there is always one more batch of reports.
+        await this.parts.captures.send()
+        await this.parts.shadows.send()
         if (!this.parts.recorder.pending) break
       }
-      await this.parts.captures.send()
     } finally {
       this.flushing = undefined
     }

@@ -19,12 +19,13 @@ import type { ServedContent } from './capture-queue'
 import type { Report } from './report'
 import type { RunOptions, RunResult } from './run-result'
 import type { Serving } from './serving'
+import type { ServedRun } from './shadow-queue'
 
 interface RunParts {
   readonly endpoints: Endpoints
   readonly postprocessors: Postprocessors
-  /** `content`: what was served, which is checked already. */
-  report(serving: Serving, report: Report, content?: ServedContent): void
+  /** `content`: what was served, which is checked already. `output`: what was read of the answer, where there is one. */
+  report(serving: Serving, report: Report, content?: ServedContent, output?: unknown): void
 }
 
 const nothingUsed = { latencyMs: 0, inputTokens: 0, cachedTokens: 0, outputTokens: 0, costUsd: 0 }
@@ -74,7 +75,7 @@ export async function runServing(
     ...(model === undefined ? {} : { model }),
     ...(fingerprint === undefined ? {} : { fingerprint }),
   } as const
-  parts.report(serving, report, contentOf(values, options, answeredWith(read.output, toolCalls)))
+  parts.report(serving, report, contentOf(values, options, answeredWith(read.output, toolCalls)), read.output)
   return { requestId, outcome, text: answer.text, ...read, toolCalls, ...branch, ...spent }
 }
 
@@ -109,4 +110,29 @@ function ask(
 function readRun(pipeline: Pipeline, { text, toolCalls }: EngineAnswer, postprocessors: Postprocessors) {
   if (toolCalls === undefined) return readAnswer(pipeline, text, postprocessors)
   return { output: undefined, mismatches: checkToolCalls(pipeline.tools, toolCalls) }
+}
+
+/**
+ * Answers a copy of a served request and tells the caller alone. Whatever goes wrong is an error of the candidate: values
+ * that its prompt does not take, or code that is not here, would fail for a user as well. Tools are offered and the calls
+ * checked, and nobody carries them out.
+ */
+export async function answerCopy(
+  { values, options }: ServedRun,
+  candidate: Serving,
+  { signal, ...parts }: Omit<RunParts, 'report'> & { readonly signal: AbortSignal },
+): Promise<{ readonly report: Report; readonly output?: unknown }> {
+  const startedAt = performance.now()
+  const told: { report?: Report; output?: unknown } = {}
+  const report = (_: Serving, own: Report, __?: ServedContent, output?: unknown): void => {
+    told.report = own
+    told.output = output
+  }
+  const { attributes } = options
+  try {
+    await runServing(candidate, values, { ...parts, report }, { signal, ...(attributes ? { attributes } : {}) })
+  } catch {
+    told.report ??= { outcome: 'error', latencyMs: performance.now() - startedAt }
+  }
+  return { report: told.report ?? { outcome: 'error', latencyMs: 0 }, output: told.output }
 }

@@ -61,6 +61,8 @@ export class Serving {
   readonly headSeq: number
   private readonly served: ServedComposite
   private readonly runner: Runner
+  private readonly context: ServingContext
+  private readonly decision: Served
 
   constructor(decision: Served, context: ServingContext, runner: Runner) {
     this.task = context.task
@@ -79,6 +81,13 @@ export class Serving {
     this.headSeq = context.headSeq
     this.served = decision.composite
     this.runner = runner
+    this.context = context
+    this.decision = decision
+  }
+
+  /** The same conversation with another composite, for an answer that nobody is served. */
+  withComposite(composite: ServedComposite): Serving {
+    return new Serving({ ...this.decision, composite }, this.context, this.runner)
   }
 
   get composite(): Composite {

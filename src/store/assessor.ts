@@ -27,6 +27,7 @@ export interface AssessorDeps {
     readonly evidence: Pick<EvidenceReader, 'sources' | 'tenants' | 'topTenant' | 'isFull'>
     readonly reporters: Pick<Reporters, 'silent'>
   }
+  readonly shadows: { spent(releaseId: string): Promise<number> }
   readonly evidence: Pick<Evidence, 'isVoid'>
   readonly providers: Pick<Providers, 'changes'>
   readonly readings: Pick<ProbeReadings, 'of'>
@@ -78,13 +79,14 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
   const entries = await read.entriesOfRelease({ ...release, headSeq })
   const inForce = stepInForce(file, lane, entries)
   const seqs = inForce?.seqs ?? []
-  const [figures, sums, silent, changes, tenants, topTenant, readings] = await Promise.all([
+  const [figures, sums, silent, changes, tenants, topTenant, shadowUsd, readings] = await Promise.all([
     read.figures({ ...release, candidate: composite, headSeq, step: seqs }),
     read.series.sums({ ...place, composite, windowsMs }),
     deps.telemetry.reporters.silent(environment),
     voidingChanges(deps, file, incumbent),
     told.tenants(release, maxHarmOf(policy).minimumEvents),
     byTenant ? told.topTenant(release) : undefined,
+    budget && policy.shadow !== undefined ? deps.shadows.spent(record.id) : 0,
     deps.readings.of(
       record.id,
       (policy.probes ?? []).map(({ name }) => name),
@@ -101,7 +103,7 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
     strata,
     windows,
     spend: {
-      releaseUsd: totals.costUsd,
+      releaseUsd: totals.costUsd + shadowUsd,
       lastHourUsd: (hour?.costNano ?? 0) / 1e9,
       ...(topTenant === undefined ? {} : { topTenant }),
     },

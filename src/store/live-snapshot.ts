@@ -1,5 +1,6 @@
 import type { CaptureShare } from '../domain/capture'
 import type { ServedComposite } from '../domain/composite'
+import type { ShadowView } from '../domain/shadow'
 import {
   horizonMs,
   type LaneChange,
@@ -12,7 +13,7 @@ import {
 import type { Digest } from '../domain/version'
 import { digestOf } from './canonical'
 import { RowTable } from './row-table'
-import { readCaptures, readEntries, readWhole, type SnapshotSource } from './snapshot-reading'
+import { readCaptures, readEntries, readShadows, readWhole, type SnapshotSource } from './snapshot-reading'
 import {
   continued,
   emptyLedger,
@@ -23,6 +24,7 @@ import {
   pinsOf,
   prunedLedger,
   revocationsOfPins,
+  shadowView,
   tenantView,
 } from './snapshot-views'
 
@@ -33,7 +35,7 @@ export interface SnapshotChanges {
   /** Ids of entries that were appended. */
   readonly allocations: ReadonlySet<string>
   readonly tenantEntries: ReadonlySet<string>
-  /** Tasks, or what is captured of them. */
+  /** Tasks, or what is captured or copied of them. */
   readonly tasks: boolean
 }
 
@@ -49,10 +51,11 @@ const defaultLeadMs = 2_000
 const pruneEveryMs = 5 * 60_000
 
 interface TaskRow {
-  /** False: it has no definition, only a wish for contents of its requests. */
+  /** False: it has no definition, only a wish for contents or copies of its requests. */
   readonly isDefined: boolean
   readonly supersedes?: string
   readonly capture?: CaptureShare
+  readonly shadow?: ShadowView
 }
 
 /** What is to be put in the place of what is there; undefined: taken away. */
@@ -129,6 +132,9 @@ export class LiveSnapshot {
     }
     for (const { task, basisPoints } of await readCaptures(database, this.environment)) {
       rows.set(task, { isDefined: false, ...rows.get(task), capture: { basisPoints } })
+    }
+    for (const shadow of await readShadows(database, this.environment)) {
+      rows.set(shadow.task, { isDefined: false, ...rows.get(shadow.task), shadow: shadowView(shadow) })
     }
     return rows
   }

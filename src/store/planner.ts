@@ -84,6 +84,7 @@ async function makePlan(deps: PlannerDeps, request: ReleaseRequest, endpoints: E
     changeClass,
     risk: planRisk(changes.map(({ kind }) => riskOf(kind))),
     steps,
+    ...(policy.shadow === undefined || !hasIncumbent ? {} : { shadow: policy.shadow }),
     blastRadius: await blastRadius(deps, task, policy),
     warnings: [
       ...rolloutWarnings(policy, hasIncumbent),

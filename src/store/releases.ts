@@ -38,7 +38,7 @@ export interface Decision {
   readonly releaseId: string
   readonly seq: number
   readonly at: number
-  readonly kind: 'plan' | 'test' | 'advance' | 'settle' | 'pause' | 'rollback' | 'assessment' | 'close'
+  readonly kind: 'plan' | 'test' | 'advance' | 'settle' | 'pause' | 'rollback' | 'assessment' | 'shadow' | 'close'
   readonly by: string
   readonly reason: string
   /** Inputs, estimates, thresholds: whatever a replay of the decision needs. */
@@ -71,6 +71,7 @@ export const decisionKinds = [
   'settle',
   'pause',
   'rollback',
+  'shadow',
   'close',
 ] as const satisfies readonly Decision['kind'][]
 

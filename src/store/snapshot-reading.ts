@@ -5,6 +5,7 @@ import { SluiceError } from '../errors'
 import type { PolicyDocument } from './capture-documents'
 import type { Catalog } from './catalog'
 import type { Database } from './database'
+import type { ShadowDocument } from './shadows'
 
 /** What a snapshot is built from. */
 export interface SnapshotSource {
@@ -62,6 +63,12 @@ export async function readEntries(
 export function readCaptures(database: Database, environment: string): Promise<PolicyDocument[]> {
   const asked = database.collection<PolicyDocument>('capturePolicies').find({ environment, basisPoints: { $gt: 0 } })
   return asked.sort({ _id: 1 }).limit(maxEntries).toArray()
+}
+
+/** Lanes in which a candidate answers copies. */
+export function readShadows(database: Database, environment: string): Promise<ShadowDocument[]> {
+  const open = database.collection<ShadowDocument>('shadows').find({ environment })
+  return open.sort({ _id: 1 }).limit(maxEntries).toArray()
 }
 
 interface Range {

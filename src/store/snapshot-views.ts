@@ -1,8 +1,10 @@
 import type { Allocation } from '../domain/allocation'
 import { compositesOf } from '../domain/compiled-lane'
+import type { ShadowView } from '../domain/shadow'
 import type { LaneEntry, LaneView, TenantView } from '../domain/snapshot'
 import type { LanePin, TenantEntry } from '../domain/tenant'
 import type { Digest } from '../domain/version'
+import type { ShadowDocument } from './shadows'
 
 /** A lane's entries within the horizon, and the rollbacks that left it: a pin of a tenant can still meet those. */
 export interface LaneLedger {
@@ -66,6 +68,11 @@ export function continued<T extends { readonly seq: number }>(
   return entries
 }
 
+export const shadowView = (row: ShadowDocument): ShadowView => {
+  const { releaseId, candidate, incumbent, basisPoints, until, outputs } = row
+  return { releaseId, candidate, incumbent, basisPoints, until, ...(outputs === undefined ? {} : { outputs }) }
+}
+
 /** The pins of one tenant in this environment, by task. */
 export function pinsOf(environment: string, views: readonly TenantView[]): readonly (readonly [string, LanePin])[] {
   return views.flatMap(({ state }) =>
@@ -97,5 +104,6 @@ export const namedBy = (
   tenant: readonly TenantView[] | undefined,
 ): readonly Digest[] => [
   ...(lane === undefined ? [] : compositesOf(lane)),
+  ...(lane?.shadow === undefined ? [] : [lane.shadow.candidate]),
   ...(tenant === undefined ? [] : pinsOf(environment, tenant).map(([, { composite }]) => composite)),
 ]

@@ -26,6 +26,7 @@ import { Providers, providerCollections } from './providers'
 import { createReleases, type Releases, releaseCollections } from './releases'
 import { createReproductions, type Reproductions, reproductionCollections } from './reproductions'
 import { createRescores, type Rescores, rescoreCollections } from './rescores'
+import { Shadows, shadowCollections } from './shadows'
 import { snapshotIndexes } from './snapshots'
 import { createStandings, type Standings, standingIndexes } from './standing'
 import { createTelemetry, type Telemetry, telemetryCollections } from './telemetry'
@@ -45,6 +46,7 @@ export interface Store {
   readonly tenants: Tenants
   readonly releases: Releases
   readonly backtests: Backtests
+  readonly shadows: Shadows
   readonly planner: Planner
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
@@ -75,6 +77,7 @@ const collections = [
   ...ledgerCollections,
   ...tenantCollections,
   ...releaseCollections,
+  ...shadowCollections,
   ...evidenceCollections,
   ...evaluationCollections,
   ...rescoreCollections,
@@ -122,6 +125,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     tenants,
     releases,
     backtests: createBacktests({ catalog, releases }),
+    shadows: new Shadows(database, gate),
     planner: createPlanner({ catalog, ledger, tenants, traffic, read: telemetry.read }),
     evidence,
     evaluations: createEvaluationRuns(database),

@@ -7,6 +7,7 @@ import type { ReleaseFile } from './assessor'
 import type { Database } from './database'
 import type { Ledger } from './ledger'
 import type { Releases } from './releases'
+import { endShadow } from './shadows'
 
 export interface WithdrawalDeps {
   readonly database: Database
@@ -64,6 +65,7 @@ async function withdrawIn(
     if (appended?.created) restored.push(laneId(environment, plan.task))
   }
   if (restored.length === 0 && withdrawal.unlessUnexposed) return []
+  await endShadow(deps.database, record.id, session)
   if (restored.length > 0) {
     const evidence = { lanes: restored, ...(withdrawal.evidence === undefined ? {} : { judged: withdrawal.evidence }) }
     await deps.releases.decide({ releaseId: record.id, kind: 'rollback', by, reason, evidence }, session)

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Serving, Sluice } from '../../src/sdk'
 import { environment, type TestServer, type TrafficGround, task, trafficGround } from '../support/traffic'
+import { until } from '../support/until'
 
 let ground: TrafficGround
 let server: TestServer
@@ -15,7 +16,7 @@ beforeAll(async () => {
   ground = await trafficGround()
   server = await ground.serve()
   await ground.settle(0)
-  await ground.step({ incumbent: 0, candidate: 1, basisPoints: 10_000 })
+  await ground.step({ incumbent: 0, candidate: 1, basisPoints: 10_000, watches: { outputs: [{ field: 'csat' }] } })
   engine = createServer((request, response) => {
     let body = ''
     request.on('data', (chunk) => {
@@ -79,6 +80,17 @@ describe('run', () => {
     const result = await sluice.run(await serving('c-2'), { transcript: 'x' })
     expect(result).toMatchObject({ outcome: 'schema_failure', text: content, mismatches: [{ path }] })
     expect(await logged(result.requestId)).toMatchObject({ outcome: 'schema_failure' })
+  })
+
+  it('tells what the output shows of the fields that the entry watches', async () => {
+    answer = { status: 200, content: '{"csat": 3}' }
+    const own = await serving('c-5')
+    await own.run({ transcript: 'x' })
+    await sluice.flush()
+    const rows = ground.store.database.collection<{ tested?: { number_0_n?: number } }>('strata')
+    await until('the number is counted', async () =>
+      (await rows.find({ task, environment }).toArray()).some(({ tested }) => (tested?.number_0_n ?? 0) > 0),
+    )
   })
 
   it('reports a failing engine as an error and throws', async () => {

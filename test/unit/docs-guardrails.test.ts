@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { parse } from 'yaml'
 import { policyKind } from '../../src/kinds/policy'
 
-const pages = ['guardrails.md', 'statistics.md']
+const pages = ['guardrails.md', 'shadow.md', 'statistics.md']
 
 /** Every YAML block of a page; each is a part of a policy. */
 const blocks = pages.flatMap((page) => {

@@ -36,6 +36,25 @@ export const scriptedPaths: readonly ScriptedPath[] = [
   { name: 'refused', script: { steps: 1, bakeMs: 0, refused: true }, ends: 'refused' },
   { name: 'blocked', script: { steps: 1, bakeMs: 0, verdict: 'fail' }, ends: 'blocked' },
   { name: 'smoke-fails', script: { steps: 2, bakeMs: 0, smokePasses: false }, ends: 'rolled_back' },
+  {
+    name: 'shadow-passes',
+    script: { steps: 3, bakeMs: 0, shadow: { kind: 'pass', reason: 'no harm in 200 conversations' } },
+    ends: 'done',
+  },
+  {
+    name: 'shadow-fails',
+    script: { steps: 3, bakeMs: 0, shadow: { kind: 'fail', reason: 'error rate is worse' } },
+    ends: 'rolled_back',
+  },
+  {
+    name: 'shadow-differs',
+    script: { steps: 3, bakeMs: 0, shadow: { kind: 'pause', reason: 'csat is different' } },
+    async people(handle) {
+      await until(handle, isPhase('paused'))
+      await handle.executeUpdate(commandUpdates.resume, { args: [by('that was wanted')] })
+    },
+    ends: 'done',
+  },
   { name: 'harm', script: { ...baking, harmAfter: 'rollout-1' }, ends: 'rolled_back' },
   {
     name: 'superseded',

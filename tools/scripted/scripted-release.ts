@@ -1,5 +1,11 @@
 import type { PlannedStep } from '../../src/domain/rollout'
-import type { AdvanceOutcome, ReleaseActivities, WatchActivities, WatchOutcome } from '../../workflows/messages'
+import type {
+  AdvanceOutcome,
+  ReleaseActivities,
+  ShadowOutcome,
+  WatchActivities,
+  WatchOutcome,
+} from '../../workflows/messages'
 
 /** What the activities of a scripted release answer; the workflow is the real one. */
 export interface Script {
@@ -16,6 +22,8 @@ export interface Script {
   readonly deadlineMs?: number
   readonly onDeadline?: 'pause' | 'rollback'
   readonly failedDeliveries?: number
+  /** What the shadow comes to; absent: there is none. */
+  readonly shadow?: ShadowOutcome
 }
 
 export type ScriptedActivities = ReleaseActivities & WatchActivities & { readonly calls: string[] }
@@ -59,6 +67,7 @@ export function scriptedActivities(script: Script): ScriptedActivities {
         risk: 'configuration',
         environment: 'production',
         steps: scriptedSteps(script),
+        ...(script.shadow === undefined ? {} : { shadow: true as const }),
         leadMs: 0,
         deadlineMs: script.deadlineMs ?? 60_000,
         onDeadline: script.onDeadline ?? 'pause',
@@ -75,6 +84,10 @@ export function scriptedActivities(script: Script): ScriptedActivities {
       const outcome = advances.shift() ?? appended
       if (step && step.name === script.harmAfter) harm({ kind: 'withdrawn', by: 'guardrail', reason: 'errors' })
       return outcome
+    },
+    async shadowRelease() {
+      calls.push('shadow')
+      return script.shadow ?? { kind: 'pass', reason: 'no harm' }
     },
     async smokeRelease() {
       calls.push('smoke')

@@ -20,6 +20,7 @@ import { reproductionRoutes } from './reproductions'
 import { requestRoutes } from './requests'
 import { rescoreRoutes } from './rescores'
 import { resolveRoutes } from './resolve'
+import { shadowRoutes } from './shadows'
 import { snapshotRoutes } from './snapshot'
 import { taskRoutes } from './tasks'
 import { telemetryRoutes } from './telemetry'
@@ -47,6 +48,7 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   telemetryRoutes,
   requestRoutes,
   captureRoutes,
+  shadowRoutes,
   reproductionRoutes,
   providerRoutes,
   auditRoutes,

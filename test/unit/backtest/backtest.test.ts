@@ -1,7 +1,7 @@
 import { assess } from '../../../src/domain/analysis'
 import { type Backtest, backtest, outcomeOf, type RecordedLook } from '../../../src/domain/backtest'
 import type { AssessmentInput } from '../../../src/domain/guardrail'
-import type { Policy, PolicyStep } from '../../../src/domain/policy'
+import type { Policy, PolicyStep, ProbePolicy } from '../../../src/domain/policy'
 import { inputOf, policyWith, stratum } from '../../support/assessment'
 
 const step = (minimumSample: number, bakeMs: number): PolicyStep => ({ basisPoints: 5_000, bakeMs, minimumSample })
@@ -80,6 +80,51 @@ describe('a backtest', () => {
     expect(backtest(late, { ...had, steps: [step(50, 4 * minuteMs)] }).refused).toHaveLength(1)
   })
 
+  const thumbs = { metric: 'thumbs', role: 'rollback', margin: 0, noEvidence: 'rollback' } as const
+  const probe: ProbePolicy = {
+    name: 'saturation',
+    provider: 'prometheus',
+    endpoint: 'main',
+    query: 'up',
+    atMost: 1,
+    role: 'rollback',
+    noEvidence: 'rollback',
+    everyMs: 1_000,
+    maxAgeMs: 1_000,
+  }
+
+  it('lets nothing that was never recorded act or stand in the way, and gives it the role of its policy', () => {
+    const wanted = {
+      ...had,
+      guardrails: [...had.guardrails, { ...thumbs, custom: { failsBelow: 0 } }],
+      probes: [probe],
+    }
+    const found = backtest(looks([advance]), wanted)
+    expect([found.refused, found.looks[0]?.would.action, found.looks[0]?.would.mayAdvance]).toEqual([
+      [],
+      'continue',
+      true,
+    ])
+    const marked = found.looks[0]?.would.verdicts.filter(({ verdict }) => verdict === 'not_recorded')
+    expect(marked?.map(({ name, role }) => [name, role])).toEqual([
+      ['thumbs', 'rollback'],
+      ['probe:saturation', 'rollback'],
+    ])
+  })
+
+  it('finds the reading of a probe by what was asked, not by its name or place', () => {
+    const policy = { ...had, probes: [{ ...probe, query: 'other' }, probe] }
+    const readings = [
+      { value: 9, ageMs: 0 },
+      { value: 5, ageMs: 0 },
+    ]
+    const recorded = looks([{ units: 100, errors: 2, change: { readings } }], policy)
+    const found = backtest(recorded, { ...had, probes: [{ ...probe, name: 'load' }] })
+    expect(found.notRecorded.map(({ name }) => name)).not.toContain('probe:load')
+    expect(found.looks[0]?.would).toMatchObject({ action: 'rollback' })
+    expect(found.looks[0]?.would.verdicts.find(({ name }) => name === 'probe:load')).toMatchObject({ candidate: 5 })
+  })
+
   const sentiment = { field: 'sentiment', classes: ['angry'], role: 'pause' } as const
   it.each<[string, Partial<Policy>, string, string]>([
     ['a window of another length', { breakers: [{ ...window60, windowMs: 5_000 }] }, 'error_breaker', 'within 5 s'],
@@ -92,6 +137,13 @@ describe('a backtest', () => {
     ['an hourly budget', { breakers: [{ kind: 'budget', usdPerHour: 1 }] }, 'budget_per_hour', 'in an hour'],
     ['a budget by tenant', { breakers: [{ kind: 'budget', usdPerTenant: 1 }] }, 'budget_per_tenant', 'by tenant'],
     ['a field that nobody told of', { outputs: [sentiment] }, 'output:sentiment', 'the field sentiment'],
+    [
+      'a custom metric',
+      { guardrails: [...had.guardrails, { ...thumbs, custom: { failsBelow: 0 } }] },
+      'thumbs',
+      'values of thumbs',
+    ],
+    ['a probe', { probes: [probe] }, 'probe:saturation', 'an answer'],
     ['tenants with fewer events', { maxHarm: { role: 'pause', margin: 0.5, minimumEvents: 1 } }, 'max_harm', 'so few'],
   ])('does not guess what was never recorded: %s', (_, change, name, what) => {
     const tenants = { watched: [], eligible: 0 }
