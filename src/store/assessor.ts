@@ -7,6 +7,7 @@ import { rolloutEnvironment } from '../domain/rollout'
 import { maxHarmOf } from '../domain/tenant-harm'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
+import type { Captures } from './captures'
 import type { Catalog } from './catalog'
 import type { Evidence } from './evidence'
 import type { Ledger } from './ledger'
@@ -22,6 +23,7 @@ export interface AssessorDeps {
   readonly telemetry: Telemetry
   readonly evidence: Pick<Evidence, 'isVoid'>
   readonly providers: Pick<Providers, 'changes'>
+  readonly captures: Pick<Captures, 'isOn'>
   readonly readings: Pick<ProbeReadings, 'of'>
 }
 
@@ -64,20 +66,22 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
   const { incumbent } = lane
   const byTenant = policy.breakers.some((breaker) => breaker.kind === 'budget' && breaker.usdPerTenant !== undefined)
   const { evidence: told } = deps.telemetry
-  const [strata, totals, lastHourUsd, step, silent, changes, tenants, topTenant, readings] = await Promise.all([
-    read.strataOf(release),
-    budget ? read.compositeTotals({ ...release, composite }) : undefined,
-    budget ? read.spend({ composite, environment, task: plan.task, sinceMs: hourMs }) : 0,
-    stepInForce(deps, file, lane, bakeComplete),
-    deps.telemetry.reporters.silent(environment),
-    voidingChanges(deps, file, incumbent),
-    told.tenants(release, maxHarmOf(policy).minimumEvents),
-    byTenant ? told.topTenant(release) : undefined,
-    deps.readings.of(
-      record.id,
-      (policy.probes ?? []).map(({ name }) => name),
-    ),
-  ])
+  const [strata, totals, lastHourUsd, step, silent, changes, tenants, topTenant, readings, captured] =
+    await Promise.all([
+      read.strataOf(release),
+      budget ? read.compositeTotals({ ...release, composite }) : undefined,
+      budget ? read.spend({ composite, environment, task: plan.task, sinceMs: hourMs }) : 0,
+      stepInForce(deps, file, lane, bakeComplete),
+      deps.telemetry.reporters.silent(environment),
+      voidingChanges(deps, file, incumbent),
+      told.tenants(release, maxHarmOf(policy).minimumEvents),
+      byTenant ? told.topTenant(release) : undefined,
+      deps.readings.of(
+        record.id,
+        (policy.probes ?? []).map(({ name }) => name),
+      ),
+      policy.judges === undefined || deps.captures.isOn(environment, plan.task),
+    ])
   const seqs = [...new Set([...strata.map(({ seq }) => seq), ...(step?.seqs ?? [])])]
   const [full, ...windows] = await Promise.all([
     told.isFull(environment, plan.task, seqs),
@@ -92,7 +96,7 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
     strata,
     windows,
     spend: { releaseUsd: totals?.costUsd ?? 0, lastHourUsd, ...(topTenant === undefined ? {} : { topTenant }) },
-    reporting: { silent, full },
+    reporting: { silent, full, ...(captured ? {} : { captureOff: true }) },
     tenants,
     ...(readings.length === 0 ? {} : { readings }),
     hasIncumbent: plan.lanes.at(-1)?.incumbent !== undefined,

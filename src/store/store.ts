@@ -16,6 +16,7 @@ import { createLeakage, type Leakage, leakageCollections } from './leakage'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createLineage, type LineageStore } from './lineage'
+import { liveJudgingCollections } from './live-judging'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
 import { ProbeReadings, probeReadingCollections } from './probe-readings'
@@ -82,6 +83,7 @@ const collections = [
   ...snapshotIndexes,
   ...captureCollections,
   ...probeReadingCollections,
+  ...liveJudgingCollections,
   ...providerCollections,
   ...reproductionCollections,
   ...standingIndexes,

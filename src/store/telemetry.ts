@@ -12,7 +12,7 @@ import { Reporters, reporterCollections } from './reporters'
 import { RequestLog, requestLogCollections } from './request-log'
 import { telemetryCollections as documents } from './telemetry-documents'
 import { TelemetryReader } from './telemetry-reader'
-import { type TelemetryTimes, TelemetryWriter, type UnitWork } from './telemetry-writer'
+import { type OutcomeWork, type TelemetryTimes, TelemetryWriter, type UnitWork } from './telemetry-writer'
 
 export const telemetryCollections: readonly CollectionSpec[] = [
   ...documents,
@@ -40,6 +40,8 @@ export interface Telemetry {
   seal(limit?: number): Promise<number>
   /** Joins values of custom metrics with their conversations, as `seal`. */
   join(limit?: number): Promise<number>
+  /** Joins what judges scored; answers those whose unit is not known. */
+  joinScores(works: readonly OutcomeWork[]): Promise<readonly OutcomeWork[]>
   readonly read: TelemetryReader
   /** Who told what, which tenants are hurt, and what is full. */
   readonly evidence: EvidenceReader
@@ -81,6 +83,7 @@ export function createTelemetry(
     ingest,
     seal: (limit = sealBatch) => writer.seal(limit),
     join: (limit = joinBatch) => joinOutcomes({ database, issued, requests, writer }, limit),
+    joinScores: (works) => writer.join(works),
     read: new TelemetryReader(database),
     evidence: new EvidenceReader(database),
     reporters,
