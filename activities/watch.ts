@@ -9,6 +9,7 @@ import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
 import { withdraw } from '../src/store/withdrawal'
 import type { WatchOutcome } from '../workflows/messages'
+import { Checkpoints } from './checkpoints'
 import { startProbing } from './probing'
 import { rest } from './rest'
 
@@ -23,7 +24,7 @@ export interface WatchDeps {
   readonly tickMs: number
 }
 
-const maxDecisions = 1_000
+const maxPauses = 1_000
 
 /** A look at the release: what it asks for now, and the figures that people see. */
 interface Look {
@@ -54,12 +55,14 @@ export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<
 
 async function watchOpened(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutcome> {
   const told = await toldBefore(deps.store, file.record.id)
+  const checkpoints = await Checkpoints.open(deps.store.releases, file.record.id)
   for (;;) {
     const look = await tryLook(deps.store, file)
     if (look?.action === 'ended') return { kind: 'ended' }
     if (look?.action === 'gone back') return { kind: 'withdrawn', by: look.by ?? 'ledger', reason: look.reason }
     if (look?.action === 'rollback') return withdrawn(deps.store, file, look)
     if (look?.action === 'pause') await tellPause(deps, file, look, told)
+    if (look?.judgement) await checkpoints.keep(look.judgement)
     heartbeat(
       look?.judgement
         ? { arms: look.judgement.assessment.arms, waitingFor: look.judgement.assessment.waitingFor }
@@ -112,8 +115,7 @@ async function wentBackElsewhere(
   lane: LaneState,
 ): Promise<{ readonly by: string; readonly reason: string } | undefined> {
   if (phase === 'rolling_back') {
-    const decisions = await store.releases.decisions(id, { limit: maxDecisions })
-    const made = decisions.findLast(({ kind }) => kind === 'rollback')
+    const made = (await store.releases.decisions(id, { kinds: ['rollback'] })).at(-1)
     return { by: made?.by ?? 'ledger', reason: made?.reason ?? 'the release was withdrawn' }
   }
   const moved = lane.releaseId !== id && lane.baseSeq !== plan.lanes.at(-1)?.baseSeq
@@ -149,12 +151,12 @@ async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, told: S
 }
 
 /** Where outputs differ a person has to look at some: which is better, no count says. */
-async function examplesOf({ database }: Store, { judgement }: Look): Promise<readonly ExamplePair[]> {
+async function examplesOf({ database, telemetry }: Store, { judgement }: Look): Promise<readonly ExamplePair[]> {
   const differs = judgement?.assessment.verdicts.some(
     ({ reason, role }) => reason === 'output_differs' && role === 'pause',
   )
   if (!judgement || !differs) return []
-  return outputExamples(database, judgement.lane, judgement.input.step?.seqs ?? [])
+  return outputExamples({ database, requests: telemetry.requests }, judgement.lane, judgement.input.step?.seqs ?? [])
 }
 
 /** What asks for the pause, by the entry in force; what only waits for more traffic is no cause. */
@@ -179,8 +181,8 @@ const asksForPause = ({ role, verdict, reason }: GuardrailVerdict): boolean =>
 
 /** What earlier attempts of this watch paused for: a new worker does not undo what a person decided. */
 async function toldBefore(store: Store, releaseId: string): Promise<Set<string>> {
-  const decisions = await store.releases.decisions(releaseId, { limit: maxDecisions })
-  const pauses = decisions.filter(({ kind, by }) => kind === 'pause' && by === 'guardrail')
+  const decisions = await store.releases.decisions(releaseId, { kinds: ['pause'], limit: maxPauses })
+  const pauses = decisions.filter(({ by }) => by === 'guardrail')
   return new Set(pauses.flatMap(({ evidence }) => (evidence as { causes?: readonly string[] }).causes ?? []))
 }
 

@@ -22,6 +22,8 @@ const dispatchLimit = 200
 const judgeEveryMs = 5_000
 const judgeLeaseMs = 60_000
 const maxOpenReleases = 1_000
+/** A Temporal that was away, or a schedule that somebody deleted, is found this soon. */
+const scheduleEveryMs = 60_000
 
 async function main(): Promise<void> {
   const config = requireServers(readConfig())
@@ -43,6 +45,11 @@ async function main(): Promise<void> {
       work: () => dispatchOutbox({ store, notesFolder }, { limit: dispatchLimit }),
     }),
     startLoop(log, { name: 'judge', everyMs: judgeEveryMs, work: () => judgeOnce(store, config.endpoints) }),
+    startLoop(log, {
+      name: 'schedule',
+      everyMs: scheduleEveryMs,
+      work: () => orchestrator.scheduleGarbage(config.gcEveryHours),
+    }),
   ]
   process.stdout.write(`${JSON.stringify({ ready: true, url })}\n`)
   await stopSignal()

@@ -1,4 +1,5 @@
 import { DefaultLogger, type LogLevel, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
+import { createGarbageActivities } from '../activities/garbage'
 import { createReleaseActivities } from '../activities/release'
 import { createRescoreActivities } from '../activities/rescore'
 import { type WatchDeps, watchRelease } from '../activities/watch'
@@ -73,7 +74,7 @@ export async function createWorkers(deps: WorkerDeps, place: WorkerPlace): Promi
   const bulk = await Worker.create({
     ...common,
     taskQueue: bulkQueueOf(queue),
-    activities: { ...deps.rescore },
+    activities: { ...deps.rescore, ...createGarbageActivities(deps.store) },
     maxConcurrentActivityTaskExecutions: bulkSlots,
   })
   return [main, watch, bulk]

@@ -1,6 +1,6 @@
 import { SluiceError } from '../errors'
 import type { Database } from '../store/database'
-import type { SnapshotSource } from '../store/snapshots'
+import type { SnapshotSource } from '../store/snapshot-reading'
 import type { Telemetry } from '../store/telemetry'
 import type { ApiDeps, App } from './app'
 import { SnapshotHub } from './snapshot-hub'

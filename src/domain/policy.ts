@@ -129,6 +129,8 @@ export interface Policy {
   readonly onDeadline: 'pause' | 'rollback'
   /** Change classes allowed into the same task, by name. */
   readonly exceptions: readonly ('shifting' | 'breaking')[]
+  /** How long served requests stay in the log; absent: 180 days. */
+  readonly requestLogDays?: number
   /** When a provider returns another model or fingerprint during a release; absent: `notify`. */
   readonly onProviderChange?: 'pause' | 'notify'
   /** Artifacts, as `kind/name`, in which cases of the suite may stand: a leak into them is told and stops nothing. */

@@ -159,6 +159,8 @@ const maxHarm = z.strictObject({
   minimumEvents: z.int().min(1).max(1_000_000).default(defaultMaxHarm.minimumEvents),
 })
 
+const maxRequestLogDays = 3_650
+
 /** A policy that says nothing goes through 1, 5, 25, 50 and 95 % for an hour each; `steps: []` goes straight there. */
 const defaultSteps = [100, 500, 2500, 5000, 9500].map((basisPoints) => ({
   basisPoints,
@@ -215,6 +217,7 @@ const policySchema = z
       .array(z.enum(['shifting', 'breaking']))
       .max(2)
       .default([]),
+    requestLogDays: z.int().min(1).max(maxRequestLogDays).exactOptional(),
     onProviderChange: z.enum(['pause', 'notify']).exactOptional(),
     leakage: z.strictObject({ allow: z.array(artifactName).min(1).max(maxRules) }).exactOptional(),
     afterRollback: z.strictObject({ hold: z.boolean().default(true), veto: z.boolean().default(true) }).prefault({}),

@@ -30,7 +30,7 @@ export interface LiveJudgingDeps {
   readonly catalog: Catalog
   readonly captures: Captures
   readonly evidence: Pick<Evidence, 'results'>
-  readonly telemetry: Pick<Telemetry, 'joinScores'>
+  readonly telemetry: Pick<Telemetry, 'joinScores' | 'requests'>
   readonly endpoints: Endpoints
   /** From one round to the next: with the policy's rate it says how many a round may judge. */
   readonly roundMs: number
@@ -113,19 +113,14 @@ async function nextOf(deps: LiveJudgingDeps, file: ReleaseFile, policy: LiveJudg
   const from = (await cursors(deps).findOne({ _id: idOf(file, policy) }))?.at ?? file.record.createdAt
   const until = (await database.now()) - settleMs
   if (seqs.length === 0 || until <= from) return { picked: [], next: from }
-  const rows = await database
-    .collection<Omit<Served, 'requestId'> & { _id: string }>('requests')
-    .find({ environment, task, at: { $gte: from, $lte: until } })
-    .sort({ at: 1 })
-    .limit(maxScanned)
-    .toArray()
+  const rows = await deps.telemetry.requests.between({ environment, task }, from, until, maxScanned)
   const units = new Map<string, Served>()
-  for (const { _id: requestId, ...row } of rows) {
+  for (const row of rows) {
     const { tenant, conversation, seq, arm } = row
     if (!seqs.includes(seq) || arm === 'none') continue
     if (bucketOf(judgeSalt, tenant, conversation) >= policy.sampleBasisPoints) continue
     const unit = unitOf(tenant, conversation)
-    if (!units.has(unit)) units.set(unit, { requestId, ...row })
+    if (!units.has(unit)) units.set(unit, row)
   }
   const known = await database
     .collection<ScoreDocument>('liveScores')

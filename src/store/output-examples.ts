@@ -2,7 +2,7 @@ import type { LaneState } from '../domain/lane'
 import type { Digest } from '../domain/version'
 import { contentId, conversationIdOf, type IndexDocument } from './capture-documents'
 import type { Database } from './database'
-import type { LoggedRequest } from './request-log'
+import type { LoggedRequest, RequestLog } from './request-log'
 
 /** A request of each arm to hold side by side. What they said is read by people, by name, as any captured content. */
 export interface ExamplePair {
@@ -19,25 +19,18 @@ export interface Example {
 const maxPairs = 3
 const maxLookedAt = 200
 
-type Row = Pick<LoggedRequest, 'tenant' | 'conversation' | 'seq'> & { readonly _id: string }
-
 /** The newest requests of both arms under the entries of a step, those that were captured first; fewer where an arm has fewer. */
 export async function outputExamples(
-  database: Database,
+  { database, requests }: { readonly database: Database; readonly requests: Pick<RequestLog, 'newest'> },
   { environment, task, candidate, incumbent }: LaneState,
   seqs: readonly number[],
 ): Promise<readonly ExamplePair[]> {
   if (candidate === undefined || incumbent === undefined) return []
   const newest = async (composite: Digest): Promise<readonly Example[]> => {
-    const rows = await database
-      .collection<Row>('requests')
-      .find({ environment, task, composite }, { projection: { tenant: 1, conversation: 1, seq: 1 } })
-      .sort({ at: -1 })
-      .limit(maxLookedAt)
-      .toArray()
+    const rows = await requests.newest({ environment, task, composite }, maxLookedAt)
     const ofStep = rows.filter(({ seq }) => seqs.includes(seq))
     const kept = await capturedOf(database, ofStep)
-    const examples = ofStep.map(({ _id }) => ({ requestId: _id, captured: kept.has(_id) }))
+    const examples = ofStep.map(({ requestId }) => ({ requestId, captured: kept.has(requestId) }))
     return [...examples.filter(({ captured }) => captured), ...examples.filter(({ captured }) => !captured)]
   }
   const [own, other] = await Promise.all([newest(candidate), newest(incumbent)])
@@ -47,9 +40,11 @@ export async function outputExamples(
   })
 }
 
-async function capturedOf(database: Database, rows: readonly Row[]): Promise<ReadonlySet<string>> {
+async function capturedOf(database: Database, rows: readonly LoggedRequest[]): Promise<ReadonlySet<string>> {
   const ids = new Map(
-    rows.map(({ _id, tenant, conversation }) => [contentId(conversationIdOf(tenant, conversation), _id), _id]),
+    rows.map(({ requestId, tenant, conversation }) => {
+      return [contentId(conversationIdOf(tenant, conversation), requestId), requestId] as const
+    }),
   )
   const expiresAt = { $gt: await database.now() }
   const found = database.collection<IndexDocument>('captureIndex').find({ _id: { $in: [...ids.keys()] }, expiresAt })

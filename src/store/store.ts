@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import { type Backtests, createBacktests } from './backtests'
 import { captureCollections } from './capture-documents'
 import { Captures } from './captures'
 import { type Catalog, catalogCollections, createCatalog } from './catalog'
@@ -17,6 +18,7 @@ import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createLineage, type LineageStore } from './lineage'
 import { liveJudgingCollections } from './live-judging'
+import { migrate } from './migrations'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
 import { ProbeReadings, probeReadingCollections } from './probe-readings'
@@ -43,6 +45,7 @@ export interface Store {
   readonly ledger: Ledger
   readonly tenants: Tenants
   readonly releases: Releases
+  readonly backtests: Backtests
   readonly planner: Planner
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
@@ -90,10 +93,11 @@ const collections = [
   ...garbageCollections,
 ]
 
-/** Connects, creates collections and indexes (safe from several processes at once), and wires the aggregates. */
+/** Connects, prepares what is stored (safe from several processes at once), and wires the aggregates. */
 export async function openStore(uri: string, name: string, options: StoreOptions = {}): Promise<Store> {
   const database = await openDatabase(uri, name)
   await database.prepare(collections)
+  await migrate(database)
   return storeOn(database, options)
 }
 
@@ -107,6 +111,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
   const standings = createStandings(database, providers)
   const ledger = createLedger(database, gate)
   const tenants = createTenants(database, ledger, gate)
+  const releases = createReleases(database)
   const traffic = (environment: string, task: string) => trafficOf(telemetry, environment, task)
   return {
     database,
@@ -117,7 +122,8 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     idempotency: createIdempotencyStore(database),
     ledger,
     tenants,
-    releases: createReleases(database),
+    releases,
+    backtests: createBacktests({ catalog, releases }),
     planner: createPlanner({ catalog, ledger, tenants, traffic, read: telemetry.read }),
     evidence,
     evaluations: createEvaluationRuns(database),
