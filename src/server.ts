@@ -44,7 +44,7 @@ async function main(): Promise<void> {
       everyMs: dispatchEveryMs,
       work: () => dispatchOutbox({ store, notesFolder }, { limit: dispatchLimit }),
     }),
-    startLoop(log, { name: 'judge', everyMs: judgeEveryMs, work: () => judgeOnce(store, config.endpoints) }),
+    startLoop(log, { name: 'judge', everyMs: judgeEveryMs, work: () => judgeOnce(store, config.endpoints, log) }),
     startLoop(log, {
       name: 'schedule',
       everyMs: scheduleEveryMs,
@@ -68,7 +68,7 @@ async function reconcileOnce(store: Store, reconciler: Reconciler, log: Log): Pr
 }
 
 /** Live outputs are judged by one server at a time, the only process that can read captures; it renews while a round lasts. */
-async function judgeOnce(store: Store, endpoints: Endpoints): Promise<void> {
+async function judgeOnce(store: Store, endpoints: Endpoints, log: Log): Promise<void> {
   const take = () => store.leases.take('judge', holder, judgeLeaseMs)
   if (!(await take())) return
   const renewing = setInterval(() => void take().catch(() => undefined), judgeLeaseMs / 4)
@@ -77,7 +77,13 @@ async function judgeOnce(store: Store, endpoints: Endpoints): Promise<void> {
       if (plan === undefined) continue
       const file = await openRelease(store, id)
       for (const judge of file.policy.judges ?? []) {
-        await judgeRound({ ...store, endpoints, roundMs: judgeEveryMs }, file, judge)
+        // One judge whose endpoint is not configured must not keep the others from their turn.
+        await judgeRound({ ...store, endpoints, roundMs: judgeEveryMs }, file, judge).catch((error: unknown) =>
+          log.error(
+            { error: String(error), release: id, metric: judge.metric },
+            'judging failed; the next round tries again',
+          ),
+        )
       }
     }
   } finally {
