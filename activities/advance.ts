@@ -3,6 +3,7 @@ import type { EntryDraft, FrozenThresholds } from '../src/domain/allocation'
 import type { Assessment } from '../src/domain/guardrail'
 import type { LaneState } from '../src/domain/lane'
 import type { Policy } from '../src/domain/policy'
+import type { QualityRule } from '../src/domain/quality'
 import { type PlannedStep, rolloutEnvironment } from '../src/domain/rollout'
 import { type ErrorCode, SluiceError } from '../src/errors'
 import { judge, openRelease, type ReleaseFile } from '../src/store/assessor'
@@ -144,10 +145,19 @@ async function draftOf(
 }
 
 /** What applications and the store are to count for the guardrails of the policy, beside what they always do. */
-function watchedBy({ outputs, breakers, guardrails }: Policy): Pick<EntryDraft, 'outputs' | 'quality' | 'tenantSpend'> {
+function watchedBy({
+  outputs,
+  breakers,
+  guardrails,
+  judges,
+}: Policy): Pick<EntryDraft, 'outputs' | 'quality' | 'tenantSpend'> {
   const byTenant = breakers.some((breaker) => breaker.kind === 'budget' && breaker.usdPerTenant !== undefined)
   const fields = outputs?.map(({ field, classes }) => ({ field, ...(classes === undefined ? {} : { classes }) }))
-  const quality = guardrails.flatMap(({ metric, custom }) => (custom === undefined ? [] : [{ metric, custom }]))
+  const quality = guardrails.flatMap(({ metric, custom }): QualityRule[] => {
+    if (custom === undefined) return []
+    const judged = judges?.some((judge) => judge.metric === metric) ?? false
+    return [{ metric, custom, ...(judged ? { judged: true as const } : {}) }]
+  })
   return {
     ...(quality.length === 0 ? {} : { quality }),
     ...(fields === undefined ? {} : { outputs: fields }),

@@ -4,6 +4,7 @@ import { type LaneState, laneName } from '../src/domain/lane'
 import { isClosed } from '../src/domain/release'
 import type { Endpoints } from '../src/engines/engine'
 import { type Judgement, judge, openRelease, type ReleaseFile } from '../src/store/assessor'
+import { type ExamplePair, examplesText, outputExamples } from '../src/store/output-examples'
 import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
 import { type WatchReads, watchReads } from '../src/store/watch-reads'
@@ -138,15 +139,26 @@ async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, told: S
   const causes = pauseCauses(look)
   if (causes.every((cause) => told.has(cause))) return
   try {
-    await deps.askPause(file.record, look.reason)
-    const evidence = { ...evidenceOf(look), causes }
+    const examples = await examplesOf(deps.store, look)
+    const reason = `${look.reason}${examplesText(examples)}`
+    await deps.askPause(file.record, reason)
+    const evidence = { ...evidenceOf(look), causes, ...(examples.length === 0 ? {} : { examples }) }
     const releaseId = file.record.id
-    await deps.store.releases.decide({ releaseId, kind: 'pause', by: 'guardrail', reason: look.reason, evidence })
+    await deps.store.releases.decide({ releaseId, kind: 'pause', by: 'guardrail', reason, evidence })
   } catch (error) {
     log.warn('the release could not be told to pause; the next tick tries again', { error: String(error) })
     return
   }
   for (const cause of causes) told.add(cause)
+}
+
+/** Where outputs differ a person has to look at some: which is better, no count says. */
+async function examplesOf({ database, telemetry }: Store, { judgement }: Look): Promise<readonly ExamplePair[]> {
+  const differs = judgement?.assessment.verdicts.some(
+    ({ reason, role }) => reason === 'output_differs' && role === 'pause',
+  )
+  if (!judgement || !differs) return []
+  return outputExamples({ database, requests: telemetry.requests }, judgement.lane, judgement.input.step?.seqs ?? [])
 }
 
 /** What asks for the pause, by the entry in force; what only waits for more traffic is no cause. */

@@ -156,6 +156,7 @@ const waits: Readonly<Record<VerdictReason, string>> = {
   tenant_harmed: 'a tenant that is hurt',
   output_differs: 'a person to look at outputs that differ',
   no_outcomes: 'values of a custom metric',
+  capture_off: 'capture in this lane: outputs are to be judged',
   provider_down: 'a provider of metrics that answers',
   answer_unusable: 'one number from a provider of metrics',
   no_reading: 'the first answer of a provider of metrics',

@@ -75,6 +75,7 @@ const missingEvidence: readonly VerdictReason[] = [
   'answer_unusable',
   'no_reading',
   'no_outcomes',
+  'capture_off',
 ]
 
 /** Reasons against an advance, the gravest first. Guardrails that only notify never stand in the way. */

@@ -32,6 +32,8 @@ export type VerdictReason =
   | 'output_differs'
   /** No value of a custom metric was told of one arm. */
   | 'no_outcomes'
+  /** Outputs are to be judged, and none are captured. */
+  | 'capture_off'
   /** The provider of metrics does not answer, or refuses to. */
   | 'provider_down'
   /** It answers, but not with one number. */
@@ -102,6 +104,8 @@ export interface AssessmentInput {
     readonly silent: boolean
     /** A bounded set of units or events is full, so that counts no longer grow. */
     readonly full: boolean
+    /** The policy judges outputs of a lane that captures none. Absent: it does, or none are to be judged. */
+    readonly captureOff?: true
   }
   /** Providers of either arm that changed since the release began, in words. Absent: none. */
   readonly providerChanges?: readonly string[]

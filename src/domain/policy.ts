@@ -4,6 +4,7 @@ import type { CustomMetric } from './quality'
 import type { ShadowMetric } from './shadow'
 import type { EventName } from './telemetry'
 import type { OutputField } from './telemetry-outputs'
+import type { Digest } from './version'
 
 export type GuardrailRole = 'rollback' | 'pause' | 'notify'
 export type NoEvidenceAction = 'pause' | 'extend' | 'rollback' | 'ask'
@@ -50,6 +51,20 @@ export interface ProbePolicy {
   readonly everyMs: number
   /** How long a value counts where no newer one comes. */
   readonly maxAgeMs: number
+}
+
+/** A pinned model that scores a sample of the captured outputs; a guardrail with `custom` of this metric tests the scores. */
+export interface LiveJudgePolicy {
+  readonly metric: string
+  readonly engine: Digest
+  readonly prompt: Digest
+  /** What the judge is to go by. */
+  readonly rubric?: string
+  /** Share of the captured conversations, the same ones in both arms. */
+  readonly sampleBasisPoints: number
+  /** Money for one release; at the limit no more is judged. */
+  readonly budgetUsd: number
+  readonly perMinute: number
 }
 
 /** A field of the output whose mix of classes, or whose mean, is compared. It never takes a release back. */
@@ -126,6 +141,8 @@ export interface Policy {
   readonly breakers: readonly BreakerPolicy[]
   /** Absent: nobody else is asked. */
   readonly probes?: readonly ProbePolicy[]
+  /** Absent: nothing that is served is judged. */
+  readonly judges?: readonly LiveJudgePolicy[]
   /** Absent: no output is watched. */
   readonly outputs?: readonly OutputPolicy[]
   /** Absent: `pause` beyond a margin of a half. */

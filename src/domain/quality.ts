@@ -10,6 +10,8 @@ export type CustomMetric =
 export interface QualityRule {
   readonly metric: string
   readonly custom: CustomMetric
+  /** A judge scores it: what applications tell under this name does not count. */
+  readonly judged?: true
 }
 
 /** Custom metrics that a release can guard. */

@@ -51,7 +51,7 @@ export function judgeRelative(guardrail: GuardrailPolicy, situation: Situation):
     const text = `${description}: only the raw mean is worse than ${margin}, with most evidence from shares over 50 %`
     return judgedByFail({ ...measured, role, verdict: 'fail', reason: 'share_too_high', text })
   }
-  const state = harmless(comparison, situation)
+  const state = harmless(guardrail, comparison, situation)
   const action = state.verdict === 'no_evidence' ? noEvidenceAction(guardrail, state.reason, situation) : 'continue'
   const asks = action === 'pause' && guardrail.noEvidence === 'ask' ? '; the policy asks for a decision' : ''
   const text = `${description}: ${state.text(margin)}${asks}`
@@ -60,6 +60,7 @@ export function judgeRelative(guardrail: GuardrailPolicy, situation: Situation):
 
 /** What can be said where no harm is found. A fault of the evidence comes before any pass. */
 function harmless(
+  guardrail: GuardrailPolicy,
   comparison: Comparison,
   { input, sample }: Situation,
 ): Pick<GuardrailVerdict, 'verdict' | 'reason'> & { readonly text: (margin: string) => string } {
@@ -83,6 +84,10 @@ function harmless(
   }
   // An arm of which nobody tells anything says nothing about harm, however many conversations it has.
   const { candidate: told, incumbent: compared } = comparison.units
+  const judged = input.policy.judges?.some(({ metric }) => metric === guardrail.metric)
+  if (judged && reporting?.captureOff && told + compared === 0) {
+    return missing('capture_off', 'its outputs are to be judged, and this lane captures none')
+  }
   if (comparison.told && (told === 0 || compared === 0)) {
     return missing('no_outcomes', `it needs values of both arms, and has ${told} / ${compared}`)
   }

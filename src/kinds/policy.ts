@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { PromptContent } from '../domain/contents'
 import { diffJson } from '../domain/diff'
 import { metricNames } from '../domain/metric'
 import type { Policy } from '../domain/policy'
@@ -8,7 +9,8 @@ import { shadowBounds, shadowMetrics } from '../domain/shadow'
 import { maxOutputClasses, maxOutputFields } from '../domain/telemetry-outputs'
 import { defaultMaxHarm } from '../domain/tenant-harm'
 import { kindNames } from '../domain/version'
-import { type Kind, nameSchema } from './kind'
+import { type Kind, nameSchema, refSchema } from './kind'
+import { promptVariables } from './prompt-render'
 
 const hourMs = 3_600_000
 const maxDurationMs = 90 * 24 * hourMs
@@ -137,6 +139,21 @@ const probes = z
   .min(1)
   .max(maxProbes)
   .refine((rows) => new Set(rows.map(({ name }) => name)).size === rows.length, 'names a probe twice')
+const judges = z
+  .array(
+    z.strictObject({
+      metric: z.string().regex(qualityMetricShape, 'is no name of a told metric: a-z, 0-9, _'),
+      engine: refSchema('engine'),
+      prompt: refSchema('prompt'),
+      rubric: z.string().min(1).max(20_000).exactOptional(),
+      sampleBasisPoints: z.int().min(1).max(10_000),
+      budgetUsd: z.number().positive().max(100_000).default(5),
+      perMinute: z.int().min(1).max(600).default(60),
+    }),
+  )
+  .min(1)
+  .max(maxQualityRules)
+  .refine((rows) => new Set(rows.map(({ metric }) => metric)).size === rows.length, 'judges a metric twice')
 const maxHarm = z.strictObject({
   role: mildRole,
   margin: z.number().min(0).max(100).default(defaultMaxHarm.margin),
@@ -211,6 +228,7 @@ const policySchema = z
       .max(maxRules)
       .default([{ kind: 'errors', events: ['error', 'schema_failure'], minCount: 20, minRate: 0.5, windowMs: 60_000 }]),
     probes: probes.exactOptional(),
+    judges: judges.exactOptional(),
     outputs: outputs.exactOptional(),
     maxHarm: maxHarm.exactOptional(),
     deadlineMs: durationMs.default(24 * hourMs),
@@ -224,6 +242,13 @@ const policySchema = z
     leakage: z.strictObject({ allow: z.array(artifactName).min(1).max(maxRules) }).exactOptional(),
     afterRollback: z.strictObject({ hold: z.boolean().default(true), veto: z.boolean().default(true) }).prefault({}),
   })
+  .superRefine(({ guardrails: guarded, judges: asked = [] }, context) => {
+    const told = guarded.flatMap(({ metric, custom: how }) => (how === undefined ? [] : [metric]))
+    const idle = asked.find(({ metric }) => !told.includes(metric))
+    if (idle === undefined) return
+    const message = `judges ${idle.metric}, which no guardrail with \`custom\` tests`
+    context.addIssue({ code: 'custom', path: ['judges'], message })
+  })
   .superRefine(({ environments, by, pilot, guardrails: guarded }, context) => {
     if ((by === 'tenant' || pilot?.by === 'tenant') && guarded.some(({ custom: told }) => told !== undefined)) {
       const message = 'watches told metrics, which count conversations: expose by conversation'
@@ -232,15 +257,30 @@ const policySchema = z
     if (new Set(environments).size < environments.length) {
       context.addIssue({ code: 'custom', path: ['environments'], message: 'names an environment twice' })
     }
-  }) satisfies z.ZodType<Policy>
+  }) satisfies z.ZodType<Omit<Policy, 'judges'>>
+
+type PolicyDraft = z.infer<typeof policySchema>
 
 /** How a release goes forward and when it goes back. Which environments it crosses is what others rely on. */
-export const policyKind: Kind<Policy> = {
+export const policyKind: Kind<Policy, PolicyDraft> = {
   name: 'policy',
   folder: 'policies',
   changeType: 'test',
   schema: policySchema,
-  references: () => [],
+  references: ({ judges: asked = [] }) =>
+    asked.flatMap(({ engine, prompt }, index) => [
+      { path: ['judges', String(index), 'engine'], kind: 'engine' as const, ref: engine },
+      { path: ['judges', String(index), 'prompt'], kind: 'prompt' as const, ref: prompt },
+    ]),
+  async seal(draft, tools) {
+    const resolved = draft as Policy
+    for (const { metric, prompt, rubric } of resolved.judges ?? []) {
+      const variables = promptVariables((await tools.contentOf('prompt', prompt)) as PromptContent)
+      const options = { judge: metric, ...(rubric === undefined ? {} : { rubric }) }
+      tools.requireScorer('judge', options, { [metric]: variables })
+    }
+    return resolved
+  },
   interfaceOf: ({ environments }) => ({ environments }),
   diff: (before, after) =>
     diffJson(before, after, ({ path }) => (path.startsWith('/environments') ? 'breaking' : 'safe')),

@@ -118,6 +118,12 @@ const values = {
   majority: (scores: readonly number[]) => (scores.filter((score) => score >= 0.5).length * 2 > scores.length ? 1 : 0),
 } as const
 
+/** The score of an answer without its words, which may repeat what was judged; empty where it is no answer. */
+export function scoreAlone(answer: string): string {
+  const judged = readAnswer(answer)
+  return judged === undefined ? '' : JSON.stringify({ score: judged.score, reason: '' })
+}
+
 function readAnswer(answer: string): Judged | undefined {
   if (answer.length > maxAnswerCharacters) return undefined
   let parsed: unknown

@@ -8,6 +8,7 @@ import { rolloutEnvironment } from '../domain/rollout'
 import { maxHarmOf } from '../domain/tenant-harm'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
+import type { Captures } from './captures'
 import type { Catalog } from './catalog'
 import type { Evidence } from './evidence'
 import type { EvidenceReader } from './evidence-reader'
@@ -30,6 +31,7 @@ export interface AssessorDeps {
   readonly shadows: { spent(releaseId: string): Promise<number> }
   readonly evidence: Pick<Evidence, 'isVoid'>
   readonly providers: Pick<Providers, 'changes'>
+  readonly captures: Pick<Captures, 'isOn'>
   readonly readings: Pick<ProbeReadings, 'of'>
 }
 
@@ -79,7 +81,7 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
   const entries = await read.entriesOfRelease({ ...release, headSeq })
   const inForce = stepInForce(file, lane, entries)
   const seqs = inForce?.seqs ?? []
-  const [figures, sums, silent, changes, tenants, topTenant, shadowUsd, readings] = await Promise.all([
+  const [figures, sums, silent, changes, tenants, topTenant, shadowUsd, readings, captured] = await Promise.all([
     read.figures({ ...release, candidate: composite, headSeq, step: seqs }),
     read.series.sums({ ...place, composite, windowsMs }),
     deps.telemetry.reporters.silent(environment),
@@ -91,6 +93,7 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
       record.id,
       (policy.probes ?? []).map(({ name }) => name),
     ),
+    policy.judges === undefined || deps.captures.isOn(environment, plan.task),
   ])
   const { strata, totals } = figures
   const step = inForce && { ...inForce, bakeComplete, units: figures.stepUnits }
@@ -107,7 +110,7 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
       lastHourUsd: (hour?.costNano ?? 0) / 1e9,
       ...(topTenant === undefined ? {} : { topTenant }),
     },
-    reporting: { silent, full },
+    reporting: { silent, full, ...(captured ? {} : { captureOff: true }) },
     tenants,
     ...(readings.length === 0 ? {} : { readings }),
     hasIncumbent: plan.lanes.at(-1)?.incumbent !== undefined,

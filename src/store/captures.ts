@@ -107,6 +107,12 @@ export class Captures {
     return Promise.all(rows.map(async (row) => ({ ...row, ...(await this.held(row, now)) })))
   }
 
+  /** Whether the lane captures any share of its conversations. */
+  async isOn(environment: string, task: string): Promise<boolean> {
+    const policy = await this.policyRows().findOne({ _id: `${environment}/${task}` })
+    return (policy?.basisPoints ?? 0) > 0
+  }
+
   /** Contents that applications left out or that were refused within the last day. */
   async lost(environment?: string): Promise<{ readonly dropped: number; readonly refused: number }> {
     const sums = { $group: { _id: null, dropped: { $sum: '$dropped' }, refused: { $sum: '$refused' } } }

@@ -63,7 +63,7 @@ async function workOf(
   if (key === undefined) return 'unknown'
   const entry = key.arm === 'none' ? undefined : await issued.entryOf(key)
   const rule = typeof entry === 'object' ? entry.quality?.find((one) => one.metric === metric) : undefined
-  if (rule === undefined) return 'unwatched'
+  if (rule === undefined || rule.judged) return 'unwatched'
   const told = { value, failed: failsBy(rule.custom, value), sources }
   return { key, unit: unitOf(tenant, conversation), metric, told }
 }

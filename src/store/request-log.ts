@@ -153,6 +153,24 @@ export class RequestLog {
     return found
   }
 
+  /** What was served in the lane within a span of time, both ends included, the oldest first. */
+  async between(
+    { environment, task }: LogSelection,
+    from: number,
+    until: number,
+    limit: number,
+  ): Promise<LoggedRequest[]> {
+    const filter: Filter<RequestBucket> = { environment, task, to: { $gte: from }, from: { $lte: until } }
+    let found: LoggedRequest[] = []
+    for await (const bucket of this.buckets().find(filter).sort({ from: 1 }).limit(maxBuckets)) {
+      const last = found[limit - 1]
+      if (last !== undefined && last.at <= bucket.from) break
+      const within = requestsIn(bucket).filter(({ at }) => from <= at && at <= until)
+      found = [...found, ...within].sort((left, right) => left.at - right.at).slice(0, limit)
+    }
+    return found
+  }
+
   /** Every composite that the log names in the lane. */
   composites(environment: string, task: string): Promise<Digest[]> {
     return this.buckets().distinct('composite', { environment, task })

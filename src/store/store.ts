@@ -17,6 +17,7 @@ import { createLeakage, type Leakage, leakageCollections } from './leakage'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createLineage, type LineageStore } from './lineage'
+import { liveJudgingCollections } from './live-judging'
 import { migrate } from './migrations'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
@@ -88,6 +89,7 @@ const collections = [
   ...snapshotIndexes,
   ...captureCollections,
   ...probeReadingCollections,
+  ...liveJudgingCollections,
   ...providerCollections,
   ...reproductionCollections,
   ...standingIndexes,

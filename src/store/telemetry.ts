@@ -14,7 +14,7 @@ import { RequestRetention } from './request-retention'
 import { StoreClock } from './store-clock'
 import { telemetryCollections as documents } from './telemetry-documents'
 import { TelemetryReader } from './telemetry-reader'
-import { type TelemetryTimes, TelemetryWriter, type UnitWork } from './telemetry-writer'
+import { type OutcomeWork, type TelemetryTimes, TelemetryWriter, type UnitWork } from './telemetry-writer'
 import { TenantShares } from './tenant-shares'
 
 export const telemetryCollections: readonly CollectionSpec[] = [
@@ -43,6 +43,8 @@ export interface Telemetry {
   seal(limit?: number): Promise<number>
   /** Joins values of custom metrics with their conversations, as `seal`. */
   join(limit?: number): Promise<number>
+  /** Joins what judges scored; answers those whose unit is not known. */
+  joinScores(works: readonly OutcomeWork[]): Promise<readonly OutcomeWork[]>
   readonly read: TelemetryReader
   /** Who told what, which tenants are hurt, and what is full. */
   readonly evidence: EvidenceReader
@@ -94,6 +96,7 @@ export function createTelemetry(
     ingest,
     seal: (limit = sealBatch) => writer.seal(limit),
     join: (limit = joinBatch) => joinOutcomes({ database, issued, requests, writer }, limit),
+    joinScores: (works) => writer.join(works),
     read: new TelemetryReader(database, { requests, shares }),
     evidence: new EvidenceReader(database),
     reporters,

@@ -13,7 +13,7 @@ export type WatchReads = Omit<AssessorDeps, 'catalog' | 'releases'> & {
 }
 
 export function watchReads(store: Store): WatchReads {
-  const { ledger, releases, telemetry, evidence, providers, readings, shadows } = store
+  const { ledger, releases, telemetry, evidence, providers, readings, shadows, captures } = store
   const lanes = batchedReads<LaneState>((ids) => ledger.lanesNamed(ids))
   const records = batchedReads<ReleaseRecord>((ids) => releases.named(ids))
   const fullSets = batchedReads<true>((ids) => telemetry.evidence.fullOf(ids))
@@ -26,6 +26,7 @@ export function watchReads(store: Store): WatchReads {
     evidence,
     readings,
     shadows,
+    captures,
     ledger: {
       async lane(environment, task) {
         return (await lanes.read(laneId(environment, task))) ?? emptyLane(environment, task)

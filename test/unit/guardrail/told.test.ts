@@ -135,6 +135,7 @@ describe('a told value', () => {
 
 describe('the schema of a policy', () => {
   const row = { metric: 'human_csat', margin: 0, custom: below }
+  const judge = { metric: 'human_csat', engine: 'engine/e@1.0.0', prompt: 'prompt/p@1.0.0', sampleBasisPoints: 500 }
   const parse = (policy: object) => policyKind.schema.safeParse(policy)
 
   it.each([
@@ -146,6 +147,9 @@ describe('the schema of a policy', () => {
     [{ guardrails: [{ ...row, custom: {} }] }, 'custom'],
     [{ guardrails: Array.from({ length: 9 }, (_, index) => ({ ...row, metric: `m${index}` })) }, 'more than 8'],
     [{ by: 'tenant', guardrails: [row] }, 'expose by conversation'],
+    [{ judges: [judge] }, 'which no guardrail with `custom` tests'],
+    [{ judges: [judge, judge], guardrails: [row] }, 'judges a metric twice'],
+    [{ judges: [{ ...judge, engine: 'engine/judge' }], guardrails: [row] }, 'engine'],
   ])('refuses %j', (policy, why) => {
     const { success, error } = parse(policy)
     expect(success).toBe(false)
