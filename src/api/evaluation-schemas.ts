@@ -33,11 +33,23 @@ const armReport = z.object({
     z.object({
       model: z.string(),
       fingerprint: z.string(),
+      candidate: z.string().optional(),
       results: z.number(),
       from: z.number().optional(),
       to: z.number().optional(),
     }),
   ),
+  branches: list(
+    z.object({
+      branch: z.string(),
+      results: z.number(),
+      share: z.number(),
+      accuracy: estimate,
+      schemaCompliance: estimate,
+      latencyMeanMs: z.number(),
+      costMeanUsd: z.number(),
+    }),
+  ).optional(),
 })
 
 const caseList = z.object({ count: z.number(), cases: list(z.string()) })

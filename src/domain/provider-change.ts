@@ -8,6 +8,9 @@ export interface ProviderPair {
   readonly candidate?: string
 }
 
+/** Stands for a router's classifier in the place of a candidate; no candidate can have this name. */
+export const classifierName = '(classifier)'
+
 /** How a change became certain. */
 export type ChangeBasis = 'evaluation' | 'reproduction' | 'traffic' | 'person'
 

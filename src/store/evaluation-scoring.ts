@@ -2,6 +2,7 @@ import type { ScoredSuite } from '../domain/arm-fold'
 import type { SuiteCase, SuiteContent, SuiteScorer } from '../domain/contents'
 import type { CaseOutcome } from '../domain/evaluation'
 import type { Parts } from '../domain/figures'
+import { pairOf } from '../domain/provider-change'
 import { assert, SluiceError } from '../errors'
 import { promptVariables } from '../kinds/prompt-render'
 import { compileSchema } from '../kinds/schema-compile'
@@ -90,15 +91,12 @@ function questionsAbout(
 
 export function createScoring(
   suite: JudgedSuite,
-  callable: Callable,
+  { pipeline }: Callable,
   judgements: Pick<JudgementStore, 'texts'>,
 ): SuiteScoring {
   const scorers = prepareScorers(suite)
-  const errorsOf = callable.schema ? compileSchema(callable.schema) : () => []
-  const isValid = ({ parsed }: Sample): boolean =>
-    callable.schema === undefined || (parsed !== undefined && errorsOf(parsed).length === 0)
   const sampled = (item: ScoredItem) => {
-    const sample = sampleOf(item.one, item.result.text, callable)
+    const sample = sampleOf(item.one, item.result, pipeline)
     return { item, sample, questions: questionsAbout(scorers, suite.judges, sample) }
   }
   const asks = scorers.some(({ prepared }) => prepared.asks)
@@ -115,7 +113,7 @@ export function createScoring(
           const given = (questions[scorer.name] ?? []).map(({ id }) => answers.get(id))
           scores.push([scorer.name, await scoreOf({ prepared, name: scorer.name, caseId: item.one.id }, sample, given)])
         }
-        outcomes.push(outcomeOf(item, sample, evaluationId, { scores, content: suite.content, valid: isValid(sample) }))
+        outcomes.push(outcomeOf(item, sample, evaluationId, { scores, content: suite.content }))
       }
       return outcomes
     },
@@ -150,17 +148,15 @@ async function scoreOf(
 interface ScoredSample {
   readonly scores: readonly (readonly [string, Score])[]
   readonly content: SuiteContent
-  /** The output fits the schema of the composite. */
-  readonly valid: boolean
 }
 
 function outcomeOf(
   { one, repeat, result }: ScoredItem,
-  { parsed }: Sample,
+  { parsed, mismatches = [] }: Sample,
   evaluationId: string,
-  { scores, content, valid }: ScoredSample,
+  { scores, content }: ScoredSample,
 ): CaseOutcome {
-  const { text: _text, truncated: _truncated, seed: _seed, call: _call, evaluationId: payer, ...measured } = result
+  const { evaluationId: payer } = result
   const values = scores.flatMap(([name, score]): [string, number][] => ('value' in score ? [[name, score.value]] : []))
   const unscored = scores.flatMap(([name, score]) => ('unscored' in score ? [[name, score.unscored] as const] : []))
   const parts = scores.flatMap(([name, score]): [string, Parts][] =>
@@ -168,7 +164,7 @@ function outcomeOf(
   )
   const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
   return {
-    ...measured,
+    ...measuredOf(result),
     caseId: one.id,
     group: one.group,
     repeat,
@@ -177,9 +173,21 @@ function outcomeOf(
     ...(unscored.length === 0 ? {} : { unscored: Object.fromEntries(unscored) }),
     ...(parts.length === 0 ? {} : { parts: Object.fromEntries(parts) }),
     ...gatesOf(content, new Map(values), new Set(unscored.map(([name]) => name))),
-    valid,
+    valid: mismatches.length === 0,
     ...(isObject ? { output: parsed as Readonly<Record<string, unknown>> } : {}),
     fromStore: payer !== evaluationId,
+  }
+}
+
+/** What the calls took and who answered: all but what was said. */
+function measuredOf(result: RawResult) {
+  const { latencyMs, inputTokens, cachedTokens, outputTokens, costUsd, uncachedCostUsd, measuredAt } = result
+  const { branch, classifier } = result
+  return {
+    ...{ latencyMs, inputTokens, cachedTokens, outputTokens, costUsd, uncachedCostUsd, measuredAt },
+    ...pairOf(result),
+    ...(branch === undefined ? {} : { branch }),
+    ...(classifier === undefined ? {} : { classifier }),
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ClientSession, Collection } from 'mongodb'
-import type { ArmReport, EvidenceKey, Verdict } from '../domain/evaluation'
-import type { ProviderChange, SuspectedChange } from '../domain/provider-change'
+import type { ArmReport, EngineSeen, EvidenceKey, Verdict } from '../domain/evaluation'
+import type { ProviderChange, ProviderPair, SuspectedChange } from '../domain/provider-change'
 import type { Digest } from '../domain/version'
 import type { Providers } from './providers'
 
@@ -82,7 +82,8 @@ const armsOf = ({ candidate, incumbent }: Partial<Verdict['report']>): readonly 
   [candidate, incumbent].filter((arm) => arm !== undefined)
 
 /** What a provider did not tell stands as `unknown` in a report. */
-const toldBy = ({ model, fingerprint }: ArmReport['engines'][number]) => ({
+const toldBy = ({ model, fingerprint, candidate }: EngineSeen): ProviderPair => ({
   ...(model === 'unknown' ? {} : { model }),
   ...(fingerprint === 'unknown' ? {} : { fingerprint }),
+  ...(candidate === undefined ? {} : { candidate }),
 })

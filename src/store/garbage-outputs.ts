@@ -8,6 +8,11 @@ import { unusedSince } from './version-uses'
 
 const dropBatch = 500
 
+/** Tools that an output calls are a part of it. */
+const bytesOfCalls = {
+  $cond: [{ $isArray: '$result.toolCalls' }, { $bsonSize: { calls: '$result.toolCalls' } }, 0],
+}
+
 interface Output {
   readonly _id: string
   readonly bytes: number
@@ -61,7 +66,7 @@ function outputsOf(database: Database, composite: Digest): AsyncIterable<Output>
     .collection('eval_results')
     .aggregate<Output>([
       { $match: { composite, 'result.text': { $exists: true } } },
-      { $project: { bytes: { $strLenBytes: '$result.text' } } },
+      { $project: { bytes: { $add: [{ $strLenBytes: '$result.text' }, bytesOfCalls] } } },
     ])
 }
 
@@ -82,7 +87,7 @@ function dropOf(
       .collection<{ _id: string }>('eval_results')
       .updateMany(
         { _id: { $in: outputs.map(({ _id }) => _id) }, 'result.text': { $exists: true } },
-        { $unset: { 'result.text': 1 }, $set: { dropped: { at, by: run.by, run: run.id } } },
+        { $unset: { 'result.text': 1, 'result.toolCalls': 1 }, $set: { dropped: { at, by: run.by, run: run.id } } },
         { session },
       )
     return { count: modifiedCount, bytes: outputs.reduce((sum, { bytes }) => sum + bytes, 0) }
