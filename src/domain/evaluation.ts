@@ -208,6 +208,12 @@ export const checkNames = [
 ] as const
 export type CheckName = (typeof checkNames)[number]
 
+/** An engine that judged, by the digest of its version: who answered for it. */
+export interface JudgeSeen {
+  readonly engine: Digest
+  readonly engines: readonly EngineSeen[]
+}
+
 /** What this run called and paid. */
 export interface Paid {
   readonly calls: number
@@ -245,6 +251,8 @@ export interface EvaluationReport {
   readonly shifts?: readonly FieldVerdict[]
   readonly checks: readonly EvaluationCheck[]
   readonly paid: Paid
+  /** Absent where no answer of a judge counts. */
+  readonly judges?: readonly JudgeSeen[]
 }
 
 /** A stored verdict. The newest one of a key is in force; the older ones are kept. */

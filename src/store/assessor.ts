@@ -19,7 +19,7 @@ export interface AssessorDeps {
   readonly ledger: Ledger
   readonly releases: Releases
   readonly telemetry: Telemetry
-  readonly evidence: Pick<Evidence, 'isVoid'>
+  readonly evidence: Pick<Evidence, 'isVoid' | 'judges'>
   readonly providers: Pick<Providers, 'changes'>
 }
 
@@ -104,10 +104,11 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
 /** Provider changes since the release began, for as long as the suite was not run again since. */
 async function voidingChanges(deps: AssessorDeps, { plan, record }: ReleaseFile, incumbent: Digest | undefined) {
   const { candidate, suite, policy } = plan
-  const composites = incumbent === undefined ? [candidate] : [candidate, incumbent]
+  const key = { candidate, suite, policy, ...(incumbent === undefined ? {} : { incumbent }) }
+  const judges = await deps.evidence.judges(key)
+  const composites = [candidate, ...(incumbent === undefined ? [] : [incumbent]), ...judges]
   const changes = await deps.providers.changes({ composites, since: record.createdAt })
   if (changes.length === 0) return []
-  const key = { candidate, suite, policy, ...(incumbent === undefined ? {} : { incumbent }) }
   return (await deps.evidence.isVoid(key)) ? changes : []
 }
 

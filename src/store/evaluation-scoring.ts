@@ -3,6 +3,7 @@ import type { SuiteCase, SuiteContent, SuiteScorer } from '../domain/contents'
 import type { CaseOutcome } from '../domain/evaluation'
 import type { Parts } from '../domain/figures'
 import { pairOf } from '../domain/provider-change'
+import type { Digest } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { promptVariables } from '../kinds/prompt-render'
 import { compileSchema } from '../kinds/schema-compile'
@@ -13,7 +14,7 @@ import { type Judges, type Question, questionsOf } from './evaluation-judges'
 import type { Callable } from './evaluation-plan'
 import { sampleOf } from './evaluation-sample'
 import type { RawResult } from './evidence-results'
-import type { JudgementStore } from './judgements'
+import type { JudgeAnswer, JudgementStore } from './judgements'
 
 /** A suite with the judges that its scorers ask. */
 export interface JudgedSuite {
@@ -42,6 +43,9 @@ export interface SuiteScoring {
   /** Ends what scoring has started; call it once, however scoring went. */
   close(): Promise<void>
 }
+
+/** Told of every answer of a judge that scores rest on, with the digest of the judge's engine. */
+export type OnAnswer = (engine: Digest, answer: JudgeAnswer) => void
 
 interface SuiteScorers {
   readonly scorer: SuiteScorer
@@ -92,7 +96,8 @@ function questionsAbout(
 export function createScoring(
   suite: JudgedSuite,
   { pipeline }: Callable,
-  judgements: Pick<JudgementStore, 'texts'>,
+  judgements: Pick<JudgementStore, 'answers'>,
+  onAnswer: OnAnswer = () => undefined,
 ): SuiteScoring {
   const scorers = prepareScorers(suite)
   const sampled = (item: ScoredItem) => {
@@ -104,13 +109,20 @@ export function createScoring(
     questions: (items) => (asks ? items.flatMap((item) => Object.values(sampled(item).questions).flat()) : []),
     async outcomes(items, evaluationId) {
       const samples = items.map(sampled)
-      const ids = samples.flatMap(({ questions }) => Object.values(questions).flat()).map(({ id }) => id)
-      const answers = ids.length === 0 ? new Map<string, string>() : await judgements.texts([...new Set(ids)])
+      const asked = new Map(
+        samples.flatMap(({ questions }) => Object.values(questions).flat()).map((question) => [question.id, question]),
+      )
+      const answers: ReadonlyMap<Digest, JudgeAnswer> =
+        asked.size === 0 ? new Map() : await judgements.answers([...asked.values()])
+      for (const [id, answer] of answers) {
+        const question = asked.get(id)
+        if (question) onAnswer(question.engine, answer)
+      }
       const outcomes: CaseOutcome[] = []
       for (const { item, sample, questions } of samples) {
         const scores: [string, Score][] = []
         for (const { scorer, prepared } of scorers) {
-          const given = (questions[scorer.name] ?? []).map(({ id }) => answers.get(id))
+          const given = (questions[scorer.name] ?? []).map(({ id }) => answers.get(id)?.text)
           scores.push([scorer.name, await scoreOf({ prepared, name: scorer.name, caseId: item.one.id }, sample, given)])
         }
         outcomes.push(outcomeOf(item, sample, evaluationId, { scores, content: suite.content }))

@@ -139,7 +139,7 @@ class MongoResults implements ResultStore {
   constructor(database: Database, providers: Providers) {
     this.documents = database.collection('eval_results')
     this.writes = batchedWrites(this.documents)
-    this.judgements = createJudgementStore(database)
+    this.judgements = createJudgementStore(database, providers)
     this.providers = providers
   }
 

@@ -64,7 +64,7 @@ async function openQuestions(results: ResultStore, page: PageQuestion): Promise<
     return result ? item(key.caseId, key.repeat, result) : []
   })
   const asked = new Map(scoring.questions([...stored, ...taken]).map((question) => [question.id, question]))
-  for (const id of await results.judgements.answered([...asked.keys()])) asked.delete(id)
+  for (const id of await results.judgements.answered([...asked.values()])) asked.delete(id)
   const text = longestOf(arm.pipeline)
   const unknown = paid.flatMap(({ key, call }) => item(key.caseId, key.repeat, { ...nothing, text, call }))
   return [...asked.values(), ...scoring.questions(unknown)]

@@ -24,6 +24,8 @@ export interface ModelServer {
   readonly asked: readonly ModelRequest[]
   /** Model → what it answers; a model without an answer fails with 500. `undefined` as a reply: it never answers. */
   answer(replies: Readonly<Record<string, (request: ModelRequest) => Reply | undefined>>): void
+  /** Of what was asked so far. */
+  forget(): void
   stop(): Promise<void>
 }
 
@@ -54,6 +56,9 @@ export async function modelServer(): Promise<ModelServer> {
     asked,
     answer(next) {
       replies = next
+      asked.length = 0
+    },
+    forget() {
       asked.length = 0
     },
     async stop() {
