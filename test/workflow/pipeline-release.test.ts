@@ -2,13 +2,13 @@ import { airlineCases } from '../support/airline'
 import { registration } from '../support/contents'
 import { type ReleaseGround, releaseGround } from '../support/release-ground'
 
-/** Cases whose attributes rules can read: the trial that a call was recorded in. */
+/** Cases whose attributes rules can read: every other one comes from one of two sides. */
 const rows = airlineCases()
   .slice(0, 16)
-  .map((one) => ({ ...one, input: { ...one.input, attributes: { trial: one.id.slice(-1) } } }))
+  .map((one, place) => ({ ...one, input: { ...one.input, attributes: { side: place % 2 === 0 ? 'left' : 'right' } } }))
 const router = (use: string) => ({
   candidates: { small: 'simulated@1.0.0', large: 'simulated@1.1.0', hasty: 'hasty@1.0.0' },
-  rules: [{ when: { attribute: 'trial', in: ['0', '1'] }, use }],
+  rules: [{ when: { attribute: 'side', eq: 'left' }, use }],
   default: 'small',
   fallbacks: ['large'],
 })
@@ -29,15 +29,15 @@ describe('a release of a composite with a router and post-processing, on the rea
       ['router/ways@1.2.0', router('hasty')],
       ['postprocess/tidy@1.0.0', clamp(5)],
       ['postprocess/tidy@1.1.0', clamp(4)],
-      ['dataset/trials@1.0.0', { rows }],
-      ['suite/trials@1.0.0', { ...suite, dataset: 'trials@1.0.0', thresholds: { minAccuracy: 0.3 } }],
+      ['dataset/sides@1.0.0', { rows }],
+      ['suite/sides@1.0.0', { ...suite, dataset: 'sides@1.0.0', thresholds: { minAccuracy: 0.3 } }],
     ]
     for (const [ref, content] of versions) await catalog.register(registration(ref, content))
     const roles = {
       ...{ prompt: 'csat@1.0.0', schema: 'csat-report@1.0.0' },
       ...{ router: 'ways@1.0.0', postprocess: 'tidy@1.0.0' },
     }
-    const task = { name: ground.task, roles, suite: 'suite/trials@1.0.0', policy: 'policy/quick@1.0.0' }
+    const task = { name: ground.task, roles, suite: 'suite/sides@1.0.0', policy: 'policy/quick@1.0.0' }
     await catalog.putTask(task, 'ann')
     await ground.settleFirst()
   })
