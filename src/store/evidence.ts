@@ -114,6 +114,9 @@ export function createEvidence(database: Database, providers: Providers): Eviden
   const life = new EvidenceLife(providers, database.collection('verdicts'))
   const composites = database.collection<{ _id: Digest; closure: Digest[] }>('composites')
 
+  const headOf = (key: EvidenceKey, session?: ClientSession) =>
+    heads.findOne({ _id: keyId(key) }, session ? { session } : {})
+
   const verdictOf = async (evaluationId: string, session?: ClientSession): Promise<Verdict | undefined> => {
     const found = await verdicts.findOne({ evaluationId }, session ? { session } : {})
     return found ? verdictFrom(found) : undefined
@@ -137,33 +140,24 @@ export function createEvidence(database: Database, providers: Providers): Eviden
   return {
     results,
     async passing(key, session) {
-      const head = await heads.findOne({ _id: keyId(key) }, session ? { session } : {})
+      const head = await headOf(key, session)
       return head?.verdict === 'pass' && life.isCurrent(head.epochs, key, session)
     },
     async isVoid(key, session) {
-      const head = await heads.findOne({ _id: keyId(key) }, session ? { session } : {})
+      const head = await headOf(key, session)
       return head !== null && !(await life.isCurrent(head.epochs, key, session))
     },
     epochs: (key, judges = []) => life.epochsOf(key, judges),
-    async judges(key, session) {
-      const head = await heads.findOne({ _id: keyId(key) }, session ? { session } : {})
-      return judgesIn(head?.epochs)
-    },
+    judges: async (key, session) => judgesIn((await headOf(key, session))?.epochs),
     standing: (composites) => life.standing(composites),
     async verdict(key) {
-      const head = await heads.findOne({ _id: keyId(key) })
+      const head = await headOf(key)
       const found = head && (await verdicts.findOne({ _id: head.verdictId }))
       return found ? verdictFrom(found) : undefined
     },
     verdictOf: (evaluationId) => verdictOf(evaluationId),
-    async verdicts({ candidate, incumbent, suite, after, limit = maxVerdictPage }) {
-      const filter = {
-        ...(candidate ? { candidate } : {}),
-        ...(incumbent ? { incumbent } : {}),
-        ...(suite ? { suite } : {}),
-        ...(after ? { _id: { $lt: after } } : {}),
-      }
-      const page = verdicts.find(filter).sort({ _id: -1 }).limit(Math.min(limit, maxVerdictPage))
+    async verdicts({ limit = maxVerdictPage, ...filter }) {
+      const page = verdicts.find(pageOf(filter)).sort({ _id: -1 }).limit(Math.min(limit, maxVerdictPage))
       return (await page.toArray()).map(verdictFrom)
     },
     async record(draft) {
@@ -181,6 +175,13 @@ export function createEvidence(database: Database, providers: Providers): Eviden
     },
   }
 }
+
+const pageOf = ({ candidate, incumbent, suite, after }: VerdictFilter) => ({
+  ...(candidate ? { candidate } : {}),
+  ...(incumbent ? { incumbent } : {}),
+  ...(suite ? { suite } : {}),
+  ...(after ? { _id: { $lt: after } } : {}),
+})
 
 function percentiles(results: readonly { readonly costUsd: number; readonly latencyMs: number }[]): FrozenThresholds {
   const at95 = (values: readonly number[]): number => quantileOf(values, 0.95) ?? 0
