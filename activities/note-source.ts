@@ -67,8 +67,7 @@ async function driftOf(store: Store, plan: Plan, entry: TenantEntry): Promise<Dr
 }
 
 async function rollbackReason(store: Store, releaseId: string): Promise<string> {
-  const decisions = await store.releases.decisions(releaseId, { kinds: ['rollback'] })
-  return decisions.at(-1)?.reason ?? 'it was rolled back'
+  return (await store.releases.lastDecision(releaseId, 'rollback'))?.reason ?? 'it was rolled back'
 }
 
 function measuredShifts(report: EvaluationReport): Shift[] {

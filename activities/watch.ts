@@ -6,6 +6,7 @@ import type { Endpoints } from '../src/engines/engine'
 import { type Judgement, judge, openRelease, type ReleaseFile } from '../src/store/assessor'
 import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
+import { type WatchReads, watchReads } from '../src/store/watch-reads'
 import { withdraw } from '../src/store/withdrawal'
 import type { WatchOutcome } from '../workflows/messages'
 import { Checkpoints } from './checkpoints'
@@ -14,6 +15,8 @@ import { rest } from './rest'
 
 export interface WatchDeps {
   readonly store: Store
+  /** Shared by the watches of a process; absent: those of one watch. */
+  readonly reads?: WatchReads
   /** Where the providers of the policy's probes are. */
   readonly endpoints: Endpoints
   /** Asks the release to pause; a message to its workflow. */
@@ -22,8 +25,6 @@ export interface WatchDeps {
   readonly isRunning: (workflowId: string, runId: string) => Promise<boolean>
   readonly tickMs: number
 }
-
-const maxPauses = 1_000
 
 /** A look at the release: what it asks for now, and the figures that people see. */
 interface Look {
@@ -53,13 +54,14 @@ export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<
 }
 
 async function watchOpened(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutcome> {
-  const told = await toldBefore(deps.store, file.record.id)
-  const checkpoints = await Checkpoints.open(deps.store.releases, file.record.id)
+  const { store, tickMs, reads = watchReads(store) } = deps
+  const told = await toldBefore(store, file.record.id)
+  const checkpoints = await Checkpoints.open(store.releases, file.record.id)
   for (;;) {
-    const look = await tryLook(deps.store, file)
+    const look = await tryLook(store, reads, file)
     if (look?.action === 'ended') return { kind: 'ended' }
     if (look?.action === 'gone back') return { kind: 'withdrawn', by: look.by ?? 'ledger', reason: look.reason }
-    if (look?.action === 'rollback') return withdrawn(deps.store, file, look)
+    if (look?.action === 'rollback') return withdrawn(store, file, look)
     if (look?.action === 'pause') await tellPause(deps, file, look, told)
     if (look?.judgement) await checkpoints.keep(look.judgement)
     heartbeat(
@@ -67,15 +69,15 @@ async function watchOpened(deps: WatchDeps, file: ReleaseFile): Promise<WatchOut
         ? { arms: look.judgement.assessment.arms, waitingFor: look.judgement.assessment.waitingFor }
         : undefined,
     )
-    await rest(deps.tickMs, cancellationSignal())
+    await rest(untilBeatMs(tickMs), cancellationSignal())
     if (cancellationSignal().aborted) return cancelled(deps, file)
   }
 }
 
 /** Undefined where the look failed (MongoDB is away, say): the next tick tries again. */
-async function tryLook(store: Store, file: ReleaseFile): Promise<Look | undefined> {
+async function tryLook(store: Store, reads: WatchReads, file: ReleaseFile): Promise<Look | undefined> {
   try {
-    const look = await lookAt(store, file)
+    const look = await lookAt(store, reads, file)
     await store.releases.tick(file.record.id)
     return look
   } catch (error) {
@@ -87,10 +89,10 @@ async function tryLook(store: Store, file: ReleaseFile): Promise<Look | undefine
   }
 }
 
-async function lookAt(store: Store, file: ReleaseFile): Promise<Look> {
-  const judgement = await judge(store, file, false)
+async function lookAt(store: Store, reads: WatchReads, file: ReleaseFile): Promise<Look> {
+  const judgement = await judge(reads, file, false)
   const { lane, assessment } = judgement
-  const record = await store.releases.get(file.record.id)
+  const record = await reads.release(file.record.id)
   if (isClosed(record.phase)) return { action: 'ended', reason: record.phase }
   if (lane.releaseId === record.id && lane.baseCause === 'settle') return { action: 'ended', reason: 'settled' }
   const wentBack = await wentBackElsewhere(store, file, record, lane)
@@ -114,7 +116,7 @@ async function wentBackElsewhere(
   lane: LaneState,
 ): Promise<{ readonly by: string; readonly reason: string } | undefined> {
   if (phase === 'rolling_back') {
-    const made = (await store.releases.decisions(id, { kinds: ['rollback'] })).at(-1)
+    const made = await store.releases.lastDecision(id, 'rollback')
     return { by: made?.by ?? 'ledger', reason: made?.reason ?? 'the release was withdrawn' }
   }
   const moved = lane.releaseId !== id && lane.baseSeq !== plan.lanes.at(-1)?.baseSeq
@@ -169,9 +171,12 @@ const asksForPause = ({ role, verdict, reason }: GuardrailVerdict): boolean =>
 
 /** What earlier attempts of this watch paused for: a new worker does not undo what a person decided. */
 async function toldBefore(store: Store, releaseId: string): Promise<Set<string>> {
-  const decisions = await store.releases.decisions(releaseId, { kinds: ['pause'], limit: maxPauses })
-  const pauses = decisions.filter(({ by }) => by === 'guardrail')
-  return new Set(pauses.flatMap(({ evidence }) => (evidence as { causes?: readonly string[] }).causes ?? []))
+  const told = new Set<string>()
+  for await (const { by, evidence } of store.releases.decisionsOf(releaseId, 'pause')) {
+    const { causes = [] } = evidence as { readonly causes?: readonly string[] }
+    if (by === 'guardrail') for (const cause of causes) told.add(cause)
+  }
+  return told
 }
 
 const evidenceOf = ({ judgement }: Look) => judgement && { input: judgement.input, assessment: judgement.assessment }
@@ -191,4 +196,16 @@ async function cancelled(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutco
   const reason = 'the workflow of the release is gone'
   await withdraw(deps.store, file, { by: 'watch', reason, penalise: true, unlessSettled: true })
   return { kind: 'withdrawn', by: 'watch', reason }
+}
+
+const nearBeat = 20
+
+/**
+ * How long until the next beat. All watches of a process look at the same beat, a tick apart whatever a look takes, so that
+ * what they read is read together.
+ */
+function untilBeatMs(tickMs: number): number {
+  const left = tickMs - (performance.now() % tickMs)
+  // Timers may fire a little before their time; that is no beat of its own.
+  return left < tickMs / nearBeat ? left + tickMs : left
 }

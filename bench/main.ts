@@ -12,13 +12,14 @@ import { benchResolve } from './resolve'
 import { benchPeers } from './resolve-peers'
 import { benchIngest } from './telemetry'
 import { benchWatch } from './watch'
+import { benchWatchMany } from './watch-many'
 
 /** `resolve` comes first, into a heap that nothing else has filled. */
 const local = { resolve: benchResolve, peers: benchPeers, leakage: benchLeakage } as const
 const onServers = {
   releases: ({ temporalAddress, namespace }: Ground) => benchReleases(temporalAddress, namespace),
   ingest: ({ mongodbUri }: Ground) => benchIngest(mongodbUri),
-  watch: ({ mongodbUri }: Ground) => benchWatch(mongodbUri),
+  watch: async (ground: Ground) => [...(await benchWatch(ground.mongodbUri)), ...(await benchWatchMany(ground))],
   evaluate: ({ mongodbUri }: Ground) => benchEvaluate(mongodbUri),
   push: ({ mongodbUri }: Ground) => benchPush(mongodbUri),
 } as const

@@ -1,24 +1,19 @@
 import { assess } from '../src/domain/analysis'
-import { bucketOf } from '../src/domain/bucket'
-import type { Plan } from '../src/domain/plan'
-import type { Policy } from '../src/domain/policy'
 import { judge, type ReleaseFile } from '../src/store/assessor'
 import { createTelemetry } from '../src/store/telemetry'
-import type { SeriesDocument } from '../src/store/telemetry-documents'
-import { simulatedPolicy } from '../tools/simulated-release'
+import type { SeriesDocument, SeriesSum } from '../src/store/telemetry-documents'
 import {
   batchOf,
   environment,
-  type LiveArm,
   type LiveGround,
   type LiveLane,
   liveGround,
   openLane,
   stratumOf,
-  unitName,
   unitOf,
 } from './live-lane'
 import { type Finding, inTurns, median, type Row, ratioText, rounded, type Side } from './measure'
+import { armOf, planOf, requestOn, watchedPolicy } from './watch-world'
 
 /** A release as a tick finds it. */
 interface Scene {
@@ -84,7 +79,7 @@ async function ticksOf(ground: LiveGround, scene: Scene): Promise<Ticks> {
   const { by, tenants, seconds } = scene
   const lane = await openLane(ledger, nameOf(scene), by)
   await sendTraffic(ground, lane, tenants)
-  if (seconds > 0) await store.database.collection<SeriesDocument>('series').insertMany(secondsOf(lane, seconds))
+  if (seconds > 0) await store.database.collection<SeriesDocument>('series').insertMany(minutesOf(lane, seconds))
   const file = fileOf(lane)
   const deps = { ...store, ledger }
   const { input } = await judge(deps, file, false)
@@ -120,55 +115,31 @@ async function sendTraffic({ store }: LiveGround, lane: LiveLane, tenants: numbe
   while ((await telemetry.seal(batchSize)) > 0);
 }
 
-const armOf = ({ by, releaseId }: LiveLane, tenant: string, unit: string): LiveArm =>
-  bucketOf(releaseId, tenant, by === 'tenant' ? undefined : unit) < 5_000 ? 'candidate' : 'incumbent'
-
-/** What the budget breaker looks back on: one second after another, as a writer would have left them. */
-const secondsOf = ({ task, candidate }: LiveLane, seconds: number): SeriesDocument[] =>
-  Array.from({ length: seconds }, (_, second) => ({
-    _id: `${task}/${unitName(second)}`,
+/** What the budget breaker looks back on: traffic in every second, as a writer would have left it. */
+function minutesOf({ task, candidate }: LiveLane, seconds: number): SeriesDocument[] {
+  const minutes = new Map<number, Record<string, Partial<SeriesSum>>>()
+  const last = Math.floor(Date.now() / 1_000)
+  for (let second = last - seconds; second < last; second++) {
+    const minute = Math.floor(second / 60)
+    minutes.set(minute, { ...minutes.get(minute), [second % 60]: { requests: 3, costNano: 30_000_000 } })
+  }
+  return [...minutes].map(([minute, told]) => ({
+    _id: `${task}/${minute}`,
     environment,
     task,
     composite: candidate,
-    at: new Date(Date.now() - second * 1_000),
+    at: new Date(minute * 60_000),
     shard: 0,
-    requests: 3,
-    errors: 0,
-    schemaFailures: 0,
-    costNano: 30_000_000,
+    requests: 3 * Object.keys(told).length,
+    costNano: 30_000_000 * Object.keys(told).length,
+    seconds: told,
   }))
+}
 
-function fileOf({ task, releaseId, step, by, incumbent, candidate }: LiveLane): ReleaseFile {
-  const simulated = simulatedPolicy(0.25)
-  const policy: Policy = { ...simulated, breakers: [...simulated.breakers, { kind: 'budget', usdPerHour: 1_000 }] }
-  const request = { task, change: { prompt: 'bench@2.0.0' }, why: 'a benchmark' }
-  const nobody = { affected: [], pilots: [], overridden: [], optedOut: [], notSubscribed: [], lostPilots: [] }
-  const plan: Plan = {
-    request,
-    task,
-    candidate,
-    policy: incumbent,
-    suite: incumbent,
-    lanes: [{ environment, baseSeq: 1, incumbent }],
-    changes: [],
-    changeClass: 'safe',
-    risk: 'configuration',
-    steps: [
-      {
-        name: step,
-        stage: 'rollout',
-        environment,
-        exposure: [{ to: 'rest', basisPoints: 5_000, by }],
-        bakeMs: 60_000,
-        minimumSample: 100,
-      },
-    ],
-    blastRadius: { ...nobody, counts: { affected: 0, pilots: 0, overridden: 0, optedOut: 0, notSubscribed: 0 } },
-    warnings: [],
-    forecast: [],
-    rollback: 'to the incumbent',
-  }
+function fileOf(lane: LiveLane): ReleaseFile {
+  const { task, releaseId, incumbent } = lane
   const life = { createdAt: Date.now(), workflowId: `release/${task}`, stage: 'rollout', phase: 'running' } as const
-  const record = { id: releaseId, task, request, author: 'ann', ...life, decisionSeq: 0, decisionHash: '' }
-  return { record, plan, policy }
+  const of = { id: releaseId, task, request: requestOn(task), author: 'ann' }
+  const record = { ...of, ...life, decisionSeq: 0, decisionHash: '' }
+  return { record, plan: planOf(lane, incumbent), policy: watchedPolicy() }
 }

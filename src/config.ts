@@ -33,6 +33,8 @@ export interface Config {
   readonly url?: string
   readonly apiKey?: string
   readonly logLevel: LogLevel
+  /** Releases that one worker watches at the same time; absent: `defaultWatches`. */
+  readonly watches?: number
   /** How often the schedule of retention starts. */
   readonly gcEveryHours: number
   /** Data of instances that run in this checkout. Absolute. */
@@ -52,6 +54,8 @@ export interface ServerConfig extends Config {
 }
 
 export const defaultPort = 7420
+export const defaultWatches = 300
+const maxWatches = 2_000
 const defaultGcHours = 24
 
 interface Setting {
@@ -79,6 +83,10 @@ export const settings = {
   SLUICE_URL: { takes: 'the http(s) URL of the API, for CLI and SDK', otherwise: 'what .sluice/run.json says' },
   SLUICE_API_KEY: { takes: 'an API key, for CLI and SDK', otherwise: 'the key file .sluice/run.json names' },
   SLUICE_LOG_LEVEL: { takes: logLevels.join(', '), otherwise: 'info' },
+  SLUICE_WATCHES: {
+    takes: `how many releases one worker watches at the same time, 1 to ${maxWatches}`,
+    otherwise: `${defaultWatches}`,
+  },
   SLUICE_GC_EVERY_HOURS: {
     takes: 'hours between two scheduled runs of retention, from 1 to 720',
     otherwise: `${defaultGcHours}`,
@@ -109,6 +117,7 @@ export function readConfig(environment: Environment = process.env): Config {
     ...optional('url', webUrl(read, 'SLUICE_URL')),
     ...optional('apiKey', read('SLUICE_API_KEY')),
     logLevel: logLevelOf(read('SLUICE_LOG_LEVEL') ?? 'info'),
+    ...optional('watches', watchesOf(read('SLUICE_WATCHES'))),
     gcEveryHours: gcHoursOf(read('SLUICE_GC_EVERY_HOURS') ?? `${defaultGcHours}`),
     folder: resolve(read('SLUICE_FOLDER') ?? '.sluice'),
     cacheFolder: resolve(read('SLUICE_CACHE') ?? join(homedir(), '.cache', 'sluice')),
@@ -218,6 +227,13 @@ function portOf(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : -1
   if (port < 0 || port > 65_535) throw invalid('SLUICE_PORT', `is ${JSON.stringify(text)}`)
   return port
+}
+
+function watchesOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const watches = /^\d{1,4}$/.test(text) ? Number(text) : 0
+  if (watches < 1 || watches > maxWatches) throw invalid('SLUICE_WATCHES', `is ${JSON.stringify(text)}`)
+  return watches
 }
 
 const maxGcHours = 720

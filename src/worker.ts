@@ -6,11 +6,12 @@ import { type WatchDeps, watchRelease } from '../activities/watch'
 import type { ReleaseActivities, WatchActivities } from '../workflows/messages'
 import type { RescoreActivities } from '../workflows/rescore-messages'
 import { bulkQueueOf, mainQueue, watchQueueOf } from '../workflows/task-queues'
-import { readConfig, requireServers } from './config'
+import { defaultWatches, readConfig, requireServers } from './config'
 import type { Endpoints } from './engines/engine'
 import { openLog } from './log'
 import { notesFolderOf, runMain } from './main'
 import { openStore, type Store } from './store/store'
+import { watchReads } from './store/watch-reads'
 import { connectTemporal, type Orchestrator } from './temporal'
 
 export interface WorkerDeps {
@@ -20,7 +21,11 @@ export interface WorkerDeps {
   readonly rescore: RescoreActivities
   readonly endpoints: Endpoints
   readonly tickMs?: number
+  /** Releases watched at the same time. */
+  readonly watches?: number
 }
+
+export type WatcherDeps = Pick<WorkerDeps, 'store' | 'orchestrator' | 'endpoints' | 'tickMs' | 'watches'>
 
 const defaultTickMs = 1_000
 
@@ -30,9 +35,10 @@ export function createWatchActivities({
   orchestrator,
   endpoints,
   tickMs = defaultTickMs,
-}: WorkerDeps): WatchActivities {
+}: WatcherDeps): WatchActivities {
   const deps: WatchDeps = {
     store,
+    reads: watchReads(store),
     endpoints,
     tickMs,
     // To this run by name: the next release of the task runs under the same workflow id.
@@ -48,7 +54,6 @@ export function createWatchActivities({
 }
 
 const shutdown = { shutdownGraceTime: '5s', shutdownForceTime: '10s' } as const
-const watchSlots = 300
 /** Each runs for long and pages through much; more of them at once would only wait for each other. */
 const bulkSlots = 10
 
@@ -65,12 +70,7 @@ export async function createWorkers(deps: WorkerDeps, place: WorkerPlace): Promi
   const { connection, namespace, queue = mainQueue } = place
   const common = { connection, namespace, ...shutdown }
   const main = await Worker.create({ ...common, taskQueue: queue, ...place.workflows, activities: { ...deps.release } })
-  const watch = await Worker.create({
-    ...common,
-    taskQueue: watchQueueOf(queue),
-    activities: { ...createWatchActivities(deps) },
-    maxConcurrentActivityTaskExecutions: watchSlots,
-  })
+  const watch = await createWatcher(deps, place)
   const bulk = await Worker.create({
     ...common,
     taskQueue: bulkQueueOf(queue),
@@ -78,6 +78,19 @@ export async function createWorkers(deps: WorkerDeps, place: WorkerPlace): Promi
     maxConcurrentActivityTaskExecutions: bulkSlots,
   })
   return [main, watch, bulk]
+}
+
+/** The role that watches. */
+export function createWatcher(
+  deps: WatcherDeps,
+  { connection, namespace, queue = mainQueue }: WorkerPlace,
+): Promise<Worker> {
+  return Worker.create({
+    ...{ connection, namespace, ...shutdown },
+    taskQueue: watchQueueOf(queue),
+    activities: { ...createWatchActivities(deps) },
+    maxConcurrentActivityTaskExecutions: deps.watches ?? defaultWatches,
+  })
 }
 
 const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const satisfies Record<
@@ -99,8 +112,9 @@ async function main(): Promise<void> {
   const workflows = config.workflowBundle
     ? { workflowBundle: { codePath: config.workflowBundle } }
     : { workflowsPath: require.resolve('../workflows') }
+  const { watches = defaultWatches } = config
   const workers = await createWorkers(
-    { store, orchestrator, release, rescore, endpoints: config.endpoints },
+    { store, orchestrator, release, rescore, endpoints: config.endpoints, watches },
     { connection, namespace: config.namespace, workflows },
   )
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`)

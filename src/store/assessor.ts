@@ -1,3 +1,4 @@
+import type { Allocation } from '../domain/allocation'
 import { assess } from '../domain/analysis'
 import type { Assessment, AssessmentInput } from '../domain/guardrail'
 import type { LaneState } from '../domain/lane'
@@ -9,21 +10,29 @@ import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { Catalog } from './catalog'
 import type { Evidence } from './evidence'
+import type { EvidenceReader } from './evidence-reader'
 import type { Ledger } from './ledger'
 import type { ProbeReadings } from './probe-readings'
 import { type Providers, voidText } from './providers'
 import type { ReleaseRecord, Releases } from './releases'
-import type { Telemetry } from './telemetry'
+import type { Reporters } from './reporters'
+import { breakerWindow, type TelemetryReader } from './telemetry-reader'
 
 export interface AssessorDeps {
   readonly catalog: Catalog
-  readonly ledger: Ledger
+  readonly ledger: Pick<Ledger, 'lane'>
   readonly releases: Releases
-  readonly telemetry: Telemetry
+  readonly telemetry: {
+    readonly read: Pick<TelemetryReader, 'entriesOfRelease' | 'figures' | 'series'>
+    readonly evidence: Pick<EvidenceReader, 'sources' | 'tenants' | 'topTenant' | 'isFull'>
+    readonly reporters: Pick<Reporters, 'silent'>
+  }
   readonly evidence: Pick<Evidence, 'isVoid' | 'judges'>
   readonly providers: Pick<Providers, 'changes'>
   readonly readings: Pick<ProbeReadings, 'of'>
 }
+
+export type JudgeDeps = Omit<AssessorDeps, 'catalog' | 'releases'>
 
 /** A release with what its judgement needs; plan and policy are immutable, so they are read once. */
 export interface ReleaseFile {
@@ -53,22 +62,25 @@ export async function openRelease(
 }
 
 /** Reads the stored statistics of a release and judges them. A new caller needs no memory of the one before. */
-export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete: boolean): Promise<Judgement> {
+export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: boolean): Promise<Judgement> {
   const { plan, policy, record } = file
   const environment = rolloutEnvironment(policy)
   const lane = await deps.ledger.lane(environment, plan.task)
   const release = { environment, task: plan.task, releaseId: record.id }
-  const { read } = deps.telemetry
+  const { read, evidence: told } = deps.telemetry
   const composite = plan.candidate
+  const { incumbent, headSeq } = lane
+  const place = { environment, task: plan.task }
   const budget = policy.breakers.some((breaker) => breaker.kind === 'budget')
-  const { incumbent } = lane
+  const errorBreakers = policy.breakers.filter((breaker) => breaker.kind === 'errors')
+  const windowsMs = [...errorBreakers.map(({ windowMs }) => windowMs), ...(budget ? [hourMs] : [])]
   const byTenant = policy.breakers.some((breaker) => breaker.kind === 'budget' && breaker.usdPerTenant !== undefined)
-  const { evidence: told } = deps.telemetry
-  const [strata, totals, lastHourUsd, step, silent, changes, tenants, topTenant, readings] = await Promise.all([
-    read.strataOf(release),
-    budget ? read.compositeTotals({ ...release, composite }) : undefined,
-    budget ? read.spend({ composite, environment, task: plan.task, sinceMs: hourMs }) : 0,
-    stepInForce(deps, file, lane, bakeComplete),
+  const entries = await read.entriesOfRelease({ ...release, headSeq })
+  const inForce = stepInForce(file, lane, entries)
+  const seqs = inForce?.seqs ?? []
+  const [figures, sums, silent, changes, tenants, topTenant, readings] = await Promise.all([
+    read.figures({ ...release, candidate: composite, headSeq, step: seqs }),
+    read.series.sums({ ...place, composite, windowsMs }),
     deps.telemetry.reporters.silent(environment),
     voidingChanges(deps, file, incumbent),
     told.tenants(release, maxHarmOf(policy).minimumEvents),
@@ -78,20 +90,21 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
       (policy.probes ?? []).map(({ name }) => name),
     ),
   ])
-  const seqs = [...new Set([...strata.map(({ seq }) => seq), ...(step?.seqs ?? [])])]
-  const [full, ...windows] = await Promise.all([
-    told.isFull(environment, plan.task, seqs),
-    ...policy.breakers.flatMap((breaker) =>
-      breaker.kind === 'errors'
-        ? [read.window({ environment, task: plan.task, composite, windowMs: breaker.windowMs, events: breaker.events })]
-        : [],
-    ),
-  ])
+  const { strata, totals } = figures
+  const step = inForce && { ...inForce, bakeComplete, units: figures.stepUnits }
+  const judged = [...new Set([...strata.map(({ seq }) => seq), ...seqs])]
+  const full = await told.isFull(environment, plan.task, judged)
+  const windows = errorBreakers.map(({ windowMs, events }, index) => breakerWindow(windowMs, sums[index], events))
+  const hour = budget ? sums[errorBreakers.length] : undefined
   const input: AssessmentInput = {
     policy,
     strata,
     windows,
-    spend: { releaseUsd: totals?.costUsd ?? 0, lastHourUsd, ...(topTenant === undefined ? {} : { topTenant }) },
+    spend: {
+      releaseUsd: totals.costUsd,
+      lastHourUsd: (hour?.costNano ?? 0) / 1e9,
+      ...(topTenant === undefined ? {} : { topTenant }),
+    },
     reporting: { silent, full },
     tenants,
     ...(readings.length === 0 ? {} : { readings }),
@@ -103,13 +116,13 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
   if (assessment.action !== 'rollback') return { input, assessment, lane }
   // Only a rollback is asked who told of the harm: any other tick need not read that.
   const { breakers } = policy
-  const sources = await told.sources({ environment, task: plan.task, candidate: composite, seqs, breakers })
+  const sources = await told.sources({ ...place, candidate: composite, seqs: judged, breakers })
   const checked = { ...input, sources }
   return { input: checked, assessment: assess(checked), lane }
 }
 
 /** Provider changes since the release began, for as long as the suite was not run again since. */
-async function voidingChanges(deps: AssessorDeps, { plan, record }: ReleaseFile, incumbent: Digest | undefined) {
+async function voidingChanges(deps: JudgeDeps, { plan, record }: ReleaseFile, incumbent: Digest | undefined) {
   const { candidate, suite, policy } = plan
   const key = { candidate, suite, policy, ...(incumbent === undefined ? {} : { incumbent }) }
   const judges = await deps.evidence.judges(key)
@@ -120,19 +133,16 @@ async function voidingChanges(deps: AssessorDeps, { plan, record }: ReleaseFile,
 }
 
 /** The step whose entry is the base of the rollout lane; its evidence is bound to that entry and those repeating it. */
-async function stepInForce(
-  deps: AssessorDeps,
+function stepInForce(
   file: ReleaseFile,
   lane: LaneState,
-  bakeComplete: boolean,
-): Promise<AssessmentInput['step']> {
+  entries: readonly Allocation[],
+): Omit<NonNullable<AssessmentInput['step']>, 'units' | 'bakeComplete'> | undefined {
   if (lane.releaseId !== file.record.id || lane.baseCause !== 'step') return undefined
-  const { environment, task, baseSeq, headSeq } = lane
-  const [entry] = await deps.ledger.entries(environment, task, { from: baseSeq, limit: 1 })
-  const name = entry?.key.split('/')[1]
+  const { environment, baseSeq, headSeq } = lane
+  const name = entries.find(({ seq }) => seq === baseSeq)?.key.split('/')[1]
   const planned = file.plan.steps.find((step) => step.name === name)
   if (planned === undefined) return undefined
   const seqs = Array.from({ length: headSeq - baseSeq + 1 }, (_, index) => baseSeq + index)
-  const units = await deps.telemetry.read.stepUnits({ environment, task, seqs })
-  return { environment, seqs, minimumSample: planned.minimumSample, bakeComplete, units }
+  return { environment, seqs, minimumSample: planned.minimumSample }
 }

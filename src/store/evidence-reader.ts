@@ -74,6 +74,13 @@ export class EvidenceReader {
     return (await sets.findOne(filter, { projection: { _id: 1 } })) !== null
   }
 
+  /** Which of these entries, as `environment/task/seq`, have a set without room. */
+  async fullOf(ids: readonly string[]): Promise<ReadonlyMap<string, true>> {
+    const sets = this.database.collection<FullDocument>('fullSets')
+    const found = await sets.find({ _id: { $in: [...ids] } }, { projection: { _id: 1 } }).toArray()
+    return new Map(found.map(({ _id }) => [_id, true]))
+  }
+
   private async lostOf({ environment, task, seqs }: SourceQuestion): Promise<Map<string, SourceLost[]>> {
     const rows = this.database.collection<SourceDocument>('sources')
     const filter = { environment, task, seq: { $in: [...seqs] } }

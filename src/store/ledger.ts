@@ -33,6 +33,8 @@ import type {
 export interface Ledger {
   lane(environment: string, task: string, session?: ClientSession): Promise<LaneState>
   lanes(environment?: string): Promise<LaneState[]>
+  /** Those of these ids (`laneId`) that were ever deployed to. */
+  lanesNamed(ids: readonly string[]): Promise<ReadonlyMap<string, LaneState>>
   /** The lanes of one task, in every environment where it was ever deployed. */
   lanesOf(task: string, session?: ClientSession): Promise<LaneState[]>
   head(environment: string, task: string): Promise<Allocation | undefined>
@@ -127,6 +129,11 @@ class MongoLedger implements Ledger {
       .find(filter, { projection: { _id: 0 } })
       .limit(maxLanes)
       .toArray()
+  }
+
+  async lanesNamed(ids: readonly string[]): Promise<ReadonlyMap<string, LaneState>> {
+    const found = await this.heads.find({ _id: { $in: [...ids] } }).toArray()
+    return new Map(found.map(({ _id, ...lane }) => [_id, lane]))
   }
 
   async lanesOf(task: string, session?: ClientSession): Promise<LaneState[]> {

@@ -6,6 +6,7 @@ import type { ReleasePhase } from '../domain/release'
 import type { Stage } from '../domain/rollout'
 import type { Digest } from '../domain/version'
 import { assert, SluiceError } from '../errors'
+import { type BatchedWrites, batchedWrites } from './batched-writes'
 import { chainHash, digestOf } from './canonical'
 import { markCompositeUsed } from './composite-uses'
 import type { CollectionSpec, Database } from './database'
@@ -87,6 +88,8 @@ export interface Releases {
   find(id: string, session?: ClientSession): Promise<ReleaseRecord | undefined>
   /** Throws not_found. */
   get(id: string, session?: ClientSession): Promise<ReleaseRecord>
+  /** Those of these ids that there are. */
+  named(ids: readonly string[]): Promise<ReadonlyMap<string, ReleaseRecord>>
   list(filter: { task?: string; after?: string; limit?: number; open?: boolean }): Promise<ReleaseRecord[]>
   update(
     id: string,
@@ -103,6 +106,10 @@ export interface Releases {
   lastCheckpoint(releaseId: string): Promise<Checkpoint | undefined>
   /** In order. `kinds`: of these alone; absent: all. */
   decisions(releaseId: string, page?: DecisionPage): Promise<Decision[]>
+  /** Every one of a kind, in order, however many there are. */
+  decisionsOf(releaseId: string, kind: Decision['kind']): AsyncIterable<Decision>
+  /** The newest of a kind. */
+  lastDecision(releaseId: string, kind: Decision['kind']): Promise<Decision | undefined>
   verifyDecisions(releaseId: string): Promise<{ decisions: number }>
   /** Counts a tick of the safety clock. */
   tick(releaseId: string): Promise<void>
@@ -110,6 +117,7 @@ export interface Releases {
   lastTick(releaseId: string, session?: ClientSession): Promise<{ tick: number; ageMs: number } | undefined>
 }
 
+type WatchDocument = { _id: string; tick: number; at: Date }
 type RecordDocument = Omit<ReleaseRecord, 'id'> & { _id: string }
 type DecisionDocument = Decision & { _id: string }
 
@@ -157,7 +165,8 @@ class MongoReleases implements Releases {
   private readonly records: Collection<RecordDocument>
   private readonly plans: Collection<{ _id: Digest; plan: Plan }>
   private readonly journal: Collection<DecisionDocument>
-  private readonly watches: Collection<{ _id: string; tick: number; at: Date }>
+  private readonly watches: Collection<WatchDocument>
+  private readonly ticks: BatchedWrites<WatchDocument>
 
   constructor(database: Database) {
     this.database = database
@@ -165,6 +174,7 @@ class MongoReleases implements Releases {
     this.plans = database.collection('plans')
     this.journal = database.collection('decisions')
     this.watches = database.collection('watches')
+    this.ticks = batchedWrites(this.watches)
   }
 
   async create(record: Parameters<Releases['create']>[0]): Promise<ReleaseRecord> {
@@ -213,6 +223,11 @@ class MongoReleases implements Releases {
     const found = await this.find(id, session)
     if (found === undefined) throw new SluiceError('not_found', `No release ${id}; \`sluice release ls\` lists them.`)
     return found
+  }
+
+  async named(ids: readonly string[]): Promise<ReadonlyMap<string, ReleaseRecord>> {
+    const found = await this.records.find({ _id: { $in: [...ids] } }).toArray()
+    return new Map(found.map((row) => [row._id, named(row)]))
   }
 
   async list(filter: Parameters<Releases['list']>[0]): Promise<ReleaseRecord[]> {
@@ -291,6 +306,15 @@ class MongoReleases implements Releases {
     return found.limit(Math.min(page.limit ?? 200, maxPage)).toArray()
   }
 
+  decisionsOf(releaseId: string, kind: Decision['kind']): AsyncIterable<Decision> {
+    return this.journal.find({ releaseId, kind }, { projection: { _id: 0 } }).sort({ seq: 1 })
+  }
+
+  async lastDecision(releaseId: string, kind: Decision['kind']): Promise<Decision | undefined> {
+    const found = await this.journal.findOne({ releaseId, kind }, { projection: { _id: 0 }, sort: { seq: -1 } })
+    return found ?? undefined
+  }
+
   /** In one transaction, so that a decision that is made meanwhile is not taken for a broken chain. */
   verifyDecisions(releaseId: string): Promise<{ decisions: number }> {
     return this.database.transact((session) => this.verifyDecisionsIn(releaseId, session))
@@ -316,11 +340,8 @@ class MongoReleases implements Releases {
   }
 
   async tick(releaseId: string): Promise<void> {
-    await this.watches.updateOne(
-      { _id: releaseId },
-      { $inc: { tick: 1 }, $currentDate: { at: true } },
-      { upsert: true },
-    )
+    const update = { $inc: { tick: 1 }, $currentDate: { at: true } } as const
+    await this.ticks.write({ updateOne: { filter: { _id: releaseId }, update, upsert: true } })
   }
 
   async lastTick(releaseId: string, session?: ClientSession): Promise<{ tick: number; ageMs: number } | undefined> {

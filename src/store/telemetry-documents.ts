@@ -25,6 +25,10 @@ export interface StratumDocument extends StratumKey {
   gap: Totals
   /** Absent before the first unit is sealed. Left out by whoever judges. */
   pictures?: Pictures
+  /** With the tenant as unit, over tenants that no earlier step exposed; absent where exposure is by conversation. */
+  tenants?: Totals
+  /** Every tenant that counts, whatever exposed it. */
+  tenantUnits?: number
 }
 
 /** A tenant of a slice that is exposed by tenant: there the tenant is the unit of assignment. */
@@ -33,7 +37,11 @@ export interface TenantUnitDocument extends StratumKey {
   tenant: string
   /** Bucket 0..9999 of the tenant under the entry's salt, computed here and never by a reporter. */
   bucket: number
-  events: EventName[]
+  /** No earlier step exposed it: it is new evidence. */
+  fresh: boolean
+  /** What it adds is in the totals of its stratum. Older versions left that to whoever reads. */
+  counted?: true
+  events: readonly EventName[]
   totals: Totals
   /** A conversation of the tenant began in a reported gap: the tenant is shown, never tested. */
   gap?: boolean
@@ -41,18 +49,22 @@ export interface TenantUnitDocument extends StratumKey {
   first?: Partial<Record<ClosedValueName, number>>
 }
 
-/** What one composite did within one second of the store's clock: breakers and budgets look at these. */
-export interface SeriesDocument {
+export const seriesFields = ['requests', 'errors', 'schemaFailures', 'costNano'] as const
+export type SeriesSum = { readonly [field in (typeof seriesFields)[number]]: number }
+
+/**
+ * What one composite did within one minute of the store's clock, and in each second of it: breakers and budgets look at
+ * these. Older versions kept a document for each second, without `seconds`; they are added up alike.
+ */
+export interface SeriesDocument extends Partial<SeriesSum> {
   _id: string
   environment: string
   task: string
   composite: string
   at: Date
   shard: number
-  requests: number
-  errors: number
-  schemaFailures: number
-  costNano: number
+  /** By second within the minute. */
+  seconds?: Readonly<Record<string, Partial<SeriesSum>>>
 }
 
 const daySeconds = 24 * 3_600
@@ -73,7 +85,7 @@ export const telemetryCollections: readonly CollectionSpec[] = [
     ],
   },
   { name: 'strata', indexes: [{ key: stratum }] },
-  { name: 'tenantUnits', indexes: [{ key: { ...stratum, bucket: 1 } }] },
+  { name: 'tenantUnits' },
   {
     name: 'series',
     indexes: [{ key: { composite: 1, at: 1 } }, { key: { at: 1 }, expireAfterSeconds: seriesRetentionSeconds }],
@@ -86,6 +98,17 @@ export const incremented = (prefix: string, totals: Totals | Pictures): Record<s
 
 /** Servers that write at the same time take different shards, as far as they go. */
 export const shardCount = 8
+
+export const keyOf = ({ environment, task, seq, slice, arm, composite }: StratumKey): StratumKey => ({
+  environment,
+  task,
+  seq,
+  slice,
+  arm,
+  composite,
+})
+
+export const tenantUnitId = (key: StratumKey, tenant: string): string => `${stratumId(key)}/${tenant}`
 
 export const stratumId = (key: StratumKey): string =>
   `${key.environment}/${key.task}/${key.seq}/${key.slice}/${key.arm}/${key.composite.slice('sha256:'.length, 23)}`

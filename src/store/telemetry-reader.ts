@@ -1,4 +1,4 @@
-import type { Allocation, FrozenThresholds, Slice } from '../domain/allocation'
+import type { Allocation, FrozenThresholds } from '../domain/allocation'
 import { type ArmPercentiles, percentilesIn } from '../domain/percentiles'
 import type { Arm, ArmStats, BreakerWindow, StratumStats } from '../domain/telemetry'
 import { armStatsOf, type Pictures, sumTotals, type Totals } from '../domain/telemetry-fold'
@@ -6,8 +6,9 @@ import type { Digest } from '../domain/version'
 import { mergeSketches } from '../stats/quantile-sketch'
 import type { Database } from './database'
 import type { RequestLog } from './request-log'
-import { type SeriesDocument, type StratumDocument, seriesRetentionSeconds } from './telemetry-documents'
-import { armOfTenants, shareAmongNew } from './tenant-strata'
+import { Series } from './series'
+import type { SeriesSum, StratumDocument } from './telemetry-documents'
+import { shareAmongNew, type TenantShares } from './tenant-shares'
 
 /** Entries of one lane: those of a release, or named ones. */
 export interface EntrySelection {
@@ -15,6 +16,32 @@ export interface EntrySelection {
   readonly task: string
   readonly releaseId?: string
   readonly seqs?: readonly number[]
+}
+
+export interface ReleaseEntries {
+  readonly environment: string
+  readonly task: string
+  readonly releaseId: string
+  /** The lane's head: entries that were read at this head are not read again. */
+  readonly headSeq: number
+}
+
+/** What a tick reads of the totals. */
+export interface FiguresQuestion extends ReleaseEntries {
+  readonly candidate: Digest
+  /** The entries of the step in force, some of which may be of nobody's release. */
+  readonly step: readonly number[]
+}
+
+export interface Figures {
+  readonly strata: readonly StratumStats[]
+  readonly totals: CompositeTotals
+  readonly stepUnits: ArmUnits
+}
+
+export interface ArmUnits {
+  readonly candidate: number
+  readonly incumbent: number
 }
 
 /** Everything a composite did, whatever arm or share it had. */
@@ -42,63 +69,67 @@ export interface SpendQuestion {
 const maxEntries = 1_000
 const maxStrata = 100_000
 const withoutPictures = { projection: { pictures: 0 } } as const
-const seriesFields = ['requests', 'errors', 'schemaFailures', 'costNano'] as const
-type SeriesSum = { readonly [field in (typeof seriesFields)[number]]: number }
+const maxCached = 1_000
 const thresholdSample = 1_000
 const thresholdMinimum = 20
 
 /** The read side of telemetry: all answers are sums that writers keep exact, so a new reader needs no memory. */
 export class TelemetryReader {
+  readonly series: Series
   private readonly database: Database
   private readonly requests: RequestLog
+  private readonly shares: TenantShares
+  private readonly releases = new Map<string, { readonly headSeq: number; readonly entries: readonly Allocation[] }>()
 
-  constructor(database: Database, requests: RequestLog) {
+  constructor(
+    database: Database,
+    { requests, shares }: { readonly requests: RequestLog; readonly shares: TenantShares },
+  ) {
     this.database = database
     this.requests = requests
+    this.shares = shares
+    this.series = new Series(database)
+  }
+
+  /** All that a judgement needs of the totals, in one reading of them. */
+  async figures(question: FiguresQuestion): Promise<Figures> {
+    const { environment, task, candidate, step } = question
+    const entries = await this.entriesOfRelease(question)
+    const others = step.filter((seq) => entries.every((entry) => entry.seq !== seq))
+    const steps =
+      step.length === 0
+        ? []
+        : [
+            ...entries.filter(({ seq }) => step.includes(seq)),
+            ...(others.length === 0 ? [] : await this.entriesOf({ environment, task, seqs: others })),
+          ]
+    const own = new Set(entries.map(({ seq }) => seq))
+    const rows = await this.rowsOf({ environment, task }, [...entries, ...steps])
+    return {
+      strata: await this.strataFrom(entries, rows),
+      totals: totalsFrom(
+        candidate,
+        rows.filter(({ seq }) => own.has(seq)),
+      ),
+      stepUnits: unitsFrom(steps, rows),
+    }
   }
 
   /** The tested strata (0 < share < 1, candidate beside incumbent) of the selected entries, in seq order. */
   async strataOf(selection: EntrySelection): Promise<StratumStats[]> {
     const entries = await this.entriesOf(selection)
-    const totals = await this.totalsOf(selection, entries, 'tested')
-    const strata = entries
-      .filter((entry) => entry.candidate !== undefined && entry.incumbent !== undefined)
-      .flatMap((entry) => entry.exposure.map((slice, index) => ({ entry, slice, index })))
-    const answers = await Promise.all(
-      strata.map(({ entry, slice, index }) =>
-        slice.by === 'tenant' ? this.tenantStratum(entry, index) : conversationStratum(entry, index, totals),
-      ),
-    )
-    return answers.filter((stratum) => stratum !== undefined)
+    return this.strataFrom(entries, await this.rowsOf(selection, entries))
   }
 
   /** Units by arm bound to the selected entries whatever the share; tenants where the slice is exposed by tenant. */
-  async stepUnits(selection: EntrySelection): Promise<{ candidate: number; incumbent: number }> {
+  async stepUnits(selection: EntrySelection): Promise<ArmUnits> {
     const entries = await this.entriesOf(selection)
-    const totals = await this.totalsOf(selection, entries, 'tested')
-    const units = { candidate: 0, incumbent: 0 }
-    for (const entry of entries) {
-      for (const [index, slice] of entry.exposure.entries()) {
-        for (const arm of ['candidate', 'incumbent'] as const) {
-          units[arm] +=
-            slice.by === 'tenant'
-              ? (await armOfTenants(this.database, { entry, slice: index, arm, bucketFrom: 0 })).units
-              : (totals.get(armKey(entry.seq, index, arm))?.units ?? 0)
-        }
-      }
-    }
-    return units
+    return unitsFrom(entries, await this.rowsOf(selection, entries))
   }
 
   /** Cumulative totals of one composite under the selected entries: all slices, any share, any arm, gaps included. */
   async compositeTotals(selection: EntrySelection & { readonly composite: Digest }): Promise<CompositeTotals> {
-    const { environment, task, composite } = selection
-    const entries = await this.entriesOf(selection)
-    const filter = { environment, task, seq: { $in: entries.map(({ seq }) => seq) }, composite }
-    let sum: Totals = {}
-    for await (const row of this.strata().find(filter, withoutPictures).limit(maxStrata))
-      sum = sumTotals(sum, bothOf(row))
-    return { composite, ...armStatsOf(sum) }
+    return totalsFrom(selection.composite, await this.rowsOf(selection, await this.entriesOf(selection)))
   }
 
   /** Percentiles by arm over the closed conversations of the selected entries, whatever slice or share. For display. */
@@ -117,16 +148,14 @@ export class TelemetryReader {
   /** What the composite did within the last `windowMs` of the store's clock, in whole seconds. */
   async window(question: WindowQuestion): Promise<BreakerWindow> {
     const { environment, task, composite, windowMs, events = ['error', 'schema_failure'] } = question
-    const sum = await this.sumSince({ environment, task, composite }, windowMs)
-    const errors =
-      (events.includes('error') ? sum.errors : 0) + (events.includes('schema_failure') ? sum.schemaFailures : 0)
-    return { windowMs, requests: sum.requests, errors, costUsd: sum.costNano / 1e9 }
+    const [sum] = await this.series.sums({ environment, task, composite, windowsMs: [windowMs] })
+    return breakerWindow(windowMs, sum, events)
   }
 
   /** USD as billed that the composite cost in the last `sinceMs`, in one lane or everywhere. */
-  async spend({ composite, environment, task, sinceMs }: SpendQuestion): Promise<number> {
-    const lane = { ...(environment === undefined ? {} : { environment }), ...(task === undefined ? {} : { task }) }
-    return (await this.sumSince({ composite, ...lane }, sinceMs)).costNano / 1e9
+  async spend({ sinceMs, ...of }: SpendQuestion): Promise<number> {
+    const [sum] = await this.series.sums({ ...of, windowsMs: [sinceMs] })
+    return (sum?.costNano ?? 0) / 1e9
   }
 
   /**
@@ -142,32 +171,31 @@ export class TelemetryReader {
     }
   }
 
-  private async tenantStratum(entry: Allocation, index: number): Promise<StratumStats | undefined> {
-    const slice = entry.exposure[index]
-    if (slice === undefined) return undefined
-    const earlier = await this.earlierShare(entry, slice)
-    const share = shareAmongNew(slice.basisPoints, earlier)
-    if (share === undefined) return undefined
-    const read = (arm: 'candidate' | 'incumbent') =>
-      armOfTenants(this.database, { entry, slice: index, arm, bucketFrom: earlier })
-    const { environment, task, seq } = entry
-    const [candidate, incumbent] = await Promise.all([read('candidate'), read('incumbent')])
-    return { environment, task, seq, slice: index, share, by: 'tenant', candidate, incumbent }
+  private async strataFrom(entries: readonly Allocation[], rows: readonly StratumDocument[]): Promise<StratumStats[]> {
+    const conversations = sumsOf(rows, 'tested')
+    const tenants = sumsOf(rows, 'tenants')
+    const strata: StratumStats[] = []
+    for (const entry of entries) {
+      if (entry.candidate === undefined || entry.incumbent === undefined) continue
+      for (const [index, { by, basisPoints }] of entry.exposure.entries()) {
+        const share =
+          by === 'tenant' ? shareAmongNew(basisPoints, await this.shares.earlier(entry, index)) : basisPoints / 10_000
+        if (share === undefined || share <= 0 || share >= 1) continue
+        strata.push(stratumFrom({ entry, index, share }, by === 'tenant' ? tenants : conversations))
+      }
+    }
+    return strata
   }
 
-  /** The highest share in basis points that earlier entries of the same draw gave to the same tenants. */
-  private async earlierShare(entry: Allocation, slice: Slice): Promise<number> {
-    const { environment, task, salt, seq } = entry
-    const target = JSON.stringify(slice.to)
-    const earlier = await this.allocations()
-      .find({ environment, task, seq: { $lt: seq }, salt })
-      .sort({ seq: -1 })
-      .limit(maxEntries)
-      .toArray()
-    const shares = earlier.flatMap(({ exposure }) =>
-      exposure.filter((other) => other.by === 'tenant' && JSON.stringify(other.to) === target),
-    )
-    return Math.max(0, ...shares.map(({ basisPoints }) => basisPoints))
+  /** The entries of a release up to a head, in order; they are only ever added at the head. */
+  async entriesOfRelease({ environment, task, releaseId, headSeq }: ReleaseEntries): Promise<readonly Allocation[]> {
+    const id = `${environment}/${task}/${releaseId}`
+    const known = this.releases.get(id)
+    if (known?.headSeq === headSeq) return known.entries
+    const entries = (await this.entriesOf({ environment, task, releaseId })).filter(({ seq }) => seq <= headSeq)
+    if (this.releases.size >= maxCached) this.releases.clear()
+    this.releases.set(id, { headSeq, entries })
+    return entries
   }
 
   private async entriesOf({ environment, task, releaseId, seqs }: EntrySelection): Promise<Allocation[]> {
@@ -181,28 +209,13 @@ export class TelemetryReader {
     return entries.sort((left, right) => left.seq - right.seq)
   }
 
-  private async totalsOf(
-    { environment, task }: EntrySelection,
-    entries: readonly Allocation[],
-    part: 'tested' | 'gap',
-  ): Promise<Map<string, Totals>> {
-    const sums = new Map<string, Totals>()
-    const filter = { environment, task, seq: { $in: entries.map(({ seq }) => seq) } }
-    for await (const row of this.strata().find(filter, withoutPictures).limit(maxStrata)) {
-      const key = armKey(row.seq, row.slice, row.arm)
-      sums.set(key, sumTotals(sums.get(key) ?? {}, row[part] ?? {}))
-    }
-    return sums
-  }
-
-  /** What a composite did since `backMs` ago, summed by the database: a tick costs the same whatever the window. */
-  private async sumSince(filter: Record<string, string>, backMs: number): Promise<SeriesSum> {
-    const now = await this.database.now()
-    const from = new Date(now - Math.min(backMs, seriesRetentionSeconds * 1_000))
-    const sums = Object.fromEntries(seriesFields.map((field) => [field, { $sum: `$${field}` }]))
-    const pipeline = [{ $match: { ...filter, at: { $gte: from } } }, { $group: { _id: null, ...sums } }]
-    const [sum] = await this.database.collection<SeriesDocument>('series').aggregate<SeriesSum>(pipeline).toArray()
-    return sum ?? { requests: 0, errors: 0, schemaFailures: 0, costNano: 0 }
+  private rowsOf({ environment, task }: EntrySelection, entries: readonly Allocation[]): Promise<StratumDocument[]> {
+    const seqs = [...new Set(entries.map(({ seq }) => seq))]
+    if (seqs.length === 0) return Promise.resolve([])
+    return this.strata()
+      .find({ environment, task, seq: { $in: seqs } }, withoutPictures)
+      .limit(maxStrata)
+      .toArray()
   }
 
   private strata() {
@@ -218,26 +231,52 @@ const armKey = (seq: number, slice: number, arm: Arm): string => `${seq}/${slice
 
 const bothOf = (row: StratumDocument): Totals => sumTotals(row.tested ?? {}, row.gap ?? {})
 
-function conversationStratum(
-  entry: Allocation,
-  index: number,
-  totals: ReadonlyMap<string, Totals>,
-): StratumStats | undefined {
-  const { environment, task, seq } = entry
-  const share = (entry.exposure[index]?.basisPoints ?? 0) / 10_000
-  if (share <= 0 || share >= 1) return undefined
-  const arm = (name: Arm) => armStatsOf(totals.get(armKey(seq, index, name)) ?? {})
-  return {
-    environment,
-    task,
-    seq,
-    slice: index,
-    share,
-    by: 'conversation',
-    ...(entry.outputs === undefined ? {} : { outputs: entry.outputs }),
-    candidate: arm('candidate'),
-    incumbent: arm('incumbent'),
+function sumsOf(rows: readonly StratumDocument[], part: 'tested' | 'tenants'): ReadonlyMap<string, Totals> {
+  const sums = new Map<string, Totals>()
+  for (const row of rows) {
+    const key = armKey(row.seq, row.slice, row.arm)
+    sums.set(key, sumTotals(sums.get(key) ?? {}, row[part] ?? {}))
   }
+  return sums
+}
+
+function totalsFrom(composite: Digest, rows: readonly StratumDocument[]): CompositeTotals {
+  const own = rows.filter((row) => row.composite === composite)
+  return { composite, ...armStatsOf(own.reduce((sum, row) => sumTotals(sum, bothOf(row)), {} as Totals)) }
+}
+
+function unitsFrom(entries: readonly Allocation[], rows: readonly StratumDocument[]): ArmUnits {
+  const by = new Map(entries.map(({ seq, exposure }) => [seq, exposure]))
+  const units = { candidate: 0, incumbent: 0 }
+  for (const { seq, slice, arm, tested, tenantUnits = 0 } of rows) {
+    const exposed = by.get(seq)?.[slice]
+    if (exposed === undefined || arm === 'none') continue
+    units[arm] += exposed.by === 'tenant' ? tenantUnits : (tested?.units ?? 0)
+  }
+  return units
+}
+
+/** What an error breaker looks at, of the sums of its window. */
+export function breakerWindow(
+  windowMs: number,
+  sum: SeriesSum | undefined,
+  events: NonNullable<WindowQuestion['events']>,
+): BreakerWindow {
+  const { requests = 0, errors = 0, schemaFailures = 0, costNano = 0 } = sum ?? {}
+  const counted = (events.includes('error') ? errors : 0) + (events.includes('schema_failure') ? schemaFailures : 0)
+  return { windowMs, requests, errors: counted, costUsd: costNano / 1e9 }
+}
+
+function stratumFrom(
+  { entry, index, share }: { readonly entry: Allocation; readonly index: number; readonly share: number },
+  totals: ReadonlyMap<string, Totals>,
+): StratumStats {
+  const { environment, task, seq, outputs } = entry
+  const by = entry.exposure[index]?.by ?? 'conversation'
+  const arm = (name: Arm) => armStatsOf(totals.get(armKey(seq, index, name)) ?? {})
+  const watched = by === 'tenant' || outputs === undefined ? {} : { outputs }
+  const arms = { candidate: arm('candidate'), incumbent: arm('incumbent') }
+  return { environment, task, seq, slice: index, share, by, ...watched, ...arms }
 }
 
 /** Nearest rank. */

@@ -1,8 +1,7 @@
-import type { AnyBulkWriteOperation, ClientSession, Document } from 'mongodb'
+import type { ClientSession, Document } from 'mongodb'
 import { MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb'
-import { bucketOf } from '../domain/bucket'
 import type { QualityValue } from '../domain/quality'
-import { closedValueNames, type EventName, type StratumKey, type UnitReport } from '../domain/telemetry'
+import type { StratumKey, UnitReport } from '../domain/telemetry'
 import {
   mergeUnit,
   sealUnit,
@@ -18,22 +17,25 @@ import type { Database } from './database'
 import { EvidenceChanges, type TenantRecordKind } from './evidence-changes'
 import {
   incremented,
+  keyOf,
   type SeriesDocument,
   type StratumDocument,
+  seriesFields,
   shardCount,
   stratumId,
-  type TenantUnitDocument,
+  tenantUnitId,
   type UnitDocument,
 } from './telemetry-documents'
+import { TenantChanges, type TenantDraw } from './tenant-changes'
 
-/** One report of one unit, checked against the ledger. `salt` present: its slice is exposed by tenant. */
+/** One report of one unit, checked against the ledger. `draw` present: its slice is exposed by tenant. */
 export interface UnitWork {
   readonly key: StratumKey
   readonly reporter: string
   /** The API key that reports it. */
   readonly principal: string
   readonly report: UnitReport
-  readonly salt?: string
+  readonly draw?: TenantDraw
   /** Under a release; what of it is kept by tenant. */
   readonly tenantRecord?: TenantRecordKind
 }
@@ -59,6 +61,7 @@ interface Waiting {
   reject(error: unknown): void
 }
 
+const minuteMs = 60_000
 const maxUnitsPerTransaction = 500
 const maxQueuedUnits = 20_000
 const maxAttempts = 8
@@ -178,7 +181,7 @@ export class TelemetryWriter {
     const known = new Map<string, UnitDocument>()
     for await (const row of units.find({ _id: { $in: [...ids] } }, { session })) known.set(row._id, row)
     const now = await this.database.now(session)
-    const changes = new Changes(this.shard, now)
+    const changes = new Changes(this.shard, now, await this.tenantsOf(group, known, session))
     const refused = group.map(({ works }) => {
       let full = 0
       for (const work of works) {
@@ -195,7 +198,7 @@ export class TelemetryWriter {
         changes.add(work.key, merged.delta, true)
         changes.evidence.unit(work.key, before?.state, merged.unit)
         changes.evidence.traffic(work, merged.delta)
-        if (work.salt !== undefined) changes.tenant(work.key, work.salt, merged.unit, merged.delta)
+        if (work.draw !== undefined) changes.tenants.reported(work.key, work.draw, merged.unit, merged.delta)
       }
       return full
     })
@@ -203,12 +206,27 @@ export class TelemetryWriter {
     return refused
   }
 
+  /** The tenants that these reports are about. A unit keeps the tenant that it was first reported with. */
+  private tenantsOf(
+    group: readonly Waiting[],
+    known: ReadonlyMap<string, UnitDocument>,
+    session: ClientSession,
+  ): Promise<TenantChanges> {
+    const ids = new Set<string>()
+    for (const work of group.flatMap(({ works }) => works)) {
+      if (work.draw === undefined) continue
+      ids.add(tenantUnitId(work.key, known.get(unitId(work))?.state.tenant ?? work.report.tenant))
+    }
+    return TenantChanges.of(this.database, session, ids)
+  }
+
   private async mergeOutcomes(works: readonly OutcomeWork[], session: ClientSession): Promise<readonly OutcomeWork[]> {
     const idOf = ({ key, unit }: OutcomeWork): string => `${stratumId(key)}/${unit}`
     const units = this.database.collection<UnitDocument>('units')
     const known = new Map<string, UnitDocument>()
     for await (const row of units.find({ _id: { $in: works.map(idOf) } }, { session })) known.set(row._id, row)
-    const changes = new Changes(this.shard, await this.database.now(session))
+    const tenants = await TenantChanges.of(this.database, session, new Set())
+    const changes = new Changes(this.shard, await this.database.now(session), tenants)
     const unknown: OutcomeWork[] = []
     for (const work of works) {
       const before = known.get(idOf(work))
@@ -237,7 +255,7 @@ export class TelemetryWriter {
       unit: work.report.unit,
       state,
       touchedAt: new Date(now),
-      ...(work.salt === undefined ? {} : { byTenant: true as const }),
+      ...(work.draw === undefined ? {} : { byTenant: true as const }),
       ...(due === undefined || state.sealed || work.key.arm === 'none' ? {} : { due }),
     }
   }
@@ -250,14 +268,16 @@ export class TelemetryWriter {
       .sort({ due: 1 })
       .limit(limit)
       .toArray()
-    const changes = new Changes(this.shard, now)
+    const ids = due.flatMap((row) => (row.byTenant ? [tenantUnitId(keyOf(row), row.state.tenant)] : []))
+    const tenants = await TenantChanges.of(this.database, session, new Set(ids))
+    const changes = new Changes(this.shard, now, tenants)
     for (const { due: _due, ...row } of due) {
       const key = keyOf(row)
       const { unit, delta } = sealUnit(row.state)
       changes.unit({ ...row, state: unit })
       changes.add(key, delta, false)
       changes.evidence.unit(key, row.state, unit)
-      if (row.byTenant) changes.firstSealed(key, unit)
+      if (row.byTenant) changes.tenants.sealed(key, unit)
     }
     await changes.save(this.database, session)
     return due.length
@@ -270,28 +290,18 @@ const isOutage = (error: unknown): boolean =>
 
 const unitId = (work: UnitWork): string => `${stratumId(work.key)}/${work.report.unit}`
 
-const keyOf = ({ environment, task, seq, slice, arm, composite }: StratumKey): StratumKey => ({
-  environment,
-  task,
-  seq,
-  slice,
-  arm,
-  composite,
-})
-
-const tenantUnitId = (key: StratumKey, tenant: string): string => `${stratumId(key)}/${tenant}`
-
 /** What one transaction writes, gathered so that each document is written once. */
 class Changes {
   private readonly units = new Map<string, UnitDocument>()
   private readonly strata = new Map<string, { key: StratumKey; sum: UnitContribution }>()
   private readonly series = new Map<string, { key: StratumKey; totals: Totals }>()
-  private readonly tenants: AnyBulkWriteOperation<TenantUnitDocument>[] = []
+  readonly tenants: TenantChanges
   readonly evidence: EvidenceChanges
   private readonly shard: number
   private readonly now: number
 
-  constructor(shard: number, now: number) {
+  constructor(shard: number, now: number, tenants: TenantChanges) {
+    this.tenants = tenants
     this.shard = shard
     this.now = now
     this.evidence = new EvidenceChanges(shard, now)
@@ -306,33 +316,10 @@ class Changes {
     const before = this.strata.get(id)
     this.strata.set(id, { key, sum: before ? sumContributions(before.sum, delta) : delta })
     if (!traffic) return
-    const second = `${key.environment}/${key.task}/${key.composite}/${Math.floor(this.now / 1_000)}/${this.shard}`
-    const served = this.series.get(second) ?? { key, totals: {} }
+    const minute = `${key.environment}/${key.task}/${key.composite}/${Math.floor(this.now / minuteMs)}/${this.shard}`
+    const served = this.series.get(minute) ?? { key, totals: {} }
     served.totals = sumTotals(served.totals, sumTotals(delta.tested, delta.gap))
-    this.series.set(second, served)
-  }
-
-  tenant(key: StratumKey, salt: string, unit: UnitState, delta: UnitContribution): void {
-    const events = unit.events as EventName[]
-    this.tenants.push({
-      updateOne: {
-        filter: { _id: tenantUnitId(key, unit.tenant) },
-        update: {
-          $setOnInsert: { ...key, tenant: unit.tenant, bucket: bucketOf(salt, unit.tenant) },
-          $addToSet: { events: { $each: events } },
-          $inc: incremented('totals', sumTotals(delta.tested, delta.gap)),
-          ...(unit.gap ? { $set: { gap: true } } : {}),
-        } as Document,
-        upsert: true,
-      },
-    })
-  }
-
-  firstSealed(key: StratumKey, unit: UnitState): void {
-    const first = unit.sealed ?? {}
-    if (unit.gap || closedValueNames.every((name) => first[name] === undefined)) return
-    const filter = { _id: tenantUnitId(key, unit.tenant), first: { $exists: false } }
-    this.tenants.push({ updateOne: { filter, update: { $set: { first } } } })
+    this.series.set(minute, served)
   }
 
   async save(database: Database, session: ClientSession): Promise<void> {
@@ -343,35 +330,54 @@ class Changes {
       replaceOne: { filter: { _id: document._id }, replacement: document, upsert: true },
     }))
     await database.collection<UnitDocument>('units').bulkWrite(replaced, options)
-    const strata = [...this.strata].flatMap(([_id, { key, sum }]) => {
-      const { tested, gap, pictures } = sum
-      const $inc = {
-        ...incremented('tested', tested),
-        ...incremented('gap', gap),
-        ...incremented('pictures', pictures),
-      }
-      if (Object.keys($inc).length === 0) return []
-      const update = { $setOnInsert: { ...key, shard: this.shard }, $inc } as Document
-      return [{ updateOne: { filter: { _id }, update, upsert: true } }]
-    })
+    const strata = this.strataWrites()
     if (strata.length > 0) await database.collection<StratumDocument>('strata').bulkWrite(strata, options)
     const series = [...this.series].flatMap(([_id, row]) => this.seriesWrite(_id, row))
     if (series.length > 0) await database.collection<SeriesDocument>('series').bulkWrite(series, options)
-    // The same tenant may be written twice: in order, so that the first sealed value wins.
-    if (this.tenants.length > 0) {
-      await database.collection<TenantUnitDocument>('tenantUnits').bulkWrite(this.tenants, { session })
+    await this.tenants.save(database, session)
+  }
+
+  private strataWrites() {
+    const writes = new Map<string, { readonly key: StratumKey; readonly increments: Record<string, number> }>()
+    const add = (key: StratumKey, increments: Record<string, number>): void => {
+      const id = `${stratumId(key)}/${this.shard}`
+      const known = writes.get(id)
+      writes.set(id, { key, increments: sumTotals(known?.increments ?? {}, increments) as Record<string, number> })
     }
+    for (const { key, sum } of this.strata.values()) {
+      const { tested, gap, pictures } = sum
+      add(key, {
+        ...incremented('tested', tested),
+        ...incremented('gap', gap),
+        ...incremented('pictures', pictures),
+      })
+    }
+    for (const { key, tenants, tenantUnits } of this.tenants.deltas()) {
+      add(key, { ...incremented('tenants', tenants), ...(tenantUnits === 0 ? {} : { tenantUnits }) })
+    }
+    return [...writes].flatMap(([_id, { key, increments }]) => {
+      if (Object.keys(increments).length === 0) return []
+      const update = { $setOnInsert: { ...key, shard: this.shard }, $inc: increments } as Document
+      return [{ updateOne: { filter: { _id }, update, upsert: true } }]
+    })
   }
 
   private seriesWrite(_id: string, row: { key: StratumKey; totals: Totals }) {
-    const { requests = 0, errors = 0, schemaFailures = 0, costNano = 0 } = row.totals
-    if (requests === 0 && errors === 0 && schemaFailures === 0 && costNano === 0) return []
+    const counted = seriesFields.flatMap((field) => {
+      const value = row.totals[field]
+      return value ? [[field, value] as const] : []
+    })
+    if (counted.length === 0) return []
     const { environment, task, composite } = row.key
-    const at = new Date(Math.floor(this.now / 1_000) * 1_000)
-    const update = {
-      $setOnInsert: { environment, task, composite, at, shard: this.shard },
-      $inc: { requests, errors, schemaFailures, costNano },
-    }
+    const at = new Date(Math.floor(this.now / minuteMs) * minuteMs)
+    const second = Math.floor((this.now % minuteMs) / 1_000)
+    const $inc = Object.fromEntries(
+      counted.flatMap(([field, value]) => [
+        [field, value],
+        [`seconds.${second}.${field}`, value],
+      ]),
+    )
+    const update = { $setOnInsert: { environment, task, composite, at, shard: this.shard }, $inc }
     return [{ updateOne: { filter: { _id }, update, upsert: true } }]
   }
 }

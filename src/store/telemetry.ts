@@ -15,6 +15,7 @@ import { StoreClock } from './store-clock'
 import { telemetryCollections as documents } from './telemetry-documents'
 import { TelemetryReader } from './telemetry-reader'
 import { type TelemetryTimes, TelemetryWriter, type UnitWork } from './telemetry-writer'
+import { TenantShares } from './tenant-shares'
 
 export const telemetryCollections: readonly CollectionSpec[] = [
   ...documents,
@@ -60,6 +61,7 @@ export function createTelemetry(
   times: TelemetryTimes = defaultTelemetryTimes,
 ): Telemetry {
   const issued = new Issued(database)
+  const shares = new TenantShares(database)
   const writer = new TelemetryWriter(database, times)
   const reporters = new Reporters(database)
   const requests = new RequestLog(database)
@@ -68,7 +70,7 @@ export function createTelemetry(
 
   async function ingest(batch: TelemetryBatch, principal: string, refusedBefore = 0): Promise<Ingested> {
     await reporters.assertOwned(batch.reporter, principal)
-    const { works, refused } = await checkStrata(issued, batch, principal)
+    const { works, refused } = await checkStrata({ issued, shares }, batch, principal)
     const { environment, reporter } = batch
     const checked = await checkRequests(issued, batch, (await clock.now()) + maxAheadMs)
     const keptMs = await retention.of(checked.taken)
@@ -92,7 +94,7 @@ export function createTelemetry(
     ingest,
     seal: (limit = sealBatch) => writer.seal(limit),
     join: (limit = joinBatch) => joinOutcomes({ database, issued, requests, writer }, limit),
-    read: new TelemetryReader(database, requests),
+    read: new TelemetryReader(database, { requests, shares }),
     evidence: new EvidenceReader(database),
     reporters,
     requests,
@@ -112,7 +114,12 @@ interface Checked {
   readonly refused: TelemetryRefusal[]
 }
 
-async function checkStrata(issued: Issued, batch: TelemetryBatch, principal: string): Promise<Checked> {
+interface Ledgers {
+  readonly issued: Issued
+  readonly shares: TenantShares
+}
+
+async function checkStrata({ issued, shares }: Ledgers, batch: TelemetryBatch, principal: string): Promise<Checked> {
   const works: UnitWork[] = []
   const refused: TelemetryRefusal[] = []
   for (const [index, stratum] of batch.strata.entries()) {
@@ -123,7 +130,7 @@ async function checkStrata(issued: Issued, batch: TelemetryBatch, principal: str
       refused.push(refusal(`/strata/${index}`, `The stratum was never issued: ${entry}`))
       continue
     }
-    const about = workOf(key, entry)
+    const about = workOf(key, entry, await shares.earlier(entry, key.slice))
     for (const [row, report] of units.entries()) {
       const fault = report.outputs && outputFault(entry.outputs, report.outputs)
       if (fault === undefined) works.push({ ...about, reporter: batch.reporter, principal, report })
@@ -134,14 +141,14 @@ async function checkStrata(issued: Issued, batch: TelemetryBatch, principal: str
 }
 
 /** What the entry of a stratum says about the units in it. */
-function workOf(key: StratumKey, entry: Allocation): Pick<UnitWork, 'key' | 'salt' | 'tenantRecord'> {
+function workOf(key: StratumKey, entry: Allocation, earlier: number): Pick<UnitWork, 'key' | 'draw' | 'tenantRecord'> {
   const slice = entry.exposure[key.slice]
   const { releaseId, tenantSpend = false } = entry
   const compared = slice?.by === 'conversation' && slice.basisPoints > 0 && slice.basisPoints < 10_000
   const kept = releaseId !== undefined && key.arm !== 'none' && (compared || tenantSpend)
   return {
     key,
-    ...(slice?.by === 'tenant' ? { salt: entry.salt } : {}),
+    ...(slice?.by === 'tenant' ? { draw: { salt: entry.salt, earlier } } : {}),
     ...(kept ? { tenantRecord: { releaseId, events: compared, spend: tenantSpend && key.arm === 'candidate' } } : {}),
   }
 }

@@ -86,7 +86,7 @@ describe('the request log', () => {
         const composites = new Set(expected.map(({ composite }) => composite))
         expect(new Set(await log().composites(environment, task))).toEqual(composites)
       }),
-      { numRuns: 40 },
+      { numRuns: 15 },
     )
   })
 

@@ -244,6 +244,43 @@ describe('what guardrails read', () => {
     expect(await server.read.stepUnits({ environment, task, seqs: [seq] })).toEqual({ candidate: 1, incumbent: 0 })
   })
 
+  it('sums windows to the second over the minutes that hold them, and what an older version kept by the second', async () => {
+    const server = telemetry()
+    const windowMs = 600_000
+    const { database } = ground.store
+    const from = (await database.now()) - windowMs
+    const served = { requests: 1, errors: 1, costNano: 1e9 }
+    // Ten seconds around the beginning of the window, whichever minutes these lie in, one long before and one within.
+    for (const [index, at] of [from - 10_000, from + 10_000, from - 3_000_000, from + 300_000].entries()) {
+      const minute = new Date(Math.floor(at / 60_000) * 60_000)
+      const second = Math.floor((at % 60_000) / 1_000)
+      const filter = { composite: candidate, environment, task, at: minute, shard: 0 }
+      const $inc = Object.fromEntries(
+        Object.entries(served).flatMap(([name, value]) => [
+          [name, value],
+          [`seconds.${second}.${name}`, value],
+        ]),
+      )
+      await database.collection('series').updateOne(filter, { $inc }, { upsert: true })
+      const bySecond = new Date(Math.floor(at / 1_000) * 1_000)
+      const older = {
+        composite: candidate,
+        environment,
+        task,
+        at: bySecond,
+        shard: index,
+        schemaFailures: 0,
+        ...served,
+      }
+      await database.collection('series').insertOne(older)
+    }
+    const lane = { environment, task, composite: candidate }
+    expect(await server.read.window({ ...lane, windowMs, events: ['error'] })).toMatchObject({ requests: 4, errors: 4 })
+    expect(await server.read.spend({ composite: candidate, sinceMs: windowMs + 20_000 })).toBe(6)
+    const both = await server.read.series.sums({ ...lane, windowsMs: [windowMs, 60_000] })
+    expect(both.map(({ requests }) => requests)).toEqual([4, 0])
+  })
+
   it('tells percentiles of closed conversations by arm within the stated error, and judges without them', async () => {
     const server = telemetry()
     const latencies = Array.from({ length: 100 }, (_, index) => 10 * (index + 1))
@@ -331,12 +368,11 @@ describe('slices that are exposed by tenant', () => {
 describe('hot queries', () => {
   const id = 'x'
   const at = { $gte: new Date(0) }
-  const stratum = { environment, task, seq: 1, slice: 0, arm: 'candidate' }
   it.each([
     ['units', { due: { $lte: new Date() } }, { due: 1 }],
     ['units', { _id: { $in: [id] } }, undefined],
     ['strata', { environment, task, seq: { $in: [1, 2] } }, undefined],
-    ['tenantUnits', { ...stratum, bucket: { $gte: 2_000 } }, undefined],
+    ['tenantUnits', { _id: { $in: [id] } }, undefined],
     ['series', { composite: id, environment, task, at }, undefined],
     ['series', { composite: id, at }, undefined],
     ['requestBuckets', { environment, task, composite: id }, { to: -1 }],

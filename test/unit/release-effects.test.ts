@@ -66,6 +66,26 @@ describe('the effects of a release', () => {
       expect(await release.watch({})).toEqual({ kind: 'withdrawn', by: 'ann', reason: 'for a test' })
     })
 
+    test('knows the decisions of a release that has thousands of them', async () => {
+      const release = await planned()
+      await release.advance(0)
+      const { releases, database } = ground.store
+      const { decisionSeq } = await releases.get(release.id)
+      const count = 2_100
+      const others = Array.from({ length: count }, (_, index) => {
+        const seq = decisionSeq + 1 + index
+        const about = { releaseId: release.id, seq, at: 0, kind: 'assessment', by: 'guardrail', reason: '' }
+        return { _id: `${release.id}/${seq}`, ...about, evidence: {}, code: '', prev: '', hash: '' }
+      })
+      await database.collection<{ _id: string }>('decisions').insertMany(others)
+      await database
+        .collection<{ _id: string }>('releases')
+        .updateOne({ _id: release.id }, { $set: { decisionSeq: decisionSeq + count } })
+      await release.withdraw()
+      expect(await release.watch({})).toEqual({ kind: 'withdrawn', by: 'ann', reason: 'for a test' })
+      expect(await releases.lastDecision(release.id, 'rollback')).toMatchObject({ by: 'ann', reason: 'for a test' })
+    })
+
     test('tells the release that its lane was rolled back by hand', async () => {
       const release = await planned()
       for (const [step, from] of [[0], [1, 0]] as const) await release.advance(step, from)
