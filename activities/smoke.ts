@@ -1,12 +1,13 @@
 import { cancellationSignal } from '@temporalio/activity'
 import { compileSnapshot } from '../src/domain/compiled-snapshot'
-import type { SchemaContent } from '../src/domain/contents'
+import type { SuiteCase } from '../src/domain/contents'
 import { resolve } from '../src/domain/resolve'
 import { callEngine } from '../src/engines'
 import { endpointOf } from '../src/engines/endpoints'
-import { compileSchema } from '../src/kinds/schema-compile'
+import type { Endpoints } from '../src/engines/engine'
+import { answerRequest, type Pipeline, readReply, sentTo } from '../src/pipeline/pipeline'
 import { openRelease } from '../src/store/assessor'
-import { firstCases, loadCallable, loadSuite, messagesOf } from '../src/store/evaluation-plan'
+import { firstCases, type LoadedSuite, loadCallable, loadSuite, requestOf } from '../src/store/evaluation-plan'
 import { SnapshotBuilder } from '../src/store/snapshots'
 import type { SmokeOutcome } from '../workflows/messages'
 import type { ReleaseDeps } from './deps'
@@ -14,8 +15,8 @@ import type { ReleaseDeps } from './deps'
 const maxReasons = 5
 
 /**
- * A few cases of the suite through the staged lane as an application would: resolve from the snapshot, call the pinned
- * engine, check the output against the pinned schema. The calls are paid every time: that the way works is the point.
+ * A few cases of the suite through the staged lane as an application would: resolve from the snapshot, go through the
+ * pinned router or engine, check what is answered against the pinned schema and tools, post-process. The calls are paid every time: that the way works is the point.
  */
 export async function smokeRelease(
   deps: ReleaseDeps,
@@ -38,24 +39,27 @@ export async function smokeRelease(
       )
       continue
     }
-    const callable = await loadCallable(store.catalog, served.composite.id)
-    const messages = messagesOf(callable.prompt, suite.content, one.input)
-    const endpoint = endpointOf(endpoints, callable.engine.endpoint)
-    const answer = await callEngine({ engine: callable.engine, endpoint, messages, signal: cancellationSignal() })
-    const fault = callable.schema === undefined ? undefined : outputFault(callable.schema, answer.text)
+    const { pipeline } = await loadCallable(store.catalog, served.composite.id)
+    const fault = await smokeCase(pipeline, { suite, one, endpoints })
     if (fault !== undefined) reasons.push(`case ${one.id}: ${fault}`)
   }
   return { passed: reasons.length === 0, reasons: reasons.slice(0, maxReasons) }
 }
 
-/** Undefined where the output is JSON that fits. */
-function outputFault(schema: SchemaContent, text: string): string | undefined {
-  let output: unknown
-  try {
-    output = JSON.parse(text)
-  } catch (error) {
-    return `the output is not JSON (${(error as Error).message})`
-  }
-  const [mismatch] = compileSchema(schema)(output)
+interface Smoke {
+  readonly suite: LoadedSuite
+  readonly one: SuiteCase
+  readonly endpoints: Endpoints
+}
+
+/** Undefined where the case is answered, and the answer fits. */
+async function smokeCase(pipeline: Pipeline, { suite, one, endpoints }: Smoke): Promise<string | undefined> {
+  const request = requestOf(pipeline, suite.content, one)
+  const outcome = await answerRequest(pipeline, request, (engine, question) => {
+    const endpoint = endpointOf(endpoints, engine.endpoint)
+    return callEngine({ engine, endpoint, ...sentTo(pipeline, request, question), signal: cancellationSignal() })
+  })
+  if ('error' in outcome) throw outcome.error
+  const [mismatch] = readReply(pipeline, outcome.answer).mismatches
   return mismatch && `${mismatch.path || 'the output'} ${mismatch.message}`
 }

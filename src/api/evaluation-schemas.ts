@@ -15,6 +15,15 @@ const test = estimate.extend({
   pAbove: z.number(),
 })
 
+const engineSeen = z.object({
+  model: z.string(),
+  fingerprint: z.string(),
+  candidate: z.string().optional(),
+  results: z.number(),
+  from: z.number().optional(),
+  to: z.number().optional(),
+})
+
 const armReport = z.object({
   composite: digestSchema,
   results: z.number(),
@@ -29,15 +38,18 @@ const armReport = z.object({
   tokens: z.object({ inputMean: z.number(), cachedMean: z.number(), outputMean: z.number() }),
   latency: z.object({ p50Ms: z.number(), p95Ms: z.number(), from: z.number(), to: z.number() }).optional(),
   cost: z.object({ totalUsd: z.number(), meanUsd: z.number(), uncachedMeanUsd: z.number() }),
-  engines: list(
+  engines: list(engineSeen),
+  branches: list(
     z.object({
-      model: z.string(),
-      fingerprint: z.string(),
+      branch: z.string(),
       results: z.number(),
-      from: z.number().optional(),
-      to: z.number().optional(),
+      share: z.number(),
+      accuracy: estimate,
+      schemaCompliance: estimate,
+      latencyMeanMs: z.number(),
+      costMeanUsd: z.number(),
     }),
-  ),
+  ).optional(),
 })
 
 const caseList = z.object({ count: z.number(), cases: list(z.string()) })
@@ -113,6 +125,7 @@ const report = z.object({
       })
       .optional(),
   }),
+  judges: list(z.object({ engine: digestSchema, engines: list(engineSeen) })).optional(),
 })
 
 const key = {

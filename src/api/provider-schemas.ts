@@ -11,6 +11,7 @@ export const pairSchema = z.object({
 export const providerChangeSchema = z.object({
   id: digestSchema,
   composite: digestSchema,
+  judge: z.literal(true).optional(),
   from: z.array(pairSchema).readonly(),
   to: pairSchema,
   basis: z.enum(['evaluation', 'reproduction', 'traffic', 'person']),

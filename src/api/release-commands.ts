@@ -67,9 +67,10 @@ export async function viewRelease(deps: ApiDeps, id: string): Promise<ReleaseVie
   const view = await viewRunning(deps, id)
   const { plan, createdAt, endedAt = Number.POSITIVE_INFINITY } = view.record
   if (plan === undefined) return view
-  const { candidate, lanes } = await deps.store.releases.plan(plan)
+  const { candidate, suite, policy, lanes } = await deps.store.releases.plan(plan)
   const incumbent = lanes.at(-1)?.incumbent
-  const composites = incumbent === undefined ? [candidate] : [candidate, incumbent]
+  const arms = incumbent === undefined ? { candidate } : { candidate, incumbent }
+  const composites = [...Object.values(arms), ...(await deps.store.evidence.judges({ ...arms, suite, policy }))]
   const changes = await deps.store.providers.changes({ composites, since: createdAt })
   return { ...view, providerChanges: changes.filter(({ at }) => at <= endedAt) }
 }

@@ -2,9 +2,9 @@ import { type ProviderChange, pairText, type SuspectedChange } from '../domain/p
 import { agoText, countText, shortDigest } from './wording'
 
 /** `sha256:4f0c… returns sim-large (fp_2) instead of sim-large (fp_1), since 3 h ago`. */
-export function changeText({ composite, from, to, at }: ProviderChange): string {
+export function changeText({ composite, judge, from, to, at }: ProviderChange): string {
   const before = from.map(pairText).join(' or ') || 'nothing'
-  return `${shortDigest(composite)} returns ${pairText(to)} instead of ${before}, since ${agoText(at)}`
+  return `${judge ? 'the judge ' : ''}${shortDigest(composite)} returns ${pairText(to)} instead of ${before}, since ${agoText(at)}`
 }
 
 export function suspicionText({ composite, to, principals, conversations }: SuspectedChange): string {

@@ -26,6 +26,23 @@ export function printScores(cli: Cli, { candidate, incumbent, primary }: Evaluat
   cli.print.table(['SCORE (* = ACCURACY)', 'CANDIDATE', 'INCUMBENT'], [...scores, ...figures])
 }
 
+/** Which ways the routers sent the cases, and how each fared; nothing where there is none. */
+export function printBranches(cli: Cli, { candidate, incumbent }: EvaluationReport): void {
+  const rows = (name: string, arm: ArmReport | undefined) =>
+    (arm?.branches ?? []).map((one) => [
+      name,
+      one.branch,
+      `${percent(one.share)} (${one.results})`,
+      estimateText(one.accuracy),
+      percent(one.schemaCompliance.mean),
+      one.latencyMeanMs.toFixed(0),
+      one.costMeanUsd.toFixed(6),
+    ])
+  const all = [...rows('candidate', candidate), ...rows('incumbent', incumbent)]
+  if (all.length === 0) return
+  cli.print.table(['ARM', 'BRANCH', 'SHARE', 'ACCURACY', 'SCHEMA', 'MEAN MS', '$ PER CASE'], all)
+}
+
 /** What moved beyond the margin or cannot be told, with examples side by side. */
 export function printShifts(cli: Cli, { shifts = [], comparison }: EvaluationReport): void {
   for (const { field, verdict, reason } of shifts) {

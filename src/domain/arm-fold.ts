@@ -1,12 +1,11 @@
 import { shareOfSums } from '../stats/grouped'
-import type { ArmReport, CaseOutcome, EngineSeen } from './evaluation'
+import { BranchFold } from './branch-fold'
+import { EngineFold } from './engine-fold'
+import type { ArmReport, CaseOutcome } from './evaluation'
 import { type Figure, FigureFold } from './figures'
 import { GroupFold, LatencyFold, UsageFold } from './outcome-folds'
+import { classifierName, pairOf } from './provider-change'
 import type { Digest } from './version'
-
-/** Distinct models and fingerprints that are told, and that are followed at all. */
-const maxEngines = 10
-const maxSeenEngines = 1_000
 
 /** What a report needs to know of its suite: the names of its scorers, and which of them is the accuracy. */
 export interface ScoredSuite {
@@ -30,13 +29,15 @@ export class ArmFold {
   private readonly shares = new GroupFold()
   private readonly usage = new UsageFold()
   private readonly latency = new LatencyFold()
-  private readonly engines = new Map<string, EngineSeen>()
+  private readonly engines = new EngineFold()
+  private readonly branches: BranchFold
   private readonly figures = new Map<string, FigureFold>()
   private readonly unscored = new Map<string, number>()
   private readonly suite: ScoredSuite
 
   constructor(suite: ScoredSuite) {
     this.suite = suite
+    this.branches = new BranchFold(suite.primary)
   }
 
   add(outcome: CaseOutcome): void {
@@ -56,6 +57,7 @@ export class ArmFold {
     this.usage.add(outcome)
     this.latency.add(outcome)
     this.see(outcome)
+    this.branches.add(outcome)
   }
 
   report(composite: Digest): ArmReport {
@@ -73,7 +75,8 @@ export class ArmFold {
       ...(this.unscored.size === 0 ? {} : { unscored: Object.fromEntries(this.unscored) }),
       ...this.usage.report(),
       ...this.latencyReport(),
-      engines: [...this.engines.values()].sort((a, b) => b.results - a.results).slice(0, maxEngines),
+      engines: this.engines.report(),
+      ...this.branches.report(),
     }
   }
 
@@ -95,17 +98,10 @@ export class ArmFold {
     return figures.length === 0 ? {} : { figures }
   }
 
-  private see({ model = 'unknown', fingerprint = 'unknown', measuredAt }: CaseOutcome): void {
-    const key = `${model}\u0000${fingerprint}`
-    const seen = this.engines.get(key)
-    if (!seen && this.engines.size >= maxSeenEngines) return
-    this.engines.set(key, {
-      model,
-      fingerprint,
-      results: (seen?.results ?? 0) + 1,
-      from: Math.min(seen?.from ?? measuredAt, measuredAt),
-      to: Math.max(seen?.to ?? measuredAt, measuredAt),
-    })
+  private see(outcome: CaseOutcome): void {
+    const { branch, classifier, measuredAt } = outcome
+    this.engines.add({ ...pairOf(outcome), ...(branch ? { candidate: branch.candidate } : {}) }, measuredAt)
+    if (classifier) this.engines.add({ ...classifier, candidate: classifierName }, measuredAt)
   }
 
   private latencyReport(): Pick<ArmReport, 'latency'> {

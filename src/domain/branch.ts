@@ -18,6 +18,10 @@ export const maxBranchLength = 200
 export const candidateOf = (branch: string): string | undefined =>
   /(?:^|.*: )(\S+?)(?:, fallback \d+)?$/.exec(branch)?.[1]
 
+/** A branch as reports count it: the words of a classifier that name no candidate are without number. */
+export const branchName = ({ label, ...rest }: Branch): string =>
+  branchText(rest.by === 'label' && label !== undefined ? { ...rest, label } : rest)
+
 /** A branch as the request log holds it: `rule 2: large`, `label hard: large, fallback 0`. */
 export function branchText({ candidate, by, rule, label, fallback }: Branch): string {
   const reasons = {

@@ -8,15 +8,21 @@ export function driftNotices(reports: { readonly candidate: ArmReport; readonly 
     ['candidate', reports.candidate],
     ['incumbent', reports.incumbent],
   ] as const
-  return arms.flatMap(([name, arm]) => (arm && hasDrifted(arm) ? [notice(name, arm.engines)] : []))
+  return arms.flatMap(([name, arm]) => (arm && hasDrifted(arm) ? [notice(name, drifted(arm))] : []))
 }
 
-export const hasDrifted = ({ engines }: Pick<ArmReport, 'engines'>): boolean => engines.length > 1
+export const hasDrifted = (arm: Pick<ArmReport, 'engines'>): boolean => drifted(arm).length > 0
+
+/** The answers of those engines that answered as more than one. A router's candidates are several engines. */
+function drifted({ engines }: Pick<ArmReport, 'engines'>): readonly EngineSeen[] {
+  return engines.filter((one) => engines.filter(({ candidate }) => candidate === one.candidate).length > 1)
+}
 
 function notice(arm: string, engines: readonly EngineSeen[]): string {
-  const named = engines
-    .slice(0, maxNamed)
-    .map(({ model, fingerprint, results }) => `${model}/${fingerprint} ${results} times`)
+  const named = engines.slice(0, maxNamed).map(({ model, fingerprint, candidate, results }) => {
+    const of = candidate === undefined ? '' : `${candidate}: `
+    return `${of}${model}/${fingerprint} ${results} times`
+  })
   const more = engines.length > maxNamed ? `, and ${engines.length - maxNamed} more` : ''
   return `The provider changed under the ${arm}'s engine: it answered as ${named.join(', ')}${more}.`
 }

@@ -1,6 +1,8 @@
 import type { GroupedEstimate, GroupedTest } from '../stats/grouped'
+import type { Branch } from './branch'
 import type { FigureEstimate, Parts } from './figures'
 import type { TokenUsage } from './pricing'
+import type { ProviderPair } from './provider-change'
 import type { Digest } from './version'
 
 /** What a verdict of the test stage is bound to; it is void once any of them moved. */
@@ -43,16 +45,35 @@ export interface CaseOutcome extends TokenUsage {
   readonly fromStore: boolean
   readonly model?: string
   readonly fingerprint?: string
+  /** Which way the router sent it; absent without a router. */
+  readonly branch?: Branch
+  /** Who answered the router's question, where it asked one. */
+  readonly classifier?: Pick<ProviderPair, 'model' | 'fingerprint'>
 }
 
 /** What the provider said it ran, how often and when: more than one under one engine version is drift. */
 export interface EngineSeen {
   readonly model: string
   readonly fingerprint: string
+  /** Of a router: the candidate that is this engine, or its classifier. */
+  readonly candidate?: string
   readonly results: number
   /** First and last call that it answered, milliseconds since the epoch; absent in reports of earlier versions. */
   readonly from?: number
   readonly to?: number
+}
+
+/** The cases that a router sent one way. */
+export interface BranchReport {
+  /** `rule 0: large`, `label hard: large, fallback 0`. */
+  readonly branch: string
+  readonly results: number
+  /** Of the results that the arm has an answer to. */
+  readonly share: number
+  readonly accuracy: GroupedEstimate
+  readonly schemaCompliance: GroupedEstimate
+  readonly latencyMeanMs: number
+  readonly costMeanUsd: number
 }
 
 /** One composite on the suite. Shares are 0..1 with 95 % intervals by group. */
@@ -74,6 +95,8 @@ export interface ArmReport {
   readonly latency?: { readonly p50Ms: number; readonly p95Ms: number; readonly from: number; readonly to: number }
   readonly cost: { readonly totalUsd: number; readonly meanUsd: number; readonly uncachedMeanUsd: number }
   readonly engines: readonly EngineSeen[]
+  /** The most used first; absent without a router. */
+  readonly branches?: readonly BranchReport[]
 }
 
 /** How one key of the outputs moved between the arms, over the pairs where both are JSON objects. */
@@ -185,6 +208,12 @@ export const checkNames = [
 ] as const
 export type CheckName = (typeof checkNames)[number]
 
+/** An engine that judged, by the digest of its version: who answered for it. */
+export interface JudgeSeen {
+  readonly engine: Digest
+  readonly engines: readonly EngineSeen[]
+}
+
 /** What this run called and paid. */
 export interface Paid {
   readonly calls: number
@@ -222,6 +251,8 @@ export interface EvaluationReport {
   readonly shifts?: readonly FieldVerdict[]
   readonly checks: readonly EvaluationCheck[]
   readonly paid: Paid
+  /** Absent where no answer of a judge counts. */
+  readonly judges?: readonly JudgeSeen[]
 }
 
 /** A stored verdict. The newest one of a key is in force; the older ones are kept. */

@@ -8,14 +8,20 @@ export interface ProviderPair {
   readonly candidate?: string
 }
 
+/** Stands for a router's classifier in the place of a candidate; no candidate can have this name. */
+export const classifierName = '(classifier)'
+
 /** How a change became certain. */
 export type ChangeBasis = 'evaluation' | 'reproduction' | 'traffic' | 'person'
 
 /** A provider that returned another model or fingerprint under an unchanged composite: its evidence is void. */
 export interface ProviderChange {
   readonly id: Digest
+  /** Under which it changed; for a judge, the digest of its engine version. */
   readonly composite: Digest
-  /** What was known of the composite before, the newest last. */
+  /** It is the engine of a judge that changed: verdicts that it took part in are void. */
+  readonly judge?: true
+  /** What was known of it before, the newest last. */
   readonly from: readonly ProviderPair[]
   readonly to: ProviderPair
   readonly basis: ChangeBasis

@@ -63,8 +63,8 @@ export interface EngineProvider {
   /**
    * Calls with the pinned model and parameters. Retries what is worth it (429, 5xx, time-outs, broken connections)
    * up to the engine's `maxAttempts`. With a pace, refusals for going too fast pause the whole endpoint and have a
-   * bound of their own. Throws `engine_failed` with `details.cause` and `details.retryable` (another engine may fare
-   * better), or the signal's reason when aborted.
+   * bound of their own. Throws `engine_failed` with `details.cause`, `details.retryable` (another engine may fare
+   * better) and `details.latencyMs` (of all its tries), or the signal's reason when aborted.
    */
   call(call: EngineCall): Promise<EngineAnswer>
 }

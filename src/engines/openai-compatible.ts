@@ -28,7 +28,7 @@ type Attempt = { readonly answer: Omit<EngineAnswer, 'attempts'> } | { readonly 
 export const openaiCompatible: EngineProvider = {
   name: 'openai-compatible',
   async call(call) {
-    const tally: Tally = { failures: 0, refusals: 0 }
+    const tally: Tally = { failures: 0, refusals: 0, latencyMs: 0 }
     for (;;) {
       const turn = await inSlot(call, tally)
       if ('answer' in turn) return turn.answer
@@ -41,6 +41,8 @@ export const openaiCompatible: EngineProvider = {
 interface Tally {
   failures: number
   refusals: number
+  /** Of all these tries, without the waiting between them. */
+  latencyMs: number
 }
 
 /** One try; `pauseMs` is how long this call waits before the next. A refusal is told before the slot is given on. */
@@ -51,12 +53,14 @@ async function inSlot(
   const { pace, signal } = call
   const leave = await pace?.enter(signal)
   try {
+    const startedAt = performance.now()
     const outcome = await tryOnce(call)
     if ('answer' in outcome) {
       pace?.answered()
       return { answer: { ...outcome.answer, attempts: tally.failures + tally.refusals + 1 } }
     }
     signal?.throwIfAborted()
+    tally.latencyMs += performance.now() - startedAt
     const pauseMs = pauseAfter(call, outcome.failure, tally)
     if (!pace || !outcome.failure.asksForLess) return { pauseMs }
     pace.slowDown(pauseMs)
@@ -77,7 +81,7 @@ function pauseAfter(call: EngineCall, failure: Failure, tally: Tally): number {
   // A provider that refuses again after the pause that it asked for is not taken at its word a second time.
   const pause = retryAfterMs === undefined || tally.refusals > 1 ? Math.max(retryAfterMs ?? 0, backOff) : retryAfterMs
   if (!retryable || isLast || pause > longestRetryAfterMs) {
-    throw asError(call, failure, tally.failures + tally.refusals)
+    throw asError(call, failure, tally)
   }
   return pause
 }
@@ -87,11 +91,14 @@ function pauseMs(attempt: number): number {
   return Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2)
 }
 
-function asError(call: EngineCall, failure: Failure, attempts: number): SluiceError {
+function asError(call: EngineCall, failure: Failure, { failures, refusals, latencyMs }: Tally): SluiceError {
+  const attempts = failures + refusals
   const { cause, status, message, retryable } = failure
   const { endpoint, model } = call.engine
   const text = `The engine ${model} at ${endpoint} failed after ${attempts} tries: ${message}`
-  return new SluiceError('engine_failed', text, { cause, retryable, status, attempts, endpoint, model })
+  return new SluiceError('engine_failed', text, {
+    ...{ cause, retryable, status, attempts, latencyMs, endpoint, model },
+  })
 }
 
 async function tryOnce(call: EngineCall): Promise<Attempt> {

@@ -3,6 +3,7 @@ import { roleOfKind, rolesOfKind, type ServedComposite } from '../domain/composi
 import type { EngineContent, PromptContent, PromptMessage, SchemaContent } from '../domain/contents'
 import type { PostprocessContent, RouterContent, ToolContent } from '../domain/pipeline-contents'
 import { worstCostUsd } from '../domain/pricing'
+import type { ToolCall, ToolTurn } from '../domain/tool-call'
 import type { Digest, KindName } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { Attributes } from '../kinds/filter-accepts'
@@ -19,6 +20,7 @@ import {
   type Routed,
   sumUsed,
 } from './route'
+import { checkToolCalls } from './tool-check'
 
 /** How a composite answers a request: prompt, engine or router, tools, schema, post-processing. */
 export interface Pipeline {
@@ -110,13 +112,31 @@ export function renderRequest(pipeline: Pipeline, values: Readonly<Record<string
 }
 
 /** An upper bound of what a request may cost: a failed call costs nothing, so one candidate answers, and the classifier. */
-export function worstRequestUsd({ engine }: Pipeline, { messages, question = [] }: PipelineRequest): number {
-  const characters = (rows: readonly PromptMessage[]) => rows.reduce((total, { content }) => total + content.length, 0)
-  if (!('engines' in engine)) return worstCostUsd(engine, characters(messages))
-  const dearest = Math.max(...Object.values(engine.engines).map((one) => worstCostUsd(one, characters(messages))))
+export function worstRequestUsd(pipeline: Pipeline, { messages, question = [] }: PipelineRequest): number {
+  const { engine } = pipeline
+  const asked = (one: EngineContent) => worstAnswerUsd(pipeline, one, messages)
+  if (!('engines' in engine)) return asked(engine)
+  const dearest = Math.max(...Object.values(engine.engines).map(asked))
   const { classifier } = engine
-  return dearest + (classifier === undefined ? 0 : worstCostUsd(classifier.engine, characters(question)))
+  return dearest + (classifier === undefined ? 0 : worstCostUsd(classifier.engine, charactersOf(question)))
 }
+
+/** The same of one engine that is sent the messages and the tools. */
+export const worstAnswerUsd = (
+  { tools }: Pick<Pipeline, 'tools'>,
+  engine: EngineContent,
+  messages: readonly PromptMessage[],
+): number => worstCostUsd(engine, charactersOf(messages) + (tools.length === 0 ? 0 : JSON.stringify(tools).length))
+
+const charactersOf = (rows: readonly PromptMessage[]): number =>
+  rows.reduce((total, { content }) => total + content.length, 0)
+
+/** What an engine is sent of a request: the classifier its question alone, any other one the messages with the tools. */
+export const sentTo = (
+  { tools }: Pipeline,
+  { messages, turns }: { readonly messages: readonly PromptMessage[]; readonly turns?: readonly ToolTurn[] },
+  question: readonly PromptMessage[] | undefined,
+) => (question === undefined ? { messages, tools, ...(turns ? { turns } : {}) } : { messages: question })
 
 /** Without a router there is no branch. */
 export type PipelineOutcome<A> = Routed<A> | { readonly used: Routed<A>['used']; readonly answer: A } | UnroutedFailure
@@ -146,16 +166,41 @@ export interface ReadAnswer {
   readonly mismatches: readonly SchemaMismatch[]
 }
 
+/** What an engine answered, as far as it is read. */
+export interface Reply {
+  readonly text: string
+  readonly toolCalls?: readonly ToolCall[]
+}
+
+/** An answer that calls tools is none yet: only its calls are checked. */
+export function readReply(
+  pipeline: Pipeline,
+  { text, toolCalls = [] }: Reply,
+  postprocessors?: Postprocessors,
+): ReadAnswer {
+  if (toolCalls.length === 0) return readAnswer(pipeline, text, postprocessors)
+  return { output: undefined, mismatches: checkToolCalls(pipeline.tools, toolCalls) }
+}
+
 /** Parses, checks against the schema, then post-processes. Without schema and post-processing the output is the text. */
-export function readAnswer(pipeline: Pipeline, text: string, postprocessors?: Postprocessors): ReadAnswer {
+function readAnswer(pipeline: Pipeline, text: string, postprocessors?: Postprocessors): ReadAnswer {
   const { schema, postprocess: contents } = pipeline
   if (schema === undefined && contents.length === 0) return { output: text, mismatches: [] }
   const parsed = parseJson(text)
   if ('fault' in parsed) return { output: text, mismatches: [parsed.fault] }
-  const mismatches = schema === undefined ? [] : compileSchema(schema)(parsed.output)
-  if (mismatches.length > 0) return { output: parsed.output, mismatches }
-  const done = postprocess(contents, parsed.output, postprocessors)
-  return 'fault' in done ? { output: parsed.output, mismatches: [done.fault] } : { ...done, mismatches: [] }
+  return readParsed(pipeline, parsed.output, postprocessors)
+}
+
+/** The same for an answer that was parsed already. */
+export function readParsed(
+  { schema, postprocess: contents }: Pipeline,
+  parsed: unknown,
+  postprocessors?: Postprocessors,
+): ReadAnswer {
+  const mismatches = schema === undefined ? [] : compileSchema(schema)(parsed)
+  if (mismatches.length > 0) return { output: parsed, mismatches }
+  const done = postprocess(contents, parsed, postprocessors)
+  return 'fault' in done ? { output: parsed, mismatches: [done.fault] } : { ...done, mismatches: [] }
 }
 
 /** The whole text must be JSON: what an application would have to clean up first does not fit. */

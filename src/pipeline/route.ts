@@ -88,7 +88,7 @@ async function choose<A extends Answered>(
     return { branch: branchOfLabel(content, answer.text), used: sumUsed(nothingUsed, answer) }
   } catch (error) {
     const branch: Branch = { candidate: content.classifier.onFailure, by: 'classifier_failed' }
-    const choice = { branch, used: nothingUsed }
+    const choice = { branch, used: usedBy(error) }
     return isEngineFailure(error) ? choice : { ...choice, error }
   }
 }
@@ -123,15 +123,17 @@ async function answerBy<A extends Answered>(
 ): Promise<Routed<A>> {
   const rest = content.fallbacks.map((candidate, fallback): Branch => ({ ...chosen, candidate, fallback }))
   const ways = [chosen, ...rest.filter(({ candidate }) => candidate !== chosen.candidate)]
+  let soFar = used
   let failed: Routed<A> = { branch: chosen, used, error: undefined }
   for (const branch of ways) {
     const engine = engines[branch.candidate]
     if (engine === undefined) throw new SluiceError('not_found', `The router has no candidate ${branch.candidate}.`)
     try {
       const answer = await ask(engine)
-      return { branch, used: sumUsed(used, answer), answer }
+      return { branch, used: sumUsed(soFar, answer), answer }
     } catch (error) {
-      failed = { branch, used, error }
+      soFar = sumUsed(soFar, usedBy(error))
+      failed = { branch, used: soFar, error }
       if (!isWorthAnother(error)) break
     }
   }
@@ -143,6 +145,12 @@ const isEngineFailure = (error: unknown): error is SluiceError =>
 
 /** A request that is refused, or whose answer cannot be read, would fare no better elsewhere. */
 const isWorthAnother = (error: unknown): boolean => isEngineFailure(error) && error.details.retryable === true
+
+/** A failed call is not billed, but whoever asked has waited for it. */
+const usedBy = (error: unknown): Used => {
+  const latencyMs = isEngineFailure(error) ? error.details.latencyMs : undefined
+  return typeof latencyMs === 'number' ? { ...nothingUsed, latencyMs } : nothingUsed
+}
 
 /** Only the amounts: an answer holds more. */
 export const sumUsed = (a: Used, b: Used): Used => ({

@@ -4,13 +4,17 @@ import { SluiceError } from '../errors'
 
 /** One output of a task, with what the case expects. */
 export interface Sample {
+  /** As an application gets it: post-processed; tools that the engine calls as `{ "toolCalls": [{ name, arguments }] }`. */
   readonly text: string
   /** The text as JSON; absent where it is not JSON. */
   readonly parsed?: unknown
   readonly input: Readonly<Record<string, unknown>>
   readonly expected: Readonly<Record<string, unknown>>
-  /** JSON Schema of the composite under test, where it has one. */
-  readonly schema?: Readonly<Record<string, unknown>>
+  /**
+   * Where the answer does not fit what the composite under test asks of it: its schema, its tools, its post-processing.
+   * Empty: it fits. Absent: the composite asks nothing of it.
+   */
+  readonly mismatches?: readonly { readonly path: string; readonly message: string }[]
 }
 
 /** 0 (wrong) to 1 (right). */

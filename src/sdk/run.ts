@@ -10,11 +10,11 @@ import {
   enginesOf,
   type Pipeline,
   type PipelineOutcome,
-  readAnswer,
+  readReply,
   renderRequest,
+  sentTo,
 } from '../pipeline/pipeline'
 import { type Postprocessors, requirePostprocessors } from '../pipeline/postprocess'
-import { checkToolCalls } from '../pipeline/tool-check'
 import type { ServedContent } from './capture-queue'
 import type { Report } from './report'
 import type { RunOptions, RunResult } from './run-result'
@@ -63,7 +63,7 @@ export async function runServing(
   const { answer, used } = asked
   const { uncachedCostUsd, ...spent } = used
   const toolCalls = answer.toolCalls ?? []
-  const read = readRun(pipeline, answer, parts.postprocessors)
+  const read = readReply(pipeline, answer, parts.postprocessors)
   const outcome = read.mismatches.length > 0 ? 'schema_failure' : 'ok'
   const { model, fingerprint } = answer
   const report = {
@@ -95,21 +95,14 @@ function ask(
   const { messages, question } = renderRequest(pipeline, values)
   for (const engine of enginesOf(pipeline)) endpointOf(endpoints, engine.endpoint)
   const request = { attributes, ...(question ? { question } : {}), ...(branch ? { branch } : {}) }
-  const { tools } = pipeline
   return answerRequest(pipeline, request, (engine, asked) =>
     callEngine({
       engine,
       endpoint: endpointOf(endpoints, engine.endpoint),
-      ...(asked === undefined ? { messages, tools, turns } : { messages: asked }),
+      ...sentTo(pipeline, { messages, turns }, asked),
       ...(signal ? { signal } : {}),
     }),
   )
-}
-
-/** An answer that calls tools is none yet: only its calls are checked. */
-function readRun(pipeline: Pipeline, { text, toolCalls }: EngineAnswer, postprocessors: Postprocessors) {
-  if (toolCalls === undefined) return readAnswer(pipeline, text, postprocessors)
-  return { output: undefined, mismatches: checkToolCalls(pipeline.tools, toolCalls) }
 }
 
 /**

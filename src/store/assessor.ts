@@ -29,7 +29,7 @@ export interface AssessorDeps {
     readonly reporters: Pick<Reporters, 'silent'>
   }
   readonly shadows: { spent(releaseId: string): Promise<number> }
-  readonly evidence: Pick<Evidence, 'isVoid'>
+  readonly evidence: Pick<Evidence, 'isVoid' | 'judges'>
   readonly providers: Pick<Providers, 'changes'>
   readonly captures: Pick<Captures, 'isOn'>
   readonly readings: Pick<ProbeReadings, 'of'>
@@ -129,10 +129,11 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
 /** Provider changes since the release began, for as long as the suite was not run again since. */
 async function voidingChanges(deps: JudgeDeps, { plan, record }: ReleaseFile, incumbent: Digest | undefined) {
   const { candidate, suite, policy } = plan
-  const composites = incumbent === undefined ? [candidate] : [candidate, incumbent]
+  const key = { candidate, suite, policy, ...(incumbent === undefined ? {} : { incumbent }) }
+  const judges = await deps.evidence.judges(key)
+  const composites = [candidate, ...(incumbent === undefined ? [] : [incumbent]), ...judges]
   const changes = await deps.providers.changes({ composites, since: record.createdAt })
   if (changes.length === 0) return []
-  const key = { candidate, suite, policy, ...(incumbent === undefined ? {} : { incumbent }) }
   return (await deps.evidence.isVoid(key)) ? changes : []
 }
 

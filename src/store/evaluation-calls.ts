@@ -1,16 +1,19 @@
 import { setMaxListeners } from 'node:events'
+import type { Branch } from '../domain/branch'
 import type { SuiteCase } from '../domain/contents'
 import { maxErrorShare } from '../domain/evaluation-gate'
+import { type ProviderPair, pairOf } from '../domain/provider-change'
 import type { Digest } from '../domain/version'
 import { callEngine, createSlots, defaultConcurrency, endpointOf, paceOf, type Slots } from '../engines'
-import type { Endpoint, Endpoints, EngineAnswer } from '../engines/engine'
-import { assert, SluiceError } from '../errors'
+import type { Endpoint, Endpoints, EngineAnswer, EngineCall } from '../engines/engine'
+import { SluiceError } from '../errors'
+import { answerRequest, enginesOf, type PipelineOutcome, sentTo } from '../pipeline/pipeline'
 import type { EvaluationBudget } from './evaluation-budget'
-import { type CallJob, jobPages, placeOf, worstCost } from './evaluation-jobs'
+import { type CallJob, jobPages, placeOf, seedOf, worstCost } from './evaluation-jobs'
 import { CallPace } from './evaluation-pace'
 import type { Callable, EvaluationCatalog, LoadedSuite } from './evaluation-plan'
 import type { EvaluationProgress } from './evaluations'
-import type { ResultStore } from './evidence-results'
+import type { ResultKey, ResultStore } from './evidence-results'
 
 export interface CallsDeps {
   readonly catalog: EvaluationCatalog
@@ -85,6 +88,22 @@ interface Turn {
   readonly page: OpenPage
 }
 
+/** What was asked for one job so far. */
+interface Asked {
+  /** Calls that went out. */
+  calls: number
+  /** Of the last engine that was asked to answer. */
+  seed: number
+  classifier?: Pick<ProviderPair, 'model' | 'fingerprint'>
+}
+interface Sending {
+  readonly asked: Asked
+  readonly last: Kept
+}
+type JobOutcome = PipelineOutcome<EngineAnswer>
+type Answered = Extract<JobOutcome, { readonly answer: EngineAnswer }> & { readonly branch?: Branch }
+type Failed = Extract<JobOutcome, { readonly error: unknown }>
+
 /** The write of what a lane's last call was answered; each lane has one under way at most. */
 interface Kept {
   readonly kept: Promise<void>
@@ -101,16 +120,16 @@ class CallRun {
   private readonly halt = new AbortController()
   private readonly waitSignal: AbortSignal
   private readonly slots: Slots | undefined
-  private readonly places: ReadonlyMap<Digest, Endpoint>
+  private readonly places: ReadonlySet<Endpoint>
   private readonly deps: CallsDeps
   private readonly input: CallsInput
 
   constructor(deps: CallsDeps, input: CallsInput) {
     this.deps = deps
     this.input = input
-    this.places = new Map(
-      input.arms.map(({ composite, engine }) => [composite, endpointOf(deps.endpoints, engine.endpoint)]),
-    )
+    // Also those that no case may reach: a suite that lacks one of them is no measure of what will serve.
+    const engines = input.arms.flatMap(({ pipeline }) => enginesOf(pipeline))
+    this.places = new Set(engines.map(({ endpoint }) => endpointOf(deps.endpoints, endpoint)))
     this.slots = input.concurrency === undefined ? undefined : createSlots(input.concurrency)
     // Every lane may wait for its slot at the same time.
     this.waitSignal = input.signal ? AbortSignal.any([this.halt.signal, input.signal]) : this.halt.signal
@@ -142,7 +161,7 @@ class CallRun {
   }
 
   private lanes(): number {
-    const limits = [...new Set(this.places.values())].map(({ concurrency = defaultConcurrency }) => concurrency)
+    const limits = [...this.places].map(({ concurrency = defaultConcurrency }) => concurrency)
     const slots = limits.reduce((sum, limit) => sum + limit, 0)
     return Math.min(maxLanes, jobsPerSlot * Math.min(slots, this.input.concurrency ?? slots))
   }
@@ -196,42 +215,69 @@ class CallRun {
       this.stop(`the budget of $${this.input.budget.limitUsd} is used up`)
       return last
     }
+    const asked: Asked = { calls: 0, seed: 0 }
     let paid = 0
     try {
-      const answer = await this.call(job, last)
-      paid = answer.costUsd
-      return { kept: this.keep(job, answer) }
+      const outcome = await this.answer(job, asked, last)
+      paid = outcome.used.costUsd
+      if ('answer' in outcome) return { kept: this.keep(job, outcome, asked) }
+      return { kept: this.keepFailure(job, outcome, last) }
     } catch (error) {
-      // It was not its turn when the run stopped: nothing was asked, or the provider had refused for now.
-      if (error === this.halt.signal.reason) return last
-      if (!(error instanceof SluiceError) || error.code !== 'engine_failed') this.fail(error)
-      else this.countFailure(job, error)
+      this.fail(error)
       return last
     } finally {
       this.input.budget.settle(worst, paid)
     }
   }
 
-  /** A call is counted in the store before it can go out. */
-  private async call({ arm, key, messages, seed }: CallJob, last: Kept): Promise<EngineAnswer> {
-    const { results } = this.deps
-    const { signal } = this.input
-    const endpoint = this.places.get(arm.composite)
-    assert(endpoint !== undefined, 'every arm has an endpoint')
-    const pace = new CallPace(paceOf(endpoint), this.slots, this.waitSignal)
-    await Promise.all([results.begin(key), last.kept])
-    const order = { engine: arm.engine, endpoint, messages, seed, pace, ...(signal ? { signal } : {}) }
-    return callEngine(order).finally(async () => {
-      if (pace.wasSent) this.calls += 1
-      else await results.forgo(key)
+  /** By the code that applications run: one call, or those that a router makes of the request. */
+  private answer(job: CallJob, asked: Asked, last: Kept): Promise<JobOutcome> {
+    const { arm, key, request } = job
+    return answerRequest(arm.pipeline, request, async (engine, question) => {
+      const seed = seedOf(engine, key.repeat)
+      if (question === undefined) asked.seed = seed
+      const sent = { engine, seed, ...sentTo(arm.pipeline, request, question) }
+      const answer = await this.call(key, sent, { asked, last })
+      if (question !== undefined) asked.classifier = pairOf(answer)
+      return answer
     })
   }
 
-  private async keep({ key, seed, call }: CallJob, answer: EngineAnswer): Promise<void> {
-    const { attempts: _attempts, ...measured } = answer
+  /** A call is counted in the store before it can go out. */
+  private async call(key: ResultKey, sent: Omit<EngineCall, 'endpoint'>, to: Sending): Promise<EngineAnswer> {
+    const { results, endpoints } = this.deps
+    const { signal } = this.input
+    const endpoint = endpointOf(endpoints, sent.engine.endpoint)
+    const pace = new CallPace(paceOf(endpoint), this.slots, this.waitSignal)
+    await Promise.all([results.begin(key), to.last.kept])
+    return callEngine({ ...sent, endpoint, pace, ...(signal ? { signal } : {}) }).finally(async () => {
+      if (!pace.wasSent) return results.forgo(key)
+      this.calls += 1
+      to.asked.calls += 1
+    })
+  }
+
+  private async keep({ key, call }: CallJob, outcome: Answered, { calls, seed, classifier }: Asked): Promise<void> {
+    const { attempts: _attempts, ...measured } = outcome.answer
     const { evaluationId } = this.input
-    await this.deps.results.put(key, { ...measured, seed, call, measuredAt: Date.now(), evaluationId })
+    const { branch } = outcome
+    const routed = branch === undefined ? {} : { branch, calls, ...(classifier ? { classifier } : {}) }
+    const paid = { measuredAt: Date.now(), evaluationId }
+    await this.deps.results.put(key, { ...measured, ...outcome.used, ...routed, seed, call, ...paid })
     this.ended()
+  }
+
+  /** A classifier may have been paid though no candidate answered. */
+  private async keepFailure(job: CallJob, { error, used }: Failed, last: Kept): Promise<void> {
+    // It was not its turn when the run stopped: nothing was asked, or the provider had refused for now.
+    if (error !== this.halt.signal.reason) {
+      if (!(error instanceof SluiceError) || error.code !== 'engine_failed') this.fail(error)
+      else this.countFailure(job, error)
+    }
+    const { costUsd } = used
+    const { evaluationId } = this.input
+    if (costUsd > 0) await this.deps.results.charge(job.key, { evaluationId, costUsd })
+    await last.kept
   }
 
   private ended(): void {

@@ -1,17 +1,23 @@
-import type { PromptMessage, SuiteCase } from '../domain/contents'
-import { worstCostUsd } from '../domain/pricing'
+import type { EngineContent, SuiteCase } from '../domain/contents'
 import type { Digest } from '../domain/version'
+import { type Pipeline, worstRequestUsd } from '../pipeline/pipeline'
 import { digestOf } from './canonical'
-import { type Callable, casePages, type EvaluationCatalog, type LoadedSuite, messagesOf } from './evaluation-plan'
+import {
+  type Callable,
+  type CaseRequest,
+  casePages,
+  type EvaluationCatalog,
+  type LoadedSuite,
+  requestOf,
+} from './evaluation-plan'
 import type { ResultKey, ResultStore, StoredResult } from './evidence-results'
 
-/** A call that has no stored result yet. */
+/** A case and repeat that has no stored result yet: one call, or those that a router makes of it. */
 export interface CallJob {
   readonly arm: Callable
   readonly key: ResultKey
-  readonly messages: readonly PromptMessage[]
-  readonly seed: number
-  /** Digest of messages and seed. */
+  readonly request: CaseRequest
+  /** Digest of all that may differ between two jobs of one composite. */
   readonly call: Digest
 }
 
@@ -87,21 +93,24 @@ export async function missingJobs(
 ): Promise<readonly CallJob[]> {
   const known = new Set((await results.known(keysOf(suite, arm, cases))).map(placeOf))
   return cases.flatMap((one) => {
-    const messages = messagesOf(arm.prompt, suite.content, one.input)
+    const request = requestOf(arm.pipeline, suite.content, one)
     return repeatsOf(suite).flatMap((repeat): CallJob[] => {
       const key = keyOf(suite, arm, one.id, repeat)
-      const seed = (arm.engine.seed ?? 0) + repeat
-      return known.has(placeOf(key)) ? [] : [{ arm, key, messages, seed, call: digestOf({ messages, seed }) }]
+      return known.has(placeOf(key)) ? [] : [{ arm, key, request, call: callDigest(arm.pipeline, request, repeat) }]
     })
   })
 }
 
-/** An upper bound of what one call may cost. */
-export const worstCost = ({ arm, messages }: CallJob): number =>
-  worstCostUsd(
-    arm.engine,
-    messages.reduce((sum, { content }) => sum + content.length, 0),
-  )
+/** Each repeat has seeds of its own. */
+export const seedOf = ({ seed = 0 }: EngineContent, repeat: number): number => seed + repeat
+
+function callDigest({ engine }: Pipeline, { messages, question, attributes }: CaseRequest, repeat: number): Digest {
+  if (!('engines' in engine)) return digestOf({ messages, seed: seedOf(engine, repeat) })
+  return digestOf({ messages, repeat, attributes, ...(question === undefined ? {} : { question }) })
+}
+
+/** An upper bound of what one job may cost. */
+export const worstCost = ({ arm, request }: CallJob): number => worstRequestUsd(arm.pipeline, request)
 
 /** Names a place within one arm and suite. */
 export const placeOf = ({ caseId, repeat }: Pick<ResultKey, 'caseId' | 'repeat'>): string => `${repeat}/${caseId}`

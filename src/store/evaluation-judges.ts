@@ -52,6 +52,6 @@ export function questionsOf(judge: Judge, { repeats, values }: JudgeRequest, sam
   return Array.from({ length: repeats }, (_, repeat) => {
     const seed = (judge.engine.seed ?? 0) + repeat
     const id = digestOf({ engine: judge.engineDigest, messages, seed })
-    return { id, judge: judge.digest, output, messages, seed }
+    return { id, judge: judge.digest, engine: judge.engineDigest, output, messages, seed }
   })
 }

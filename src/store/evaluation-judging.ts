@@ -65,7 +65,7 @@ export class Judging {
   /** Ends when every question has an answer or will get none in this run. Throws the signal's reason when aborted. */
   async ask(questions: readonly Question[]): Promise<void> {
     const open = new Map(questions.map((question) => [question.id, question]))
-    for (const id of open.size === 0 ? [] : await this.judgements.answered([...open.keys()])) open.delete(id)
+    for (const id of open.size === 0 ? [] : await this.judgements.answered([...open.values()])) open.delete(id)
     this.settled(questions.length - open.size, true)
     const ended = await Promise.allSettled([...open.values()].map((question) => this.askOne(question)))
     this.input.signal?.throwIfAborted()

@@ -1,7 +1,9 @@
 import { ArmFold } from '../domain/arm-fold'
 import { ComparisonFold } from '../domain/comparison-fold'
 import type { SuiteCase } from '../domain/contents'
-import type { ArmReport, CaseOutcome, Comparison } from '../domain/evaluation'
+import { EngineFold } from '../domain/engine-fold'
+import type { ArmReport, CaseOutcome, Comparison, JudgeSeen } from '../domain/evaluation'
+import { pairOf } from '../domain/provider-change'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { keysOf, placeOf, repeatsOf } from './evaluation-jobs'
@@ -14,8 +16,9 @@ import {
   loadCallable,
   loadSuite,
 } from './evaluation-plan'
-import { createScoring, type ScoredItem, type SuiteScoring, scoredSuite } from './evaluation-scoring'
+import { createScoring, type OnAnswer, type ScoredItem, type SuiteScoring, scoredSuite } from './evaluation-scoring'
 import type { ResultStore } from './evidence-results'
+import type { JudgeAnswer } from './judgements'
 
 export interface OutcomesOf {
   readonly suite: LoadedSuite
@@ -35,7 +38,11 @@ export interface OutcomeReports {
   readonly candidate: ArmReport
   readonly incumbent?: ArmReport
   readonly comparison?: Comparison
+  /** Absent where no answer of a judge counts. */
+  readonly judges?: readonly JudgeSeen[]
 }
+
+const judgeSeen = ([engine, fold]: readonly [Digest, EngineFold]): JudgeSeen => ({ engine, engines: fold.report() })
 
 interface ScoredArm {
   readonly callable: Callable
@@ -53,12 +60,15 @@ export class StoredOutcomes {
   private readonly candidate: ScoredArm
   private readonly incumbent: ScoredArm | undefined
   private readonly compared: ComparisonFold
+  /** Judge's engine → who answered for it. */
+  private readonly judges = new Map<Digest, EngineFold>()
 
   constructor(results: ResultStore, of: OutcomesOf) {
     this.results = results
     this.of = of
-    this.candidate = scoredArm(results, of.suite, of.candidate)
-    this.incumbent = of.incumbent && scoredArm(results, of.suite, of.incumbent)
+    const onAnswer: OnAnswer = (engine, answer) => this.judged(engine, answer)
+    this.candidate = scoredArm(results, of.suite, of.candidate, onAnswer)
+    this.incumbent = of.incumbent && scoredArm(results, of.suite, of.incumbent, onAnswer)
     this.compared = new ComparisonFold(of.suite.content.primary)
   }
 
@@ -84,7 +94,14 @@ export class StoredOutcomes {
       candidate: candidate.fold.report(candidate.callable.composite),
       ...(incumbent ? { incumbent: incumbent.fold.report(incumbent.callable.composite) } : {}),
       ...(comparison ? { comparison } : {}),
+      ...(this.judges.size === 0 ? {} : { judges: [...this.judges].map(judgeSeen) }),
     }
+  }
+
+  private judged(engine: Digest, answer: JudgeAnswer): void {
+    const fold = this.judges.get(engine) ?? new EngineFold()
+    this.judges.set(engine, fold)
+    fold.add(pairOf(answer), answer.measuredAt)
   }
 
   /** Ends what scoring has started; call it once, however it went. */
@@ -120,8 +137,16 @@ export class StoredOutcomes {
   }
 }
 
-function scoredArm({ judgements }: ResultStore, suite: LoadedSuite, callable: Callable): ScoredArm {
-  return { callable, scoring: createScoring(suite, callable, judgements), fold: new ArmFold(scoredSuite(suite)) }
+function scoredArm(
+  { judgements }: ResultStore,
+  suite: LoadedSuite,
+  ...[callable, onAnswer]: [Callable, OnAnswer]
+): ScoredArm {
+  return {
+    callable,
+    scoring: createScoring(suite, callable, judgements, onAnswer),
+    fold: new ArmFold(scoredSuite(suite)),
+  }
 }
 
 export interface Scored {

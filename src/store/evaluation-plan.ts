@@ -1,16 +1,13 @@
-import { rolesOfKind, type ServedComposite } from '../domain/composite'
-import type {
-  EngineContent,
-  PromptContent,
-  PromptMessage,
-  SchemaContent,
-  SuiteCase,
-  SuiteContent,
-} from '../domain/contents'
+import { roleOfKind, rolesOfKind, type ServedComposite } from '../domain/composite'
+import type { SuiteCase, SuiteContent } from '../domain/contents'
+import { isRecord, own } from '../domain/diff'
+import type { PostprocessContent } from '../domain/pipeline-contents'
 import type { Policy } from '../domain/policy'
-import type { Digest, KindName } from '../domain/version'
+import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
-import { type PromptValue, promptVariables, renderPrompt } from '../kinds/prompt-render'
+import type { Attributes } from '../kinds/filter-accepts'
+import type { PromptValue } from '../kinds/prompt-render'
+import { type Pipeline, type PipelineRequest, pipelineOf, pipelineVariables, renderRequest } from '../pipeline/pipeline'
 import type { Catalog } from './catalog'
 import { type Judges, loadJudges } from './evaluation-judges'
 
@@ -32,12 +29,16 @@ export interface LoadedSuite {
   readonly groups: number
 }
 
-/** The parts of a composite that a call needs. */
+/** A composite as a suite calls it: in the way that applications do. */
 export interface Callable {
   readonly composite: Digest
-  readonly engine: EngineContent
-  readonly prompt: PromptContent
-  readonly schema?: SchemaContent
+  readonly pipeline: Pipeline
+}
+
+/** A case as it goes out. */
+export interface CaseRequest extends PipelineRequest {
+  /** What the rules of a router read; empty where there are none. */
+  readonly attributes: Attributes
 }
 
 export type EvaluationCatalog = Pick<Catalog, 'byDigest' | 'rows' | 'composite'>
@@ -111,9 +112,6 @@ async function* casesOf(catalog: EvaluationCatalog, root: Digest): AsyncGenerato
 const invalidSuite = (problem: string): SluiceError =>
   new SluiceError('invalid_content', `The suite cannot be run: ${problem}.`)
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** A row without group is a group of its own. Throws invalid_content. */
 export function readCase(row: unknown): SuiteCase {
   if (!isRecord(row) || typeof row.id !== 'string' || row.id === '') throw invalidSuite('a row has no id')
@@ -128,47 +126,47 @@ export async function loadPolicy(catalog: EvaluationCatalog, digest: Digest): Pr
   return (await catalog.byDigest('policy', digest)).content as Policy
 }
 
-/** Parts of an answer that a suite does not go through: a score without them would be of something else. */
-const unscoredKinds: readonly KindName[] = ['router', 'tool', 'postprocess']
-
-/** Throws not_found, or invalid_content where the composite is not called by one prompt and one engine alone. */
-export async function loadCallable(catalog: EvaluationCatalog, id: Digest): Promise<Callable> {
+/** Throws not_found, or invalid_content where the composite has not all that a suite needs to call it. */
+export async function loadCallable(catalog: Pick<EvaluationCatalog, 'composite'>, id: Digest): Promise<Callable> {
   const composite = await catalog.composite(id)
-  const unscored = unscoredKinds.flatMap((kind) => rolesOfKind(composite, kind))
-  if (unscored.length > 0) {
-    const text = `The composite ${id} answers through ${unscored.join(', ')}, which suites do not run.`
-    throw new SluiceError('invalid_content', text, { id, roles: unscored })
-  }
-  const engine = contentOf(composite, 'engine') as EngineContent | undefined
-  const prompt = contentOf(composite, 'prompt') as PromptContent | undefined
-  const schema = contentOf(composite, 'schema') as SchemaContent | undefined
-  if (!engine || !prompt) {
-    const missing = engine ? 'prompt' : 'engine'
-    throw new SluiceError('invalid_content', `The composite ${id} has no ${missing}, so a suite cannot call it.`, {
-      id,
-    })
-  }
-  return { composite: id, engine, prompt, ...(schema ? { schema } : {}) }
+  requireParts(composite)
+  return { composite: id, pipeline: pipelineOf(composite) }
 }
 
-/** The role named after the kind, else the only role of that kind. */
-function contentOf(composite: ServedComposite, kind: KindName): unknown {
-  if (composite.roles[kind]?.kind === kind) return composite.contents[kind]
-  const roles = Object.entries(composite.roles).filter(([, pin]) => pin.kind === kind)
-  const [only] = roles
-  return only && roles.length === 1 ? composite.contents[only[0]] : undefined
+function requireParts(composite: ServedComposite): void {
+  const { id, contents } = composite
+  const isCallable = (['router', 'engine'] as const).some((kind) => roleOfKind(composite, kind) !== undefined)
+  if (!isCallable || roleOfKind(composite, 'prompt') === undefined) {
+    const text = `The composite ${id} has no ${isCallable ? 'prompt' : 'engine'}, so a suite cannot call it.`
+    throw new SluiceError('invalid_content', text, { id })
+  }
+  const roles = rolesOfKind(composite, 'postprocess').filter((role) => 'code' in (contents[role] as PostprocessContent))
+  if (roles.length === 0) return
+  const text = `The composite ${id} post-processes by code that applications bring (${roles.join(', ')}), which is not here: declare it in steps.`
+  throw new SluiceError('invalid_content', text, { id, roles })
 }
 
-/** The messages of one case: each variable of the prompt takes the input of the suite's mapping or of its own name. */
-export function messagesOf(
-  prompt: PromptContent,
-  suite: SuiteContent,
-  input: SuiteCase['input'],
-): readonly PromptMessage[] {
-  const values: Record<string, PromptValue> = {}
-  for (const variable of promptVariables(prompt)) {
-    const value = input[suite.inputs[variable] ?? variable]
-    if (value !== undefined) values[variable] = value as PromptValue
+/**
+ * The request of one case: each variable of the prompts takes the input of the suite's mapping or of its own name, and
+ * the rules of a router read `attributes` of the input. Throws prompt_variables, and invalid_content for attributes that
+ * are none.
+ */
+export function requestOf(pipeline: Pipeline, suite: SuiteContent, one: Pick<SuiteCase, 'id' | 'input'>): CaseRequest {
+  const values: [string, PromptValue][] = []
+  for (const variable of pipelineVariables(pipeline)) {
+    const value = own(one.input, (own(suite.inputs, variable) as string | undefined) ?? variable)
+    if (value !== undefined) values.push([variable, value as PromptValue])
   }
-  return renderPrompt(prompt, values)
+  const rules = 'engines' in pipeline.engine ? pipeline.engine.content.rules : []
+  const request = renderRequest(pipeline, Object.fromEntries(values))
+  return { ...request, attributes: rules.length === 0 ? {} : attributesOf(one) }
 }
+
+/** Without attributes no rule holds. */
+function attributesOf({ id, input }: Pick<SuiteCase, 'id' | 'input'>): Attributes {
+  const attributes = own(input, 'attributes') ?? {}
+  if (isRecord(attributes) && Object.values(attributes).every(isAttribute)) return attributes as Attributes
+  throw invalidSuite(`the attributes of ${id} are no object of texts, numbers and booleans`)
+}
+
+const isAttribute = (value: unknown): boolean => ['string', 'number', 'boolean'].includes(typeof value)

@@ -83,7 +83,8 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
   const suite = await loadSuite(catalog, order.suite)
   const policy = await loadPolicy(catalog, order.policy)
   // Before any result is read: one that a provider change makes void meanwhile is recorded as void.
-  const epochs = await evidence.epochs(order)
+  const judges = Object.values(suite.judges).map(({ engineDigest }) => engineDigest)
+  const epochs = await evidence.epochs(order, [...new Set(judges)])
   const candidate = await loadCallable(catalog, order.candidate)
   const incumbent = order.incumbent === undefined ? undefined : await loadCallable(catalog, order.incumbent)
   const saver = progressSaver(deps.evaluations, order.evaluationId, hooks.onProgress)
@@ -93,8 +94,8 @@ async function evaluate(deps: EvaluationDeps, order: EvaluationOrder, hooks: Eva
   const leakage = leakageCheck(proof, policy)
   const setting: Setting = { order, suite, policy, candidate, ...(incumbent ? { incumbent } : {}) }
   const run = leakage.verdict === 'pass' ? callAndScore(deps, setting, hooks, saver) : scoreStored(deps, setting)
-  const { calls, reports, judges } = await run.finally(saver.flush)
-  const paid = { ...(await paidOf(evidence, order, reports, calls)), ...(judges ? { judges } : {}) }
+  const { calls, reports, judges: judged } = await run.finally(saver.flush)
+  const paid = { ...(await paidOf(evidence, order, reports, calls)), ...(judged ? { judges: judged } : {}) }
   return evidence.record({
     candidate: order.candidate,
     ...(order.incumbent === undefined ? {} : { incumbent: order.incumbent }),

@@ -2,6 +2,8 @@ import type { ScoredSuite } from '../domain/arm-fold'
 import type { SuiteCase, SuiteContent, SuiteScorer } from '../domain/contents'
 import type { CaseOutcome } from '../domain/evaluation'
 import type { Parts } from '../domain/figures'
+import { pairOf } from '../domain/provider-change'
+import type { Digest } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { promptVariables } from '../kinds/prompt-render'
 import { compileSchema } from '../kinds/schema-compile'
@@ -12,7 +14,7 @@ import { type Judges, type Question, questionsOf } from './evaluation-judges'
 import type { Callable } from './evaluation-plan'
 import { sampleOf } from './evaluation-sample'
 import type { RawResult } from './evidence-results'
-import type { JudgementStore } from './judgements'
+import type { JudgeAnswer, JudgementStore } from './judgements'
 
 /** A suite with the judges that its scorers ask. */
 export interface JudgedSuite {
@@ -41,6 +43,9 @@ export interface SuiteScoring {
   /** Ends what scoring has started; call it once, however scoring went. */
   close(): Promise<void>
 }
+
+/** Told of every answer of a judge that scores rest on, with the digest of the judge's engine. */
+export type OnAnswer = (engine: Digest, answer: JudgeAnswer) => void
 
 interface SuiteScorers {
   readonly scorer: SuiteScorer
@@ -90,15 +95,13 @@ function questionsAbout(
 
 export function createScoring(
   suite: JudgedSuite,
-  callable: Callable,
-  judgements: Pick<JudgementStore, 'texts'>,
+  { pipeline }: Callable,
+  judgements: Pick<JudgementStore, 'answers'>,
+  onAnswer: OnAnswer = () => undefined,
 ): SuiteScoring {
   const scorers = prepareScorers(suite)
-  const errorsOf = callable.schema ? compileSchema(callable.schema) : () => []
-  const isValid = ({ parsed }: Sample): boolean =>
-    callable.schema === undefined || (parsed !== undefined && errorsOf(parsed).length === 0)
   const sampled = (item: ScoredItem) => {
-    const sample = sampleOf(item.one, item.result.text, callable)
+    const sample = sampleOf(item.one, item.result, pipeline)
     return { item, sample, questions: questionsAbout(scorers, suite.judges, sample) }
   }
   const asks = scorers.some(({ prepared }) => prepared.asks)
@@ -106,16 +109,23 @@ export function createScoring(
     questions: (items) => (asks ? items.flatMap((item) => Object.values(sampled(item).questions).flat()) : []),
     async outcomes(items, evaluationId) {
       const samples = items.map(sampled)
-      const ids = samples.flatMap(({ questions }) => Object.values(questions).flat()).map(({ id }) => id)
-      const answers = ids.length === 0 ? new Map<string, string>() : await judgements.texts([...new Set(ids)])
+      const asked = new Map(
+        samples.flatMap(({ questions }) => Object.values(questions).flat()).map((question) => [question.id, question]),
+      )
+      const answers: ReadonlyMap<Digest, JudgeAnswer> =
+        asked.size === 0 ? new Map() : await judgements.answers([...asked.values()])
+      for (const [id, answer] of answers) {
+        const question = asked.get(id)
+        if (question) onAnswer(question.engine, answer)
+      }
       const outcomes: CaseOutcome[] = []
       for (const { item, sample, questions } of samples) {
         const scores: [string, Score][] = []
         for (const { scorer, prepared } of scorers) {
-          const given = (questions[scorer.name] ?? []).map(({ id }) => answers.get(id))
+          const given = (questions[scorer.name] ?? []).map(({ id }) => answers.get(id)?.text)
           scores.push([scorer.name, await scoreOf({ prepared, name: scorer.name, caseId: item.one.id }, sample, given)])
         }
-        outcomes.push(outcomeOf(item, sample, evaluationId, { scores, content: suite.content, valid: isValid(sample) }))
+        outcomes.push(outcomeOf(item, sample, evaluationId, { scores, content: suite.content }))
       }
       return outcomes
     },
@@ -150,17 +160,15 @@ async function scoreOf(
 interface ScoredSample {
   readonly scores: readonly (readonly [string, Score])[]
   readonly content: SuiteContent
-  /** The output fits the schema of the composite. */
-  readonly valid: boolean
 }
 
 function outcomeOf(
   { one, repeat, result }: ScoredItem,
-  { parsed }: Sample,
+  { parsed, mismatches = [] }: Sample,
   evaluationId: string,
-  { scores, content, valid }: ScoredSample,
+  { scores, content }: ScoredSample,
 ): CaseOutcome {
-  const { text: _text, truncated: _truncated, seed: _seed, call: _call, evaluationId: payer, ...measured } = result
+  const { evaluationId: payer } = result
   const values = scores.flatMap(([name, score]): [string, number][] => ('value' in score ? [[name, score.value]] : []))
   const unscored = scores.flatMap(([name, score]) => ('unscored' in score ? [[name, score.unscored] as const] : []))
   const parts = scores.flatMap(([name, score]): [string, Parts][] =>
@@ -168,7 +176,7 @@ function outcomeOf(
   )
   const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
   return {
-    ...measured,
+    ...measuredOf(result),
     caseId: one.id,
     group: one.group,
     repeat,
@@ -177,9 +185,21 @@ function outcomeOf(
     ...(unscored.length === 0 ? {} : { unscored: Object.fromEntries(unscored) }),
     ...(parts.length === 0 ? {} : { parts: Object.fromEntries(parts) }),
     ...gatesOf(content, new Map(values), new Set(unscored.map(([name]) => name))),
-    valid,
+    valid: mismatches.length === 0,
     ...(isObject ? { output: parsed as Readonly<Record<string, unknown>> } : {}),
     fromStore: payer !== evaluationId,
+  }
+}
+
+/** What the calls took and who answered: all but what was said. */
+function measuredOf(result: RawResult) {
+  const { latencyMs, inputTokens, cachedTokens, outputTokens, costUsd, uncachedCostUsd, measuredAt } = result
+  const { branch, classifier } = result
+  return {
+    ...{ latencyMs, inputTokens, cachedTokens, outputTokens, costUsd, uncachedCostUsd, measuredAt },
+    ...pairOf(result),
+    ...(branch === undefined ? {} : { branch }),
+    ...(classifier === undefined ? {} : { classifier }),
   }
 }
 

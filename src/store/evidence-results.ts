@@ -1,5 +1,8 @@
 import type { Collection } from 'mongodb'
+import type { Branch } from '../domain/branch'
 import type { Cost, TokenUsage } from '../domain/pricing'
+import type { ProviderPair } from '../domain/provider-change'
+import type { ToolCall } from '../domain/tool-call'
 import type { Digest } from '../domain/version'
 import { type BatchedWrites, batchedWrites } from './batched-writes'
 import type { CollectionSpec, Database } from './database'
@@ -16,13 +19,23 @@ export interface ResultKey extends ResultSet {
   readonly repeat: number
 }
 
-/** What one call gave, raw: scores are computed when they are needed, so a changed scorer costs no call. */
+/**
+ * What one call gave, or all those that a router made of the case together; raw: scores are computed when they are needed,
+ * so a changed scorer costs no call.
+ */
 export interface RawResult extends TokenUsage, Cost {
   readonly text: string
+  readonly toolCalls?: readonly ToolCall[]
+  /** Which way the router sent the case; absent without a router. */
+  readonly branch?: Branch
+  /** What the provider of the router's classifier said that it ran, where that was asked. */
+  readonly classifier?: Pick<ProviderPair, 'model' | 'fingerprint'>
+  /** Calls that it took, failed candidates included; absent: one. */
+  readonly calls?: number
   readonly truncated: boolean
   readonly latencyMs: number
   readonly seed?: number
-  /** Digest of messages and seed: the same call in another suite is not made again. */
+  /** Digest of what was asked: the same call in another suite is not made again. */
   readonly call: Digest
   readonly model?: string
   readonly fingerprint?: string
@@ -56,6 +69,8 @@ export interface ResultStore {
   forgo(key: ResultKey): Promise<void>
   /** Keeps the first result of its key. */
   put(key: ResultKey, result: RawResult): Promise<void>
+  /** What calls cost that left no result: a classifier was answered, and then no candidate was. */
+  charge(key: ResultKey, paid: Charge): Promise<void>
   /** Of these calls, those that a composite answered in any suite: a changed scorer costs no call. */
   byCalls(composite: Digest, calls: readonly Digest[]): Promise<ReadonlyMap<Digest, RawResult>>
   /** The same without reading the outputs. */
@@ -70,11 +85,17 @@ export interface ResultStore {
   figures(set: ResultSet): Promise<readonly Pick<RawResult, 'costUsd' | 'latencyMs'>[]>
 }
 
+export interface Charge {
+  readonly evaluationId: string
+  readonly costUsd: number
+}
+
 interface ResultDocument extends ResultKey {
   readonly _id: string
   /** Absent: the first, before any provider change. */
   readonly epoch?: number
   readonly calls: number
+  readonly charges?: readonly Charge[]
   readonly result?: RawResult
   /** The result was made under another suite, where its call and its cost are counted. */
   readonly adopted?: true
@@ -88,6 +109,7 @@ export const resultCollections: readonly CollectionSpec[] = [
       { key: { composite: 1, suite: 1 } },
       { key: { composite: 1, 'result.call': 1 } },
       { key: { 'result.evaluationId': 1 } },
+      { key: { 'charges.evaluationId': 1 }, partial: { 'charges.evaluationId': { $exists: true } } },
     ],
   },
 ]
@@ -117,7 +139,7 @@ class MongoResults implements ResultStore {
   constructor(database: Database, providers: Providers) {
     this.documents = database.collection('eval_results')
     this.writes = batchedWrites(this.documents)
-    this.judgements = createJudgementStore(database)
+    this.judgements = createJudgementStore(database, providers)
     this.providers = providers
   }
 
@@ -151,6 +173,11 @@ class MongoResults implements ResultStore {
     await this.writes.write({ updateOne: { filter, update: { $set: { result } } } })
   }
 
+  async charge(key: ResultKey, paid: Charge): Promise<void> {
+    const filter = { _id: idOf(key, await this.epochOf(key.composite)) }
+    await this.writes.write({ updateOne: { filter, update: { $push: { charges: paid } } } })
+  }
+
   async byCalls(composite: Digest, calls: readonly Digest[]): Promise<ReadonlyMap<Digest, RawResult>> {
     const found = await this.documents.find(await this.calledBy(composite, calls)).toArray()
     return new Map(found.flatMap(({ result }) => (result ? [[result.call, result] as const] : [])))
@@ -178,7 +205,7 @@ class MongoResults implements ResultStore {
       { $group: { _id: null, usd: { $sum: '$result.costUsd' } } },
     ]
     const [row] = await this.documents.aggregate<{ usd: number }>(pipeline).toArray()
-    return row?.usd ?? 0
+    return (row?.usd ?? 0) + (await this.chargedUsd(evaluationId))
   }
 
   async figures({ composite, suite }: ResultSet): Promise<readonly Pick<RawResult, 'costUsd' | 'latencyMs'>[]> {
@@ -186,6 +213,18 @@ class MongoResults implements ResultStore {
     const projection = { _id: 0, 'result.costUsd': 1, 'result.latencyMs': 1 }
     const found = this.documents.find(asked, { projection }).limit(maxFigures)
     return (await found.toArray()).flatMap(({ result }) => result ?? [])
+  }
+
+  private async chargedUsd(evaluationId: string): Promise<number> {
+    const own = { 'charges.evaluationId': evaluationId }
+    const pipeline = [
+      { $match: own },
+      { $unwind: '$charges' },
+      { $match: own },
+      { $group: { _id: null, usd: { $sum: '$charges.costUsd' } } },
+    ]
+    const [row] = await this.documents.aggregate<{ usd: number }>(pipeline).toArray()
+    return row?.usd ?? 0
   }
 
   private async adoptOne({ result, ...key }: StoredResult): Promise<void> {
@@ -234,7 +273,11 @@ class MongoResults implements ResultStore {
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const stamped = (epoch: number): { readonly epoch?: number } => (epoch === 0 ? {} : { epoch })
 const ownResult = { $and: ['$result', { $ne: ['$adopted', true] }] }
-const countedCalls = { _id: null, calls: { $sum: '$calls' }, results: { $sum: { $cond: [ownResult, 1, 0] } } }
+const countedCalls = {
+  _id: null,
+  calls: { $sum: '$calls' },
+  results: { $sum: { $cond: [ownResult, { $ifNull: ['$result.calls', 1] }, 0] } },
+}
 
 const storedOf = ({ result, ...rest }: ResultDocument): readonly StoredResult[] =>
   result ? [{ ...keyOf(rest), result }] : []

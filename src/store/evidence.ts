@@ -6,7 +6,7 @@ import type { Digest } from '../domain/version'
 import { type GroupedEstimate, quantileOf } from '../stats/grouped'
 import { digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
-import { type EvidenceEpochs, EvidenceLife, type ProviderStanding } from './evidence-epochs'
+import { type EvidenceEpochs, EvidenceLife, judgesIn, type ProviderStanding } from './evidence-epochs'
 import { createResultStore, type ResultStore, resultCollections } from './evidence-results'
 import type { Providers } from './providers'
 
@@ -34,8 +34,10 @@ export interface Evidence {
   passing(key: EvidenceKey, session?: ClientSession): Promise<boolean>
   /** Whether there is a verdict whose results are of before a provider change. */
   isVoid(key: EvidenceKey, session?: ClientSession): Promise<boolean>
-  /** As of now; a draft that is recorded with them is void should a provider change meanwhile. */
-  epochs(key: EvidenceKey): Promise<EvidenceEpochs>
+  /** As of now; a draft that is recorded with them is void should a provider change meanwhile. `judges`: their engines. */
+  epochs(key: EvidenceKey, judges?: readonly Digest[]): Promise<EvidenceEpochs>
+  /** The engines of the judges that took part in the verdict in force; a change of their providers voids it too. */
+  judges(key: EvidenceKey, session?: ClientSession): Promise<readonly Digest[]>
   /** What providers changed under these composites, as far as it matters now. */
   standing(composites: readonly Digest[]): Promise<ProviderStanding>
   /** The verdict in force: the newest of its key. */
@@ -112,6 +114,9 @@ export function createEvidence(database: Database, providers: Providers): Eviden
   const life = new EvidenceLife(providers, database.collection('verdicts'))
   const composites = database.collection<{ _id: Digest; closure: Digest[] }>('composites')
 
+  const headOf = (key: EvidenceKey, session?: ClientSession) =>
+    heads.findOne({ _id: keyId(key) }, session ? { session } : {})
+
   const verdictOf = async (evaluationId: string, session?: ClientSession): Promise<Verdict | undefined> => {
     const found = await verdicts.findOne({ evaluationId }, session ? { session } : {})
     return found ? verdictFrom(found) : undefined
@@ -121,7 +126,8 @@ export function createEvidence(database: Database, providers: Providers): Eviden
     const known = await verdictOf(draft.evaluationId, session)
     if (known) return known
     const at = await database.now(session)
-    const epochs = draft.epochs ?? (await life.epochsOf(draft, session))
+    const judges = (draft.report.judges ?? []).map(({ engine }) => engine)
+    const epochs = draft.epochs ?? (await life.epochsOf(draft, judges, session))
     const judged = await life.measured(draft, session)
     const document: VerdictDocument = { ...judged, epochs, _id: ulid(at), key: keyId(draft), at }
     await verdicts.insertOne(document, { session })
@@ -134,29 +140,24 @@ export function createEvidence(database: Database, providers: Providers): Eviden
   return {
     results,
     async passing(key, session) {
-      const head = await heads.findOne({ _id: keyId(key) }, session ? { session } : {})
+      const head = await headOf(key, session)
       return head?.verdict === 'pass' && life.isCurrent(head.epochs, key, session)
     },
     async isVoid(key, session) {
-      const head = await heads.findOne({ _id: keyId(key) }, session ? { session } : {})
+      const head = await headOf(key, session)
       return head !== null && !(await life.isCurrent(head.epochs, key, session))
     },
-    epochs: (key) => life.epochsOf(key),
+    epochs: (key, judges = []) => life.epochsOf(key, judges),
+    judges: async (key, session) => judgesIn((await headOf(key, session))?.epochs),
     standing: (composites) => life.standing(composites),
     async verdict(key) {
-      const head = await heads.findOne({ _id: keyId(key) })
+      const head = await headOf(key)
       const found = head && (await verdicts.findOne({ _id: head.verdictId }))
       return found ? verdictFrom(found) : undefined
     },
     verdictOf: (evaluationId) => verdictOf(evaluationId),
-    async verdicts({ candidate, incumbent, suite, after, limit = maxVerdictPage }) {
-      const filter = {
-        ...(candidate ? { candidate } : {}),
-        ...(incumbent ? { incumbent } : {}),
-        ...(suite ? { suite } : {}),
-        ...(after ? { _id: { $lt: after } } : {}),
-      }
-      const page = verdicts.find(filter).sort({ _id: -1 }).limit(Math.min(limit, maxVerdictPage))
+    async verdicts({ limit = maxVerdictPage, ...filter }) {
+      const page = verdicts.find(pageOf(filter)).sort({ _id: -1 }).limit(Math.min(limit, maxVerdictPage))
       return (await page.toArray()).map(verdictFrom)
     },
     async record(draft) {
@@ -174,6 +175,13 @@ export function createEvidence(database: Database, providers: Providers): Eviden
     },
   }
 }
+
+const pageOf = ({ candidate, incumbent, suite, after }: VerdictFilter) => ({
+  ...(candidate ? { candidate } : {}),
+  ...(incumbent ? { incumbent } : {}),
+  ...(suite ? { suite } : {}),
+  ...(after ? { _id: { $lt: after } } : {}),
+})
 
 function percentiles(results: readonly { readonly costUsd: number; readonly latencyMs: number }[]): FrozenThresholds {
   const at95 = (values: readonly number[]): number => quantileOf(values, 0.95) ?? 0

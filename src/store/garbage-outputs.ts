@@ -12,6 +12,11 @@ const dropBatch = 500
 /** Composites whose outputs are asked for at once. */
 const compositesTogether = 500
 
+/** Tools that an output calls are a part of it. */
+const bytesOfCalls = {
+  $cond: [{ $isArray: '$result.toolCalls' }, { $bsonSize: { calls: '$result.toolCalls' } }, 0],
+}
+
 interface Output {
   readonly _id: string
   readonly composite: Digest
@@ -50,7 +55,11 @@ const withText = (composites: readonly Digest[]): Document => ({
 })
 
 async function measured(database: Database, which: Document, session?: ClientSession): Promise<GarbageTally> {
-  const sum = { _id: null, count: { $sum: 1 }, bytes: { $sum: { $strLenBytes: '$result.text' } } }
+  const sum = {
+    _id: null,
+    count: { $sum: 1 },
+    bytes: { $sum: { $add: [{ $strLenBytes: '$result.text' }, bytesOfCalls] } },
+  }
   const pipeline = [{ $match: which }, { $group: sum }, { $project: { _id: 0 } }]
   const options = session ? { session } : {}
   const [tally] = await database.collection('eval_results').aggregate<GarbageTally>(pipeline, options).toArray()
@@ -74,6 +83,6 @@ async function dropBatchIn(
   const dropped = { at: await database.now(session), by: run.by, run: run.id }
   await database
     .collection<{ _id: string }>('eval_results')
-    .updateMany(which, { $unset: { 'result.text': 1 }, $set: { dropped } }, { session })
+    .updateMany(which, { $unset: { 'result.text': 1, 'result.toolCalls': 1 }, $set: { dropped } }, { session })
   return tally
 }

@@ -13,6 +13,7 @@ import { type Providers, voidText } from './providers'
 export interface PassingEvidence {
   passing(key: EvidenceKey, session?: ClientSession): Promise<boolean>
   isVoid(key: EvidenceKey, session?: ClientSession): Promise<boolean>
+  judges(key: EvidenceKey, session?: ClientSession): Promise<readonly Digest[]>
 }
 
 /**
@@ -51,7 +52,8 @@ export function createDeployGate(
         throw changeBreaks(question, roles)
       }
       const { candidate, incumbent } = question
-      const composites = incumbent === undefined ? [candidate] : [candidate, incumbent]
+      const judges = await evidence.judges(key, session)
+      const composites = [candidate, ...(incumbent === undefined ? [] : [incumbent]), ...judges]
       const [change] = (await evidence.isVoid(key, session)) ? await providers.changes({ composites }) : []
       throw undeployable(question, suiteDigest, change)
     },

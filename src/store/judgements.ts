@@ -1,13 +1,17 @@
 import { MongoServerError } from 'mongodb'
 import type { Cost, TokenUsage } from '../domain/pricing'
+import type { ProviderPair } from '../domain/provider-change'
 import type { Digest } from '../domain/version'
 import type { CollectionSpec, Database } from './database'
+import type { Providers } from './providers'
 
 /** What is asked of a judge about one output. Its id is the digest of the call, so the same question is paid once. */
 export interface QuestionKey {
   readonly id: Digest
   /** Digest of the judge: of its engine and its prompt. */
   readonly judge: Digest
+  /** Digest of the judge's engine version, whose provider may change. */
+  readonly engine: Digest
   /** Digest of the text that is judged. */
   readonly output: Digest
 }
@@ -24,12 +28,18 @@ export interface Judgement extends TokenUsage, Cost {
   readonly evaluationId: string
 }
 
-/** Answers of judges. A stored answer is never paid again nor changed. */
+/** What scoring reads of a judgement. */
+export type JudgeAnswer = Pick<Judgement, 'text' | 'measuredAt'> & Pick<ProviderPair, 'model' | 'fingerprint'>
+
+/**
+ * Answers of judges. A stored answer is never paid again nor changed. Those of before a change of the judge's provider are
+ * kept, and are no answers any more.
+ */
 export interface JudgementStore {
-  /** Texts of those that are answered. */
-  texts(ids: readonly Digest[]): Promise<ReadonlyMap<Digest, string>>
-  /** Those of the ids that are answered. */
-  answered(ids: readonly Digest[]): Promise<ReadonlySet<Digest>>
+  /** By the id of the question, those that are answered. */
+  answers(questions: readonly QuestionKey[]): Promise<ReadonlyMap<Digest, JudgeAnswer>>
+  /** Ids of those that are answered. */
+  answered(questions: readonly QuestionKey[]): Promise<ReadonlySet<Digest>>
   /** Counts a call before it is made, so that one lost to a crash is known. */
   begin(key: QuestionKey): Promise<void>
   /** Takes the count back where the call was not made after all. */
@@ -43,7 +53,8 @@ export interface JudgementStore {
 }
 
 interface JudgementDocument extends Omit<QuestionKey, 'id'> {
-  readonly _id: Digest
+  /** The id of the question, after the number of the engine's provider changes where there were any. */
+  readonly _id: string
   readonly calls: number
   readonly answer?: Judgement
 }
@@ -54,34 +65,48 @@ export const judgementCollections: readonly CollectionSpec[] = [
 
 const duplicateKey = 11_000
 
-export function createJudgementStore(database: Database): JudgementStore {
+export function createJudgementStore(database: Database, providers: Pick<Providers, 'epochs'>): JudgementStore {
   const documents = database.collection<JudgementDocument>('judgements')
+  const placesOf = async (questions: readonly QuestionKey[]): Promise<ReadonlyMap<string, Digest>> => {
+    const epochs = await providers.epochs([...new Set(questions.map(({ engine }) => engine))])
+    return new Map(questions.map(({ id, engine }) => [idAt(id, epochs.get(engine) ?? 0), id]))
+  }
+  const placeOf = async (question: QuestionKey): Promise<string> => {
+    const epochs = await providers.epochs([question.engine])
+    return idAt(question.id, epochs.get(question.engine) ?? 0)
+  }
   return {
-    async texts(ids) {
-      const found = documents.find({ _id: { $in: [...ids] }, answer: { $exists: true } })
-      const rows = await found.project<{ _id: Digest; answer: { text: string } }>({ 'answer.text': 1 }).toArray()
-      return new Map(rows.map(({ _id, answer }) => [_id, answer.text]))
+    async answers(questions) {
+      const places = await placesOf(questions)
+      const found = documents.find({ _id: { $in: [...places.keys()] }, answer: { $exists: true } })
+      const wanted = { 'answer.text': 1, 'answer.model': 1, 'answer.fingerprint': 1, 'answer.measuredAt': 1 }
+      const rows = await found.project<{ _id: string; answer: JudgeAnswer }>(wanted).toArray()
+      return new Map(rows.flatMap(({ _id, answer }) => named(places, _id).map((id) => [id, answer] as const)))
     },
-    async answered(ids) {
-      const found = documents.find({ _id: { $in: [...ids] }, answer: { $exists: true } })
-      const rows = await found.project<{ _id: Digest }>({ _id: 1 }).toArray()
-      return new Set(rows.map(({ _id }) => _id))
+    async answered(questions) {
+      const places = await placesOf(questions)
+      const found = documents.find({ _id: { $in: [...places.keys()] }, answer: { $exists: true } })
+      const rows = await found.project<{ _id: string }>({ _id: 1 }).toArray()
+      return new Set(rows.flatMap(({ _id }) => named(places, _id)))
     },
-    async begin({ id, ...facts }) {
-      const counted = { $inc: { calls: 1 }, $setOnInsert: facts }
+    async begin(question) {
+      const { judge, engine, output } = question
+      const _id = await placeOf(question)
+      const counted = { $inc: { calls: 1 }, $setOnInsert: { judge, engine, output } }
       try {
-        await documents.updateOne({ _id: id }, counted, { upsert: true })
+        await documents.updateOne({ _id }, counted, { upsert: true })
       } catch (error) {
         // Another process inserted the same question at the same moment; it is there now.
         if (!(error instanceof MongoServerError && error.code === duplicateKey)) throw error
-        await documents.updateOne({ _id: id }, { $inc: { calls: 1 } })
+        await documents.updateOne({ _id }, { $inc: { calls: 1 } })
       }
     },
-    async forgo({ id }) {
-      await documents.updateOne({ _id: id }, { $inc: { calls: -1 } })
+    async forgo(question) {
+      await documents.updateOne({ _id: await placeOf(question) }, { $inc: { calls: -1 } })
     },
-    async put({ id }, answer) {
-      await documents.updateOne({ _id: id, answer: { $exists: false } }, { $set: { answer } })
+    async put(question, answer) {
+      const open = { _id: await placeOf(question), answer: { $exists: false } }
+      await documents.updateOne(open, { $set: { answer } })
     },
     async paidBy(evaluationId) {
       const pipeline = [
@@ -99,4 +124,11 @@ export function createJudgementStore(database: Database): JudgementStore {
       return row?.calls ?? 0
     },
   }
+}
+
+const idAt = (id: Digest, epoch: number): string => (epoch === 0 ? id : `${epoch}/${id}`)
+
+function named(places: ReadonlyMap<string, Digest>, place: string): readonly Digest[] {
+  const id = places.get(place)
+  return id === undefined ? [] : [id]
 }

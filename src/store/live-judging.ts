@@ -179,10 +179,10 @@ async function scoresOf(
     return { request, sample, questions: questionsFor(request, scorer, judge, sample) }
   })
   await judging.ask(asked.flatMap(({ questions }) => questions))
-  const texts = await judgements.texts(asked.flatMap(({ questions }) => questions.map(({ id }) => id)))
+  const answered = await judgements.answers(asked.flatMap(({ questions }) => questions))
   const at = new Date(await deps.database.now())
   const scored = asked.map(async ({ request, sample, questions }): Promise<readonly ScoreDocument[]> => {
-    const answers = questions.map(({ id }) => texts.get(id))
+    const answers = questions.map(({ id }) => answered.get(id)?.text)
     // No answer is no judgement: the provider was down, or the money is used up.
     if (answers.every((answer) => answer === undefined)) return []
     const { requestId, environment, task, seq, slice, arm, composite, tenant, conversation } = request

@@ -93,7 +93,7 @@ export class Providers {
   async measured(
     composite: Digest,
     pairs: readonly ProviderPair[],
-    of: { readonly basis: ChangeBasis; readonly by: string; readonly reason: string },
+    of: { readonly basis: ChangeBasis; readonly by: string; readonly reason: string; readonly judge?: true },
     session?: ClientSession,
   ): Promise<boolean> {
     if (session === undefined) return this.database.transact((inner) => this.measured(composite, pairs, of, inner))
@@ -258,8 +258,8 @@ export class Providers {
 }
 
 /** The reason that evidence is void, for who is refused because of it. */
-export const voidText = ({ composite, from, to }: ProviderChange): string =>
-  `the provider of ${composite} returns ${pairText(to)} instead of ${from.map(pairText).join(' or ') || 'nothing'}`
+export const voidText = ({ composite, judge, from, to }: ProviderChange): string =>
+  `the provider of ${judge ? 'the judge ' : ''}${composite} returns ${pairText(to)} instead of ${from.map(pairText).join(' or ') || 'nothing'}`
 
 /** Undefined: the provider told nothing. */
 function pairId({

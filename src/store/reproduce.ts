@@ -1,6 +1,5 @@
 import { candidateOf } from '../domain/branch'
 import type { EngineContent, PromptMessage } from '../domain/contents'
-import { worstCostUsd } from '../domain/pricing'
 import { type ProviderPair, pairOf, pairText } from '../domain/provider-change'
 import { judgeReproduction, type ReproducedOutput } from '../domain/reproduction'
 import { answeredWith } from '../domain/tool-call'
@@ -9,7 +8,15 @@ import type { Endpoint, Endpoints, EngineAnswer } from '../engines/engine'
 import { SluiceError } from '../errors'
 import type { PromptValue } from '../kinds/prompt-render'
 import { compileSchema } from '../kinds/schema-compile'
-import { type Pipeline, pipelineOf, readAnswer, renderRequest } from '../pipeline/pipeline'
+import {
+  type Pipeline,
+  pipelineOf,
+  type Reply,
+  readReply,
+  renderRequest,
+  sentTo,
+  worstAnswerUsd,
+} from '../pipeline/pipeline'
 import { requirePostprocessors } from '../pipeline/postprocess'
 import type { ReadContent } from './captures'
 import { loggedRequest, type Missing, orMissing } from './explainer'
@@ -132,16 +139,15 @@ interface Repeats {
 /** The pinned seed and parameters, as the application called; a few at a time, within the budget. */
 async function callRepeatedly(prepared: PreparedReproduction, hooks: ReproductionHooks): Promise<Repeats> {
   const { order, pipeline, engine, endpoint, messages } = prepared
-  const { tools } = pipeline
   const { signal } = hooks
-  const size = messages.reduce((sum, { content }) => sum + content.length, 0)
-  const worst = worstCostUsd(engine, size)
+  const worst = worstAnswerUsd(pipeline, engine, messages)
   const affordable = worst > 0 ? Math.floor(order.budgetUsd / worst) : order.repeats
   const count = Math.min(order.repeats, affordable)
   if (count === 0) {
     const text = `One call may cost $${worst.toFixed(4)}, and the budget is $${order.budgetUsd}. Raise the budget.`
     throw new SluiceError('invalid_request', text, { worstCostUsd: worst, budgetUsd: order.budgetUsd })
   }
+  const sent = sentTo(pipeline, { messages }, undefined)
   const answers: EngineAnswer[] = []
   const failures: SluiceError[] = []
   let next = 0
@@ -149,7 +155,7 @@ async function callRepeatedly(prepared: PreparedReproduction, hooks: Reproductio
     while (next < count && !signal?.aborted) {
       next += 1
       try {
-        answers.push(await callEngine({ engine, endpoint, messages, tools, ...(signal ? { signal } : {}) }))
+        answers.push(await callEngine({ engine, endpoint, ...sent, ...(signal ? { signal } : {}) }))
       } catch (error) {
         if (!(error instanceof SluiceError) || error.code !== 'engine_failed') throw error
         failures.push(error)
@@ -189,13 +195,9 @@ function loggedPair({ model, fingerprint, branch }: LoggedRequest): ProviderPair
 }
 
 /** As `run` of the SDK reads an answer. */
-function readOutput(
-  { text, toolCalls = [] }: Pick<EngineAnswer, 'text' | 'toolCalls'>,
-  pipeline: Pipeline,
-): ReproducedOutput {
-  if (toolCalls.length > 0) return { output: answeredWith(undefined, toolCalls), valid: true }
-  const { output, mismatches } = readAnswer(pipeline, text)
-  return { output, valid: mismatches.length === 0 }
+function readOutput(reply: Reply, pipeline: Pipeline): ReproducedOutput {
+  const { output, mismatches } = readReply(pipeline, reply)
+  return { output: answeredWith(output, reply.toolCalls ?? []), valid: mismatches.length === 0 }
 }
 
 /** Post-processing may leave the schema, so then the log is believed. */
@@ -215,11 +217,12 @@ async function evaluatedCases(
 ): Promise<readonly (readonly ReproducedOutput[])[]> {
   const [verdict] = await store.evidence.verdicts({ candidate: composite, limit: 1 })
   if (verdict === undefined) return []
-  const cases = new Map<string, { readonly repeat: number; readonly text: string }[]>()
+  const cases = new Map<string, (Reply & { readonly repeat: number })[]>()
   for await (const { caseId, repeat, result } of store.evidence.results.each({ composite, suite: verdict.suite })) {
+    const { text, toolCalls = [] } = result
     const known = cases.get(caseId)
-    if (known) known.push({ repeat, text: result.text })
-    else if (cases.size < maxCases) cases.set(caseId, [{ repeat, text: result.text }])
+    if (known) known.push({ repeat, text, toolCalls })
+    else if (cases.size < maxCases) cases.set(caseId, [{ repeat, text, toolCalls }])
   }
   return [...cases.values()]
     .filter((outputs) => outputs.length >= 2)

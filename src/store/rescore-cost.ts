@@ -2,6 +2,7 @@ import type { SuiteCase } from '../domain/contents'
 import { longestOutput, worstCostUsd } from '../domain/pricing'
 import type { RescoreCost } from '../domain/rescore'
 import { assert } from '../errors'
+import { enginesOf, type Pipeline } from '../pipeline/pipeline'
 import { type CallJob, callOf, keysOf, missingJobs, worstCost } from './evaluation-jobs'
 import type { Question } from './evaluation-judges'
 import { type Callable, casePages, type EvaluationCatalog, type LoadedSuite } from './evaluation-plan'
@@ -63,11 +64,17 @@ async function openQuestions(results: ResultStore, page: PageQuestion): Promise<
     return result ? item(key.caseId, key.repeat, result) : []
   })
   const asked = new Map(scoring.questions([...stored, ...taken]).map((question) => [question.id, question]))
-  for (const id of await results.judgements.answered([...asked.keys()])) asked.delete(id)
-  const text = longestOutput(arm.engine)
+  for (const id of await results.judgements.answered([...asked.values()])) asked.delete(id)
+  const text = longestOf(arm.pipeline)
   const unknown = paid.flatMap(({ key, call }) => item(key.caseId, key.repeat, { ...nothing, text, call }))
   return [...asked.values(), ...scoring.questions(unknown)]
 }
+
+/** Whichever engine answers. */
+const longestOf = (pipeline: Pipeline): string =>
+  enginesOf(pipeline)
+    .map(longestOutput)
+    .reduce((longest, text) => (text.length > longest.length ? text : longest))
 
 /** An answer that was never given; only its text matters to a question. */
 const nothing = {

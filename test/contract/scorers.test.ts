@@ -4,14 +4,19 @@ import { prepareScorer, type ScorerName, scorers } from '../../src/scorers'
 import type { PreparedScorer, Sample, Score, ScorerOptions } from '../../src/scorers/scorer'
 
 const tools = { compileSchema, patternFault, judges: { strict: ['output', 'rubric'], blind: ['expected'] } }
-const sample = (text: string, expected: Sample['expected'] = {}, schema?: Sample['schema']): Sample => {
+const sample = (text: string, expected: Sample['expected'] = {}, schema?: object): Sample => {
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
   } catch {
     parsed = undefined
   }
-  return { text, input: {}, expected, ...(parsed === undefined ? {} : { parsed }), ...(schema ? { schema } : {}) }
+  const asked = schema && compileSchema(schema as Readonly<Record<string, unknown>>)
+  return {
+    ...{ text, input: {}, expected },
+    ...(parsed === undefined ? {} : { parsed }),
+    ...(asked ? { mismatches: asked(parsed) } : {}),
+  }
 }
 
 /** Scorers of this test that started something. */

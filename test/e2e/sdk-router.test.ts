@@ -1,14 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { text } from 'node:stream/consumers'
 import type { Digest } from '../../src/domain/version'
 import type { RunOptions, Serving, Sluice } from '../../src/sdk'
+import { prepareReproduction, runReproduction } from '../../src/store/reproduce'
 import { registration } from '../support/contents'
+import { type ModelServer, modelServer, type Reply } from '../support/model-server'
 import { environment, served, type TrafficGround, task, trafficGround } from '../support/traffic'
-
-/** What one model of the engine server, a third party over HTTP, answers. */
-type Reply = { readonly status: number; readonly content?: string; readonly tool?: object }
 
 const coded: Digest = `sha256:${'c'.repeat(64)}`
 const price = (input: number) => ({ input, cachedInput: input, output: input })
@@ -59,43 +55,34 @@ const roles = {
 }
 
 let ground: TrafficGround
-let engine: Server
+let engine: ModelServer
 let sluice: Sluice
 let composite: Digest
 let replies: Record<string, Reply>
-let asked: { model: string; messages: unknown; tools?: unknown }[]
 
 beforeAll(async () => {
   ground = await trafficGround()
   for (const [ref, content] of versions) await ground.store.catalog.register(registration(ref, content))
   const server = await ground.serve()
   composite = await settle(roles)
-  engine = createServer(async (request, response) => {
-    const sent = JSON.parse(await text(request))
-    asked.push(sent)
-    const { status, content, tool } = replies[sent.model] ?? { status: 500 }
-    const usage = { prompt_tokens: 1_000, completion_tokens: 0 }
-    const message = { content: content ?? null, ...(tool ? { tool_calls: [tool] } : {}) }
-    response.writeHead(status, { 'content-type': 'application/json' })
-    response.end(JSON.stringify({ model: `${sent.model}-1`, choices: [{ finish_reason: 'stop', message }], usage }))
-  })
-  await new Promise<void>((resolve) => engine.listen(0, '127.0.0.1', resolve))
-  const url = `http://127.0.0.1:${(engine.address() as AddressInfo).port}/v1`
-  sluice = await ground.connect(server.url, { endpoints: { simulated: { url } } })
+  engine = await modelServer()
+  sluice = await ground.connect(server.url, { endpoints: endpoints() })
 })
 afterAll(async () => {
   await ground.end()
-  engine.closeAllConnections()
-  await new Promise((resolve) => engine.close(resolve))
+  await engine.stop()
 })
 beforeEach(() => {
-  asked = []
+  const names = ['triage', 'small', 'large']
+  engine.answer(Object.fromEntries(names.map((name) => [name, () => replies[name] ?? { status: 500 }])))
   replies = {
     triage: { status: 200, content: 'easy' },
     small: { status: 200, content: '{"rating": 4}' },
     large: { status: 200, content: '{"rating": 9}' },
   }
 })
+
+const endpoints = () => ({ simulated: { url: engine.url } })
 
 async function settle(of: Readonly<Record<string, string>>): Promise<Digest> {
   const { id } = await ground.store.catalog.commitComposite(of)
@@ -118,7 +105,7 @@ const logged = async (requestId: string) => {
   await sluice.flush()
   return ground.store.telemetry.requests.find(requestId)
 }
-const models = () => asked.map(({ model }) => model)
+const models = () => engine.asked.map(({ model }) => model)
 
 describe('a composite with a router', () => {
   it('goes where a rule says, and the log has the branch and the prices of who answered', async () => {
@@ -140,11 +127,11 @@ describe('a composite with a router', () => {
 
   it('asks the classifier where no rule holds, with values of its own, and pays it too', async () => {
     const result = await run()
-    expect(asked).toMatchObject([
+    expect(engine.asked).toMatchObject([
       { model: 'triage', messages: [{ content: 'Hard for a gold customer? x' }] },
       { model: 'small', messages: [{ content: 'Rate x' }] },
     ])
-    expect(asked.map(({ tools }) => tools !== undefined)).toEqual([false, true])
+    expect(engine.asked.map(({ tools }) => tools !== undefined)).toEqual([false, true])
     expect(result).toMatchObject({ output: { score: 4 }, branch: { by: 'label', label: 'easy' }, inputTokens: 2_000 })
     expect(result.costUsd).toBeCloseTo((1_000 * (100 + 1)) / 1e6, 12)
     expect(await logged(result.requestId)).toMatchObject({ branch: 'label easy: small', costUsd: result.costUsd })
@@ -154,7 +141,7 @@ describe('a composite with a router', () => {
     replies = { ...replies, triage: { status: 500 } }
     expect(await run()).toMatchObject({ outcome: 'ok', branch: { candidate: 'large', by: 'classifier_failed' } })
     replies = { ...replies, triage: { status: 200, content: 'easy' }, small: { status: 503 } }
-    asked = []
+    engine.forget()
     const result = await run()
     expect(models()).toEqual(['triage', 'small', 'large'])
     expect(await logged(result.requestId)).toMatchObject({ branch: 'label easy: large, fallback 0', model: 'large-1' })
@@ -181,7 +168,7 @@ describe('a composite with a router', () => {
   it('refuses values before anybody is asked', async () => {
     const only = (await serving()).run({ call: 'x' })
     await expect(only).rejects.toMatchObject({ code: 'prompt_variables', message: expect.stringContaining('tier') })
-    expect(asked).toEqual([])
+    expect(engine.asked).toEqual([])
   })
 
   it('needs the branch or the cost where the application makes the call itself', async () => {
@@ -196,6 +183,26 @@ describe('a composite with a router', () => {
   })
 })
 
+describe('a routed request', () => {
+  it('is reproduced on the candidate that the log names, with tools and post-processing', async () => {
+    const { requestId } = await run({ attributes: { language: 'de' } })
+    expect(await logged(requestId)).toMatchObject({ branch: 'rule 0: large' })
+    engine.forget()
+    const order = { id: randomUUID(), requestId, by: 'ann', repeats: 2, alpha: 0.05, budgetUsd: 1 }
+    const given = { input: { call: 'x', tier: 'gold' }, output: { score: 5 } }
+    const prepared = await prepareReproduction(ground.store, endpoints(), { ...order, given })
+    const result = await runReproduction(ground.store, prepared)
+    expect(engine.asked.map(({ model, tools }) => [model, tools !== undefined])).toEqual([
+      ['large', true],
+      ['large', true],
+    ])
+    expect(result).toMatchObject({
+      validRepeats: 2,
+      provider: { same: 'same', seen: [{ model: 'large-1', candidate: 'large', repeats: 2 }] },
+    })
+  })
+})
+
 describe('tools', () => {
   const call = (id: string) => ({ id: 'c1', type: 'function', function: { name: 'find', arguments: id } })
 
@@ -204,10 +211,10 @@ describe('tools', () => {
     const first = await run({ attributes: { language: 'de' } })
     expect(first).toMatchObject({ outcome: 'ok', output: undefined, toolCalls: [{ id: 'c1', name: 'find' }] })
     replies = { ...replies, large: { status: 200, content: '{"rating": 2}' } }
-    asked = []
+    engine.forget()
     const turns = [{ calls: first.toolCalls, results: { c1: 'a booking' } }]
     const second = await run({ turns, branch: first.branch })
-    expect(asked).toMatchObject([
+    expect(engine.asked).toMatchObject([
       { model: 'large', messages: [{ role: 'user' }, { role: 'assistant' }, { role: 'tool', content: 'a booking' }] },
     ])
     expect(second).toMatchObject({ outcome: 'ok', output: { score: 2 }, toolCalls: [] })
@@ -222,7 +229,7 @@ describe('tools', () => {
   it('have a bound on their rounds', async () => {
     const turns = Array.from({ length: 33 }, () => ({ calls: [], results: {} }))
     await expect(run({ turns })).rejects.toMatchObject({ code: 'invalid_request' })
-    expect(asked).toEqual([])
+    expect(engine.asked).toEqual([])
   })
 })
 
@@ -232,6 +239,6 @@ describe('post-processing by code', () => {
     await settle({ ...roles, postprocess: 'coded@1.0.0' })
     await served(sluice, seq + 1)
     await expect(run()).rejects.toMatchObject({ code: 'invalid_config', details: { digest: coded } })
-    expect(asked).toEqual([])
+    expect(engine.asked).toEqual([])
   })
 })

@@ -5,7 +5,7 @@ import type { TaskDefinition } from '../../domain/task'
 import { SluiceError } from '../../errors'
 import type { EvaluationRun } from '../../store/evaluations'
 import { type Cli, withExample } from '../cli'
-import { printJudges, printScores, printShifts } from '../score-print'
+import { printBranches, printJudges, printScores, printShifts } from '../score-print'
 import { printBySuite, scoresOf } from '../suite-scores'
 import { rescoreCommand } from './rescore'
 
@@ -154,6 +154,7 @@ function printVerdict(cli: Cli, { verdict, report, shifting }: Verdict): void {
   for (const notice of driftNotices(report)) cli.print.line(`  ${'notice'.padEnd(14)} ${notice}`)
   cli.print.line()
   cli.print.table(armHeadings, armRows(report))
+  printBranches(cli, report)
   printScores(cli, report)
   if (report.comparison) printComparison(cli, report.comparison)
   printShifts(cli, report)

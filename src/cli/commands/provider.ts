@@ -55,7 +55,7 @@ async function listChanges(cli: Cli): Promise<void> {
       ]),
       ...changes.map((one) => [
         shortDigest(one.id),
-        shortDigest(one.composite),
+        `${one.judge ? 'judge ' : ''}${shortDigest(one.composite)}`,
         pairText(one.to),
         one.from.map(pairText).join(' or '),
         one.renewed ? 'tested again since' : 'evidence void',
