@@ -7,7 +7,7 @@ export interface Moment {
   readonly place: 'before' | 'within'
 }
 
-const writes = ['updateOne', 'updateMany', 'deleteOne', 'deleteMany']
+const writes = ['updateOne', 'updateMany', 'deleteOne', 'deleteMany', 'bulkWrite']
 
 /** The same database, on which `happen` runs once, at a moment. `reached` tells whether it came to that. */
 export function interposed(database: Database, moment: Moment, happen: () => Promise<void>) {
