@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createCommunicateActivities, dispatchOutbox } from '../activities/communicate'
 import { createNoteSource } from '../activities/note-source'
 import { createReleaseEffects } from '../activities/release'
+import { rest } from '../activities/rest'
 import { buildServer } from './api/server'
 import { readCaptureKeys, readConfig, requireServers } from './config'
 import { type Log, openLog } from './log'
@@ -83,19 +84,6 @@ function startLoop(log: Log, { name, everyMs, work }: Loop): () => Promise<void>
     ending.abort()
     return running
   }
-}
-
-function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, Math.max(0, ms))
-    signal.addEventListener('abort', done)
-  })
 }
 
 function stopSignal(): Promise<void> {
