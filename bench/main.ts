@@ -4,7 +4,6 @@ import { readConfig } from '../src/config'
 import { type Ground, startEmbedded } from '../src/embedded/embedded'
 import { onTerminal } from '../src/embedded/progress'
 import { benchEvaluate } from './evaluate'
-import { benchGc } from './gc'
 import { benchLeakage } from './leakage'
 import type { Finding, Row } from './measure'
 import { benchPush } from './push'
@@ -22,7 +21,6 @@ const onServers = {
   watch: ({ mongodbUri }: Ground) => benchWatch(mongodbUri),
   evaluate: ({ mongodbUri }: Ground) => benchEvaluate(mongodbUri),
   push: ({ mongodbUri }: Ground) => benchPush(mongodbUri),
-  gc: ({ mongodbUri }: Ground) => benchGc(mongodbUri),
 } as const
 const names = [...Object.keys(local), ...Object.keys(onServers)]
 
