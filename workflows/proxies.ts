@@ -57,7 +57,7 @@ export const collecting = () =>
     taskQueue: bulkQueueOf(workflowInfo().taskQueue),
     startToCloseTimeout: 120 * minute,
     scheduleToCloseTimeout: 24 * 60 * minute,
-    heartbeatTimeout: '30s',
+    heartbeatTimeout: '10s',
     retry: { initialInterval: '500ms', maximumInterval: '1m' },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   })

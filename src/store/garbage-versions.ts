@@ -73,18 +73,23 @@ async function dropBatchIn(
   const cutoff = droppableSince(run)
   const digests = [...new Set(items.map(({ digest }) => digest))]
   const used = await usedAgain(database, digests, cutoff, session)
+  const wanted = items.filter(({ digest }) => !used.has(digest))
+  const unused = { _id: { $in: wanted.map(({ ref }) => ref) }, dropped: { $exists: false }, ...unusedSince(cutoff) }
+  const still = new Set(await versions.distinct('_id', unused, { session }))
+  const going = wanted.filter(({ ref }) => still.has(ref))
+  if (going.length === 0) return { count: 0, bytes: 0 }
   const at = await database.now(session)
-  let tally: GarbageTally = { count: 0, bytes: 0 }
-  for (const item of items) {
-    if (used.has(item.digest)) continue
-    const { what, bytes, why } = item
+  const writes = going.map(({ ref, what, bytes, why }) => {
     const dropped: Dropped = { what, at, by: run.by, why, run: run.id, bytes }
-    const still = { _id: item.ref, dropped: { $exists: false }, ...unusedSince(cutoff) }
-    const change = { $set: { dropped, ...(what === 'content' ? { content: '' } : {}) } }
-    const { modifiedCount } = await versions.updateOne(still, change, { session })
-    tally = { count: tally.count + modifiedCount, bytes: tally.bytes + modifiedCount * bytes }
-  }
-  return tally
+    return {
+      updateOne: {
+        filter: { _id: ref },
+        update: { $set: { dropped, ...(what === 'content' ? { content: '' } : {}) } },
+      },
+    }
+  })
+  await versions.bulkWrite(writes, { session })
+  return { count: going.length, bytes: going.reduce((sum, { bytes }) => sum + bytes, 0) }
 }
 
 /** Contents with a label that was used since, and those that something registered or composed since refers to. */

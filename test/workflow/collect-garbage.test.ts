@@ -1,9 +1,10 @@
+import { readFileSync } from 'node:fs'
 import { Client, Connection } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
 import type { FastifyInstance } from 'fastify'
 import { buildServer } from '../../src/api/server'
 import { runCli } from '../../src/cli/main'
-import type { GarbageRun } from '../../src/domain/retention'
+import { defaultRetention, type GarbageRun } from '../../src/domain/retention'
 import { garbageScheduleId, garbageWorkflowId } from '../../src/temporal'
 import { garbagePaths, runGarbage } from '../../tools/scripted/scripted-garbage'
 import { identity } from '../../tools/scripted/scripted-worker'
@@ -163,6 +164,30 @@ describe('retention from the command line', () => {
       })
       expect(answer.status).toBe(403)
     }
+  })
+
+  test('the commands of docs/retention.md do what the page says', async () => {
+    await experiment('tried')
+    const page = readFileSync('docs/retention.md', 'utf8')
+    const commands = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, text = '']) => text.trim().split('\n'))
+    const verbs = ['plan', 'plan', 'run', 'ls', 'show', 'cancel', 'policy', 'policy']
+    expect(commands.map((line) => line.split(' ')[2])).toEqual(verbs)
+    await ground.store.garbage.setPolicy({ ...defaultRetention, automatic: false }, { by: 'ann', reason: 'a test' })
+    let run = ''
+    const said: string[] = []
+    for (const line of commands) {
+      const { code, out, err } = await sluice(...line.replace('<run>', run).split(' ').slice(1))
+      expect({ line, code, err }).toMatchObject({ code: 0 })
+      run = /^run (\w+),/.exec(err)?.[1] ?? run
+      said.push(out)
+    }
+    expect(said[0]).toContain('prompt/tried@1.0.0')
+    expect(said[1]).toContain('prompt/tried@1.0.0: droppable')
+    for (const out of said.slice(2, 6)) expect(out).toMatch(new RegExp(`${run}.*done`))
+    expect(said[6]).toContain('nothing is dropped unless `sluice gc run` is asked for')
+    expect(said[7]).toContain('30 days')
+    const { experimentDays, uploadDays } = defaultRetention
+    expect(page).toMatch(new RegExp(`${experimentDays} by default[\\s\\S]*${uploadDays} by default`))
   })
 
   test('the schedule is made once, takes another pace, stays paused, and its run asks the policy', async () => {
