@@ -16,6 +16,7 @@ import { createLeakage, type Leakage, leakageCollections } from './leakage'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createLineage, type LineageStore } from './lineage'
+import { onceCollections } from './once'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
 import { createPromotions, type Promotions } from './promotion'
@@ -67,6 +68,7 @@ const collections = [
   ...leaseCollections,
   ...catalogCollections,
   ...idempotencyCollections,
+  ...onceCollections,
   ...ledgerCollections,
   ...tenantCollections,
   ...releaseCollections,
