@@ -96,7 +96,8 @@ async function claimOrAnswer(
   store: IdempotencyStore,
   attempt: Attempt,
 ): Promise<Extract<Claim, { readonly state: 'run' | 'answered' }>> {
-  for (let waitedMs = 0; waitedMs < maxWaitMs; waitedMs += pauseMs) {
+  const waitedFor = performance.now() + maxWaitMs
+  while (performance.now() < waitedFor) {
     const claim = await store.claim(attempt)
     if (claim.state === 'run' || claim.state === 'answered') return claim
     if (claim.state === 'conflict') {

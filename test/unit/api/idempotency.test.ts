@@ -1,3 +1,4 @@
+import { digestOf } from '../../../src/store/canonical'
 import { createIdempotencyStore } from '../../../src/store/idempotency'
 import { type TestApi, testApi } from '../../support/api'
 
@@ -48,6 +49,15 @@ describe('Idempotency-Key', () => {
     const answers = await Promise.all(Array.from({ length: 12 }, () => post('at-once', draft('at-once'))))
     expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 201))
     expect(answers.filter((answer) => answer.headers.get('idempotency-replayed') === null)).toHaveLength(1)
+  })
+
+  it('says that the first call still runs, where it does not end in time', async () => {
+    const id = digestOf({ caller: 'ann', role: 'admin', key: 'under way' })
+    const request = digestOf({ method: 'POST', url: '/v1/artifacts', body: draft('under-way') })
+    expect(await api.store.idempotency.claim({ id, request, owner: 'another server' })).toMatchObject({ state: 'run' })
+    const refused = { status: 409, body: { code: 'request_in_progress' } }
+    expect(await post('under way', draft('under-way'))).toMatchObject(refused)
+    expect((await api.call('GET', '/v1/artifacts/prompt/under-way')).body.items).toEqual([])
   })
 
   it('belongs to one caller', async () => {
