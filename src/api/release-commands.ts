@@ -35,7 +35,7 @@ export async function startRelease(
   const begun = await store.releases.find(id)
   if (begun?.runId !== undefined) return begun
   const workflowId = releaseWorkflowId(request.task)
-  if (begun === undefined) await store.planner.plan(request)
+  if (begun === undefined) await store.planner.plan(request, deps.endpoints)
   const record = begun ?? (await store.releases.create({ id, task: request.task, request, author, workflowId }))
   try {
     const runId = await startOnce(deps, { releaseId: record.id, request, author })

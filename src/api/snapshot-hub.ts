@@ -1,48 +1,51 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type CompiledSnapshot, compileSnapshot } from '../domain/compiled-snapshot'
-import { diffSnapshots, type Snapshot, type SnapshotDelta } from '../domain/snapshot'
+import type { SnapshotDelta } from '../domain/snapshot'
 import { SluiceError } from '../errors'
-import { ChangeFollower } from '../store/change-follower'
-import { SnapshotBuilder, type SnapshotSource, snapshotCollections } from '../store/snapshots'
+import { type Change, ChangeFollower } from '../store/change-follower'
+import { everything, LiveSnapshot, type SnapshotChanges } from '../store/live-snapshot'
+import type { SnapshotSource } from '../store/snapshot-reading'
 
-export type SnapshotListener = (delta: SnapshotDelta, text: string) => void
+export type SnapshotListener = (delta: SnapshotDelta) => void
 
 export interface Attached {
   readonly version: string
-  /** The current snapshot as JSON. */
-  readonly text: string
+  /** Undefined: the caller's version is not known here, so it has to fetch the whole. */
   readonly missed: readonly SnapshotDelta[] | undefined
   detach(): void
 }
 
-interface Watched {
-  current: CompiledSnapshot
-  text: string
-  /** The newest last: a chain, each delta starting where the one before ended. */
-  readonly recent: SnapshotDelta[]
-  readonly listeners: Set<SnapshotListener>
+/** An environment's newest snapshot, in the form that is asked for; each is made once a version. */
+export interface CurrentSnapshot {
+  readonly version: string
+  /** As JSON. */
+  readonly text: string
+  readonly compiled: CompiledSnapshot
 }
 
+/** The collections whose change can change a snapshot. */
+const followed = ['allocations', 'tenantEntries', 'tasks', 'capturePolicies'] as const
 const maxEnvironments = 16
 const maxRecentDeltas = 256
+/** More changes at once than this are not worth reading one by one. */
+const maxPending = 20_000
 const refreshMs = 5 * 60_000
 const backoffMs = { first: 100, most: 5_000 }
 const silenceMs = 5_000
 
 /**
  * The environments' snapshots of one server. It follows the database's change stream once, whatever the number of
- * clients, and rebuilds by reading at every change; the first change triggers at once, those that come while it reads
- * are taken together by one more reading.
+ * clients, and reads what was appended; the first change triggers at once, those that come while it reads are taken
+ * together by one more reading.
  */
 export class SnapshotHub {
   private readonly watched = new Map<string, Watched>()
   private readonly opening = new Map<string, Promise<Watched>>()
-  private readonly builder: SnapshotBuilder
   private readonly source: SnapshotSource
   private readonly ending = new AbortController()
   private readonly follower: ChangeFollower
   private following = false
-  private rebuilding: Promise<void> | undefined
+  private reading: Promise<void> | undefined
   private dirty = false
   private failing = false
   /** By the monotonic clock: a jump of the wall clock must not make old news look fresh. */
@@ -51,17 +54,15 @@ export class SnapshotHub {
 
   constructor(source: SnapshotSource) {
     this.source = source
-    this.builder = new SnapshotBuilder(source)
-    this.follower = new ChangeFollower(source.database, snapshotCollections, {
-      changed: () => this.changed(),
+    this.follower = new ChangeFollower(source.database, followed, {
+      changed: (change) => this.changed(change),
+      lost: () => this.lost(),
       confirmed: () => this.confirm(),
     })
   }
 
-  /** The current snapshot, compiled, and as JSON text. */
-  async current(environment: string): Promise<{ readonly compiled: CompiledSnapshot; readonly text: string }> {
-    const { current, text } = await this.watch(environment)
-    return { compiled: current, text }
+  current(environment: string): Promise<CurrentSnapshot> {
+    return this.watch(environment)
   }
 
   /**
@@ -69,13 +70,11 @@ export class SnapshotHub {
    * without a gap to what the listener will get; undefined when the caller's version is too long ago.
    */
   async attach(environment: string, from: string | undefined, listener: SnapshotListener): Promise<Attached> {
-    const { current, text, recent, listeners } = await this.watch(environment)
+    const { version, recent, listeners } = await this.watch(environment)
     listeners.add(listener)
-    const { version } = current.snapshot
     const start = from === version ? recent.length : recent.findIndex((delta) => delta.from === from)
     return {
       version,
-      text,
       missed: start < 0 ? undefined : recent.slice(start),
       detach: () => listeners.delete(listener),
     }
@@ -89,7 +88,7 @@ export class SnapshotHub {
   async close(): Promise<void> {
     this.ending.abort()
     await this.follower.close()
-    await this.rebuilding
+    await this.reading
   }
 
   private async watch(environment: string): Promise<Watched> {
@@ -109,36 +108,41 @@ export class SnapshotHub {
       throw new SluiceError('unknown_environment', `This server already serves ${maxEnvironments} environments.`)
     }
     const since = await this.follower.now()
-    const snapshot = await this.build(environment)
-    const watched: Watched = {
-      current: compileSnapshot(snapshot),
-      text: JSON.stringify(snapshot),
-      recent: [],
-      listeners: new Set(),
-    }
+    const live = new LiveSnapshot(this.source, environment)
+    await live.update(everything, await this.source.database.now())
+    const watched = new Watched(live)
     this.watched.set(environment, watched)
-    if (this.following) this.changed()
-    else this.follower.start(since)
+    // What was told while this was read belongs to the others: only one more whole reading is sure to have it.
+    if (this.following) {
+      watched.pending.lost()
+      this.read()
+    } else this.follower.start(since)
     this.following = true
     return watched
-  }
-
-  private async build(environment: string): Promise<Snapshot> {
-    return this.builder.build(environment, await this.source.database.now())
   }
 
   private confirm(): void {
     this.confirmedAt = performance.now()
     // Entries leave by time alone, without a change in the database.
-    if (this.confirmedAt - this.readAt > refreshMs) this.changed()
+    if (this.confirmedAt - this.readAt > refreshMs) this.read()
   }
 
-  private changed(): void {
+  private changed(change: Change): void {
+    for (const { pending } of this.watched.values()) pending.add(change)
+    this.read()
+  }
+
+  private lost(): void {
+    for (const { pending } of this.watched.values()) pending.lost()
+    this.read()
+  }
+
+  private read(): void {
     this.dirty = true
-    this.rebuilding ??= this.rebuild()
+    this.reading ??= this.readWhileDirty()
   }
 
-  private async rebuild(): Promise<void> {
+  private async readWhileDirty(): Promise<void> {
     let wait = backoffMs.first
     while (this.dirty && !this.ending.signal.aborted) {
       this.dirty = false
@@ -152,15 +156,15 @@ export class SnapshotHub {
       } else wait = backoffMs.first
     }
     // In the same turn as the last look at `dirty`, so that no change falls in between.
-    this.rebuilding = undefined
+    this.reading = undefined
   }
 
   /** Whether every environment could be read; one that cannot does not hold up the others. */
   private async readAll(): Promise<boolean> {
     let whole = true
-    for (const [environment, watched] of this.watched) {
+    for (const watched of this.watched.values()) {
       try {
-        publish(watched, await this.build(environment))
+        await watched.update(await this.source.database.now())
       } catch {
         whole = false
       }
@@ -169,14 +173,84 @@ export class SnapshotHub {
   }
 }
 
-function publish(watched: Watched, next: Snapshot): void {
-  const before = watched.current.snapshot
-  if (next.version === before.version) return
-  const delta = diffSnapshots(before, next)
-  watched.current = compileSnapshot(next)
-  watched.text = JSON.stringify(next)
-  watched.recent.push(delta)
-  if (watched.recent.length > maxRecentDeltas) watched.recent.shift()
-  const text = JSON.stringify(delta)
-  for (const listener of watched.listeners) listener(delta, text)
+/** One environment, with who is told of its changes. */
+class Watched implements CurrentSnapshot {
+  readonly listeners = new Set<SnapshotListener>()
+  /** The newest last: a chain, each delta starting where the one before ended. */
+  readonly recent: SnapshotDelta[] = []
+  readonly pending = new PendingChanges()
+  private readonly live: LiveSnapshot
+  private kept: { readonly version: string; readonly text: string } | undefined
+  private asCompiled: CompiledSnapshot | undefined
+
+  constructor(live: LiveSnapshot) {
+    this.live = live
+  }
+
+  get version(): string {
+    return this.live.version
+  }
+
+  get text(): string {
+    if (this.kept?.version !== this.version) this.kept = { version: this.version, text: this.live.text }
+    return this.kept.text
+  }
+
+  get compiled(): CompiledSnapshot {
+    this.asCompiled ??= compileSnapshot(this.live.snapshot)
+    return this.asCompiled
+  }
+
+  async update(now: number): Promise<void> {
+    const taken = this.pending.take()
+    let delta: SnapshotDelta | undefined
+    try {
+      delta = await this.live.update(taken, now)
+    } catch (error) {
+      this.pending.putBack(taken)
+      throw error
+    }
+    if (delta === undefined) return
+    if (this.asCompiled?.apply(delta) === false) this.asCompiled = undefined
+    this.recent.push(delta)
+    if (this.recent.length > maxRecentDeltas) this.recent.shift()
+    for (const listener of this.listeners) listener(delta)
+  }
+}
+
+/** What was told of and is still to be read. */
+class PendingChanges {
+  private whole = false
+  private tasks = false
+  private allocations = new Set<string>()
+  private tenantEntries = new Set<string>()
+
+  add({ collection, id, isNew }: Change): void {
+    const entries =
+      collection === 'allocations' ? this.allocations : collection === 'tenantEntries' && this.tenantEntries
+    if (!entries) this.tasks = true
+    // Ledgers are appended to; whatever else happens to one is none of this server's doing.
+    else if (isNew && entries.size < maxPending) entries.add(id)
+    else this.whole = true
+  }
+
+  lost(): void {
+    this.whole = true
+  }
+
+  take(): SnapshotChanges {
+    const { whole, tasks, allocations, tenantEntries } = this
+    this.whole = false
+    this.tasks = false
+    this.allocations = new Set()
+    this.tenantEntries = new Set()
+    return { whole, tasks, allocations, tenantEntries }
+  }
+
+  putBack({ whole, tasks, allocations, tenantEntries }: SnapshotChanges): void {
+    this.whole ||= whole || allocations.size + tenantEntries.size > maxPending
+    this.tasks ||= tasks
+    for (const id of allocations) this.allocations.add(id)
+    for (const id of tenantEntries) this.tenantEntries.add(id)
+  }
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { SnapshotDelta } from '../domain/snapshot'
 import { SluiceError } from '../errors'
 import type { SnapshotHub } from './snapshot-hub'
 
@@ -13,7 +14,10 @@ export interface SnapshotStream {
   pipe(request: IncomingMessage, response: ServerResponse): void
 }
 
-/** Server-sent events of snapshots (WHATWG HTML, 9.2): `hello`, then `delta`s; `snapshot` where the gap is too large. */
+/**
+ * Server-sent events of snapshots (WHATWG HTML, 9.2): `hello`, then `delta`s. Where `hello` says that the stream does not
+ * lead on from the client's version, it fetches the whole. An event is one piece of memory, however many clients get it.
+ */
 export class SnapshotStreams {
   private readonly clients = new Set<ServerResponse>()
   private readonly hub: SnapshotHub
@@ -38,17 +42,15 @@ export class SnapshotStreams {
       throw new SluiceError('rate_limited', 'This server streams to as many applications as it may. Poll instead.')
     }
     let response: ServerResponse | undefined
-    const early: string[] = []
-    const attached = await this.hub.attach(environment, from, (delta, text) => {
-      const event = eventText('delta', delta.to, text)
+    const early: Buffer[] = []
+    const attached = await this.hub.attach(environment, from, (delta) => {
+      const event = eventOf(delta)
       if (response) this.send(response, event)
       else if (early.push(event) > maxEarlyEvents) attached.detach()
     })
-    const { version, missed, text, detach } = attached
-    const hello = eventText('hello', undefined, JSON.stringify({ version, serverTime: Math.round(serverTime) }))
-    const rest = missed
-      ? missed.map((delta) => eventText('delta', delta.to, JSON.stringify(delta)))
-      : [eventText('snapshot', version, text)]
+    const { version, missed, detach } = attached
+    const hello = { version, resumed: missed !== undefined, serverTime: Math.round(serverTime) }
+    const rest = missed?.map(eventOf) ?? []
     return {
       pipe: (request, client) => {
         // Who went away while the stream was made ready is told of no more: its `close` is over.
@@ -70,7 +72,7 @@ export class SnapshotStreams {
           connection: 'close',
           'sluice-time': String(Math.round(serverTime)),
         })
-        for (const event of [hello, ...rest, ...early]) this.send(client, event)
+        for (const event of [eventText('hello', undefined, hello), ...rest, ...early]) this.send(client, event)
       },
     }
   }
@@ -83,15 +85,27 @@ export class SnapshotStreams {
   /** Silent while the database is out of reach: clients then know that what they have may be old. */
   private beat(): void {
     if (!this.hub.confirmed) return
-    for (const client of this.clients) this.send(client, ': beat\n\n')
+    for (const client of this.clients) this.send(client, beat)
   }
 
-  private send(client: ServerResponse, event: string): void {
+  private send(client: ServerResponse, event: Buffer): void {
     if (client.writableLength > 0 && client.writableLength + event.length > this.maxBufferedBytes) client.destroy()
     else client.write(event)
   }
 }
 
+const beat = Buffer.from(': beat\n\n')
+
 /** The data is JSON without line breaks, so one `data` line carries it. */
-const eventText = (event: string, id: string | undefined, data: string): string =>
-  `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${data}\n\n`
+const eventText = (event: string, id: string | undefined, data: unknown): Buffer =>
+  Buffer.from(`event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`)
+
+const events = new WeakMap<SnapshotDelta, Buffer>()
+
+function eventOf(delta: SnapshotDelta): Buffer {
+  const known = events.get(delta)
+  if (known !== undefined) return known
+  const event = eventText('delta', delta.to, delta)
+  events.set(delta, event)
+  return event
+}

@@ -1,61 +1,9 @@
-import { assert } from '../errors'
-import { bindingText } from './binding'
-import { type HashState, hashedSalt } from './bucket'
+import { type CompiledLane, compileLane, compositesOf } from './compiled-lane'
+import { type CompiledPin, CompiledPins, type PinnedLane } from './compiled-pins'
 import type { ServedComposite } from './composite'
-import { PinTable } from './pin-table'
-import { Revocations } from './revocation'
-import type { LaneEntry, LaneView, Snapshot } from './snapshot'
-import type { TenantTask } from './tenant'
+import { type LookUp, Revocations } from './revocation'
+import { changedLane, type LaneView, type Snapshot, type SnapshotDelta, type TenantView } from './snapshot'
 import type { Digest } from './version'
-
-/** A composite after rule 5, looked up; `composite` absent: nothing serves. */
-export interface CompiledStanding {
-  readonly composite: ServedComposite | undefined
-  readonly moved: boolean
-}
-
-/** Neither `tenants` nor `ring`: the slice matches everyone. */
-export interface CompiledSlice {
-  readonly index: number
-  readonly tenants: ReadonlySet<string> | undefined
-  readonly ring: string | undefined
-  readonly basisPoints: number
-  readonly byTenant: boolean
-}
-
-export interface CompiledEntry {
-  readonly seq: number
-  readonly at: number
-  readonly entry: LaneEntry
-  readonly salt: HashState
-  readonly slices: readonly CompiledSlice[]
-  /** Absent: the entry names no candidate. */
-  readonly candidate: CompiledStanding | undefined
-  readonly incumbent: CompiledStanding | undefined
-  /** The bindings to this entry by tenant seq, as far as they were asked for. */
-  readonly bindings: string[]
-}
-
-export interface CompiledLane {
-  readonly task: string
-  /** Place among the lanes, by which the pin table knows it. */
-  readonly index: number
-  /** Those of all lanes: one table serves them. */
-  readonly pins: CompiledPins
-  readonly runsByDefault: boolean
-  readonly firstSeq: number
-  readonly entries: readonly CompiledEntry[]
-  /** The `at` of each entry, side by side: a search touches nothing else. */
-  readonly ats: readonly number[]
-  readonly disabled: boolean
-  readonly head: CompiledEntry | undefined
-}
-
-/** A tenant's say on one task. `reason` present: the composite is fixed, whatever the lane does. */
-export interface CompiledPin extends CompiledStanding {
-  readonly runs: boolean | undefined
-  readonly reason: 'override' | 'opt_out' | undefined
-}
 
 export interface CompiledTenantEntry {
   readonly seq: number
@@ -69,30 +17,7 @@ export interface CompiledTenant {
   readonly firstSeq: number
   readonly entries: readonly CompiledTenantEntry[]
   readonly ats: readonly number[]
-}
-
-const maxKeptBindings = 32
-
-/** The text of a binding to this entry. It is made once and then shared: requests of one tenant want the same. */
-export function bindingTo({ seq, bindings }: CompiledEntry, tenantSeq: number): string {
-  const known = bindings[tenantSeq]
-  if (known !== undefined) return known
-  const text = bindingText(seq, tenantSeq)
-  if (tenantSeq < maxKeptBindings) bindings[tenantSeq] = text
-  return text
-}
-
-/** A snapshot with everything looked up that does not depend on the conversation, revocations included. */
-export interface CompiledSnapshot {
-  readonly snapshot: Snapshot
-  readonly lanes: ReadonlyMap<string, CompiledLane>
-  readonly tenants: ReadonlyMap<string, CompiledTenant>
-}
-
-/** What tenants say on tasks: most of them say the same few things, which are kept once. */
-export interface CompiledPins {
-  readonly table: PinTable
-  readonly list: readonly CompiledPin[]
+  readonly views: readonly TenantView[]
 }
 
 export function pinOf(lane: CompiledLane, { row }: CompiledTenantEntry): CompiledPin | undefined {
@@ -102,143 +27,169 @@ export function pinOf(lane: CompiledLane, { row }: CompiledTenantEntry): Compile
   return place < 0 ? undefined : list[place]
 }
 
-export function compileSnapshot(snapshot: Snapshot): CompiledSnapshot {
-  const views = Object.values(snapshot.lanes)
-  const places = new Map(
-    views.map((view, index): [string, LanePlace] => [
-      view.task,
-      { index, revoked: new Revocations([...(view.olderRevocations ?? []), ...view.entries]) },
-    ]),
-  )
-  const collected = new PinsUnderWay(snapshot, places)
-  const tenants = new Map<string, CompiledTenant>()
-  for (const [tenant, entries] of Object.entries(snapshot.tenants)) {
-    tenants.set(tenant, {
-      firstSeq: entries[0]?.seq ?? 1,
-      entries: entries.map(({ seq, at, state }) => ({ seq, at, ring: state.ring, row: collected.add(state.tasks) })),
-      ats: entries.map(({ at }) => at),
-    })
+export const compileSnapshot = (snapshot: Snapshot): CompiledSnapshot => new CompiledSnapshot(snapshot)
+
+/** Rows of pins and of what they were made from may be left over before everything is compiled afresh. */
+const leastSlack = 4_096
+
+/**
+ * A snapshot with everything looked up that does not depend on the conversation, revocations included. A delta changes
+ * it in place, at a cost that grows with what changed and hardly with the number of tenants.
+ */
+export class CompiledSnapshot {
+  readonly environment: string
+  readonly leadMs: number
+  lanes: ReadonlyMap<string, CompiledLane> = new Map()
+  tenants: ReadonlyMap<string, CompiledTenant> = new Map()
+  private composites: ReadonlyMap<string, ServedComposite> = new Map()
+  private pins: CompiledPins
+  private current: string
+  private slack = 0
+
+  /** Use `compileSnapshot`. */
+  constructor(snapshot: Snapshot) {
+    this.environment = snapshot.environment
+    this.leadMs = snapshot.leadMs
+    this.current = snapshot.version
+    this.pins = new CompiledPins(snapshot.environment, 0)
+    this.compile(snapshot)
   }
-  const pins = collected.compiled()
-  const lanes = new Map<string, CompiledLane>()
-  for (const view of views) {
-    const place = places.get(view.task)
-    assert(place !== undefined, `the lane of ${view.task} has its place`)
-    lanes.set(view.task, compileLane(snapshot, view, { ...place, pins }))
+
+  get version(): string {
+    return this.current
   }
-  return { snapshot, lanes, tenants }
-}
 
-interface LanePlace {
-  readonly revoked: Revocations
-  readonly index: number
-}
-
-function compileLane(
-  snapshot: Snapshot,
-  view: LaneView,
-  { revoked, index, pins }: LanePlace & { readonly pins: CompiledPins },
-): CompiledLane {
-  const standingOf = (seq: number, composite: Digest | undefined): CompiledStanding | undefined => {
-    if (composite === undefined) return undefined
-    const standing = revoked.standing(seq, composite)
-    return { composite: lookUp(snapshot, standing.composite), moved: standing.moved }
+  /** As plain JSON: of the size of the whole, so for rare use. */
+  get snapshot(): Snapshot {
+    return {
+      specVersion: 1,
+      environment: this.environment,
+      version: this.current,
+      leadMs: this.leadMs,
+      lanes: Object.fromEntries([...this.lanes].map(([task, { view }]) => [task, view])),
+      tenants: Object.fromEntries([...this.tenants].map(([tenant, { views }]) => [tenant, views])),
+      composites: Object.fromEntries(this.composites),
+    }
   }
-  const entries = view.entries.map(
-    (entry): CompiledEntry => ({
-      seq: entry.seq,
-      at: entry.at,
-      entry,
-      salt: hashedSalt(entry.salt),
-      slices: compileSlices(entry),
-      candidate: standingOf(entry.seq, entry.candidate),
-      incumbent: standingOf(entry.seq, entry.incumbent),
-      bindings: [bindingText(entry.seq, 0)],
-    }),
-  )
-  return {
-    task: view.task,
-    index,
-    pins,
-    runsByDefault: view.supersedes === undefined,
-    firstSeq: entries[0]?.seq ?? 1,
-    entries,
-    ats: entries.map(({ at }) => at),
-    disabled: view.entries.at(-1)?.disabled === true,
-    head: entries.at(-1),
+
+  /**
+   * Goes on to the snapshot that the delta leads to, as one: until it returns nothing has changed for a reader. False:
+   * the delta starts from another version, and nothing happens.
+   */
+  apply(delta: SnapshotDelta): boolean {
+    if (delta.from !== this.current) return false
+    const views = Object.entries(delta.lanes).map(([task, change]): [string, LaneView | undefined] => [
+      task,
+      changedLane(this.lanes.get(task)?.view, change),
+    ])
+    // Tenants may say something on a task whose lane was unknown until now.
+    const isNewShape = views.some(([task, view]) => view === undefined || !this.lanes.has(task))
+    if (isNewShape || this.pins.size > this.slack) this.compile(this.snapshotAfter(delta, views))
+    else this.change(delta, new Map(views as [string, LaneView][]))
+    this.current = delta.to
+    return true
   }
-}
 
-function compileSlices(entry: LaneEntry): CompiledSlice[] {
-  return entry.exposure.map((slice, index) => ({
-    index,
-    basisPoints: slice.basisPoints,
-    byTenant: slice.by === 'tenant',
-    ring: slice.to !== 'rest' && 'ring' in slice.to ? slice.to.ring : undefined,
-    tenants: slice.to !== 'rest' && 'tenants' in slice.to ? new Set(slice.to.tenants) : undefined,
-  }))
-}
-
-/** Collects the pins of all tenants, then makes the table in the size they need. */
-class PinsUnderWay {
-  private readonly snapshot: Snapshot
-  private readonly lanes: ReadonlyMap<string, LanePlace>
-  private readonly list: CompiledPin[] = []
-  private readonly places = new Map<string, number>()
-  /** Row, lane and place of each pair, one after another. */
-  private readonly pairs: number[] = []
-  private rows = 0
-
-  constructor(snapshot: Snapshot, lanes: ReadonlyMap<string, LanePlace>) {
-    this.snapshot = snapshot
+  private compile(snapshot: Snapshot): void {
+    const { environment, composites } = snapshot
+    const lookUp: LookUp = (id) => (id !== undefined && Object.hasOwn(composites, id) ? composites[id] : undefined)
+    const histories = Object.entries(snapshot.tenants)
+    const pins = new CompiledPins(environment, pairsOf(histories))
+    const lanes = new Map<string, CompiledLane>()
+    for (const view of Object.values(snapshot.lanes)) {
+      lanes.set(view.task, compileLane(view, { revoked: revokedIn(view), index: lanes.size, pins }, lookUp))
+    }
+    const laneOf = (task: string) => lanes.get(task)
+    const tenants = new Map<string, CompiledTenant>()
+    for (const [tenant, views] of histories) tenants.set(tenant, compileTenant(views, pins, laneOf, lookUp))
+    this.composites = new Map(Object.entries(composites))
     this.lanes = lanes
+    this.tenants = tenants
+    this.pins = pins
+    this.slack = 2 * pins.size + leastSlack
   }
 
-  /** The row of this state of a tenant; what it says on tasks that have no lane here is never asked for. */
-  add(tasks: Readonly<Record<string, TenantTask>>): number {
-    const row = this.rows
-    let added = 0
-    for (const [task, settings] of Object.entries(tasks)) {
-      const lane = this.lanes.get(task)
-      if (lane === undefined) continue
-      const pin = compilePin(this.snapshot, settings, lane.revoked)
-      this.pairs.push(row, lane.index, this.placeOf(pin))
-      added++
+  /** Everything is made before anything is put in its place. */
+  private change(delta: SnapshotDelta, views: Map<string, LaneView>): void {
+    const changes = new Map(Object.entries(delta.composites))
+    const lookUp: LookUp = (id) => {
+      if (id === undefined) return undefined
+      const changed = changes.get(id)
+      return changed === undefined ? this.composites.get(id) : (changed ?? undefined)
     }
-    if (added === 0) return -1
-    this.rows++
-    return row
-  }
-
-  compiled(): CompiledPins {
-    const table = new PinTable(this.pairs.length / 3)
-    for (let at = 0; at < this.pairs.length; at += 3) {
-      table.set(this.pairs[at] as number, this.pairs[at + 1] as number, this.pairs[at + 2] as number)
+    if (changes.size > 0) {
+      for (const [task, { view }] of this.lanes) {
+        if (!views.has(task) && compositesOf(view).some((id) => changes.has(id))) views.set(task, view)
+      }
     }
-    return { table, list: this.list }
+    const made = new Map<string, CompiledLane>()
+    for (const [task, view] of views) {
+      const { index, pins } = this.lanes.get(task) as CompiledLane
+      made.set(task, compileLane(view, { revoked: revokedIn(view), index, pins }, lookUp))
+    }
+    const laneOf = (task: string) => made.get(task) ?? this.lanes.get(task)
+    const tenants = Object.entries(delta.tenants).map(([tenant, history]): [string, CompiledTenant | null] => [
+      tenant,
+      history && compileTenant(history, this.pins, laneOf, lookUp),
+    ])
+    put(this.lanes, made)
+    put(this.tenants, tenants)
+    put(this.composites, changes)
+    if (made.size + changes.size === 0) return
+    const concerned = new Set([...made.values()].map(({ index }) => index))
+    const byIndex = new Map([...this.lanes.values()].map((lane): [number, PinnedLane] => [lane.index, lane]))
+    this.pins.renew(byIndex, (lane, pinned) => concerned.has(lane) || changes.has(pinned as Digest), lookUp)
   }
 
-  private placeOf(pin: CompiledPin): number {
-    const name = `${pin.runs} ${pin.reason} ${pin.moved} ${pin.composite?.id}`
-    const known = this.places.get(name)
-    if (known !== undefined) return known
-    this.places.set(name, this.list.length)
-    return this.list.push(pin) - 1
+  private snapshotAfter(delta: SnapshotDelta, views: readonly [string, LaneView | undefined][]): Snapshot {
+    const { lanes, tenants, composites, ...rest } = this.snapshot
+    const after = <T>(rows: Readonly<Record<string, T>>, changes: Iterable<[string, T | null | undefined]>) => {
+      const next = new Map(Object.entries(rows))
+      put(next, changes)
+      return Object.fromEntries(next)
+    }
+    return {
+      ...rest,
+      lanes: after(lanes, views),
+      tenants: after(tenants, Object.entries(delta.tenants)),
+      composites: after(composites, Object.entries(delta.composites)) as Snapshot['composites'],
+    }
   }
 }
 
-function compilePin(snapshot: Snapshot, settings: TenantTask, revoked: Revocations): CompiledPin {
-  const override = settings.override?.pins[snapshot.environment]
-  const pin = override ?? settings.optOut?.[snapshot.environment]
-  if (pin === undefined) return { runs: settings.runs, reason: undefined, composite: undefined, moved: false }
-  const standing = revoked.standing(pin.head, pin.composite)
+/** Tenants name the rows, so that they are never put into an object by assignment. */
+function put<T>(rows: ReadonlyMap<string, T>, changes: Iterable<[string, T | null | undefined]>): void {
+  const table = rows as Map<string, T>
+  for (const [key, value] of changes) {
+    if (value === null || value === undefined) table.delete(key)
+    else table.set(key, value)
+  }
+}
+
+const revokedIn = ({ olderRevocations = [], entries }: LaneView): Revocations =>
+  new Revocations([...olderRevocations, ...entries])
+
+function compileTenant(
+  views: readonly TenantView[],
+  pins: CompiledPins,
+  laneOf: (task: string) => PinnedLane | undefined,
+  lookUp: LookUp,
+): CompiledTenant {
   return {
-    runs: settings.runs,
-    reason: override === undefined ? 'opt_out' : 'override',
-    composite: lookUp(snapshot, standing.composite),
-    moved: standing.moved,
+    firstSeq: views[0]?.seq ?? 1,
+    entries: views.map(({ seq, at, state }) => ({
+      seq,
+      at,
+      ring: state.ring,
+      row: pins.add(state.tasks, laneOf, lookUp),
+    })),
+    ats: views.map(({ at }) => at),
+    views,
   }
 }
 
-const lookUp = (snapshot: Snapshot, id: Digest | undefined): ServedComposite | undefined =>
-  id === undefined ? undefined : snapshot.composites[id]
+function pairsOf(histories: readonly (readonly [string, readonly TenantView[]])[]): number {
+  let pairs = 0
+  for (const [, views] of histories) for (const { state } of views) pairs += Object.keys(state.tasks).length
+  return pairs
+}

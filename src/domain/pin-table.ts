@@ -21,8 +21,13 @@ export class PinTable {
     this.free = pairs
   }
 
-  /** Row and lane are numbers from 0; each pair is set once. */
-  set(row: number, lane: number, place: number): void {
+  /** How many more pairs it takes. */
+  get room(): number {
+    return this.free
+  }
+
+  /** Row and lane are numbers from 0; each pair is set once. `source` comes back in `renew`. */
+  set(row: number, lane: number, place: number, source: number): void {
     assert(this.free > 0, 'no more pairs are set than were announced')
     this.free--
     const { slots } = this
@@ -31,6 +36,7 @@ export class PinTable {
     slots[slot] = row + 1
     slots[slot + 1] = lane
     slots[slot + 2] = place
+    slots[slot + 3] = source
   }
 
   /** The place that was set, or -1. */
@@ -41,6 +47,29 @@ export class PinTable {
       if (slots[slot] === row + 1 && slots[slot + 1] === lane) return slots[slot + 2] as number
     }
     return -1
+  }
+
+  /** Asks for the place of every pair again; undefined leaves it. */
+  renew(placeOf: (lane: number, source: number) => number | undefined): void {
+    const { slots } = this
+    for (let slot = 0; slot < slots.length; slot += stride) {
+      if (slots[slot] === 0) continue
+      const place = placeOf(slots[slot + 1] as number, slots[slot + 3] as number)
+      if (place !== undefined) slots[slot + 2] = place
+    }
+  }
+
+  /** The same pairs with room for so many in all. */
+  grown(pairs: number): PinTable {
+    const larger = new PinTable(pairs)
+    const { slots } = this
+    for (let slot = 0; slot < slots.length; slot += stride) {
+      const row = slots[slot] as number
+      if (row !== 0) {
+        larger.set(row - 1, slots[slot + 1] as number, slots[slot + 2] as number, slots[slot + 3] as number)
+      }
+    }
+    return larger
   }
 
   private first(row: number, lane: number): number {

@@ -1,16 +1,8 @@
 import { SluiceError } from '../errors'
 import { parseBinding } from './binding'
 import { assertId, bucketAfter } from './bucket'
-import {
-  bindingTo,
-  type CompiledEntry,
-  type CompiledLane,
-  type CompiledSlice,
-  type CompiledSnapshot,
-  type CompiledTenant,
-  type CompiledTenantEntry,
-  pinOf,
-} from './compiled-snapshot'
+import { bindingTo, type CompiledEntry, type CompiledLane, type CompiledSlice } from './compiled-lane'
+import { type CompiledSnapshot, type CompiledTenant, type CompiledTenantEntry, pinOf } from './compiled-snapshot'
 import type { ServedComposite } from './composite'
 import type { Arm } from './telemetry'
 
@@ -63,7 +55,7 @@ export function resolve(compiled: CompiledSnapshot, request: ResolveRequest): Se
   assertId('conversation', request.conversation)
   const lane = compiled.lanes.get(request.task)
   if (lane === undefined) {
-    throw new SluiceError('unknown_task', `No task ${request.task} in ${compiled.snapshot.environment}.`, {
+    throw new SluiceError('unknown_task', `No task ${request.task} in ${compiled.environment}.`, {
       task: request.task,
     })
   }

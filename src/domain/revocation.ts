@@ -1,3 +1,4 @@
+import type { ServedComposite } from './composite'
 import type { LaneEntry } from './snapshot'
 import type { Digest } from './version'
 
@@ -8,6 +9,15 @@ export interface Standing {
   readonly composite: Digest | undefined
   readonly moved: boolean
 }
+
+/** A composite after rule 5, looked up; `composite` absent: nothing serves. */
+export interface CompiledStanding {
+  readonly composite: ServedComposite | undefined
+  readonly moved: boolean
+}
+
+/** The composite of the snapshot; undefined: it has none of this id. */
+export type LookUp = (id: Digest | undefined) => ServedComposite | undefined
 
 /**
  * Rule 5 over the entries of one lane: from the entry *after* `boundSeq`, the first one that revokes the composite

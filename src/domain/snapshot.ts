@@ -54,60 +54,39 @@ export interface Snapshot {
 /** One horizon: entries leave the snapshot this long after their successor's `at`. */
 export const horizonMs = 30 * 24 * 3_600_000
 
+/** A lane that changed. */
+export interface LaneChange extends LaneView {
+  /** The seq of the oldest known entry that stays; `entries` are then those behind the known ones. Absent: they are all. */
+  readonly keepsFrom?: number
+}
+
 /** The parts that changed between two snapshots; a removed key is `null`. */
 export interface SnapshotDelta {
   readonly from: string
   readonly to: string
-  readonly lanes: Readonly<Record<string, LaneView | null>>
+  readonly lanes: Readonly<Record<string, LaneChange | null>>
   readonly tenants: Readonly<Record<string, readonly TenantView[] | null>>
   readonly composites: Readonly<Record<string, ServedComposite | null>>
 }
 
-type Table = 'lanes' | 'tenants' | 'composites'
-
-/** Tenants name the rows: `__proto__` is a row like any other, so rows are built as entries and never by assignment. */
-function changedRows<T>(
-  before: Readonly<Record<string, T>>,
-  after: Readonly<Record<string, T>>,
-): Record<string, T | null> {
-  const rows = new Map<string, T | null>()
-  for (const [key, value] of Object.entries(after)) {
-    const old = Object.hasOwn(before, key) ? before[key] : undefined
-    if (old === undefined || JSON.stringify(old) !== JSON.stringify(value)) rows.set(key, value)
+/** What turns one view of a lane into another: a ledger only grows, so the entries that both have are not told again. */
+export function laneChange(before: LaneView | undefined, after: LaneView): LaneChange {
+  const [known, first] = [before?.entries.at(-1)?.seq, after.entries[0]?.seq]
+  if (before === undefined || known === undefined || first === undefined) return after
+  const kept = before.entries.filter(({ seq }) => seq >= first)
+  const isSame = (entry: LaneEntry, place: number): boolean => {
+    const other = after.entries[place]
+    return entry === other || JSON.stringify(entry) === JSON.stringify(other)
   }
-  for (const key of Object.keys(before)) if (!Object.hasOwn(after, key)) rows.set(key, null)
-  return Object.fromEntries(rows)
+  if (kept.length === 0 || !kept.every(isSame)) return after
+  return { ...after, entries: after.entries.slice(kept.length), keepsFrom: first }
 }
 
-/** What turns `before` into `after`; both of one environment. */
-export function diffSnapshots(before: Snapshot, after: Snapshot): SnapshotDelta {
-  return {
-    from: before.version,
-    to: after.version,
-    lanes: changedRows(before.lanes, after.lanes),
-    tenants: changedRows(before.tenants, after.tenants),
-    composites: changedRows(before.composites, after.composites),
-  }
-}
-
-function patched<T>(rows: Readonly<Record<string, T>>, changes: Readonly<Record<string, T | null>>): Record<string, T> {
-  const next = new Map(Object.entries(rows))
-  for (const [key, value] of Object.entries(changes)) {
-    if (value === null) next.delete(key)
-    else next.set(key, value)
-  }
-  return Object.fromEntries(next)
-}
-
-/** The snapshot after `delta`; undefined when the delta starts from another version. */
-export function applyDelta(snapshot: Snapshot, delta: SnapshotDelta): Snapshot | undefined {
-  if (snapshot.version !== delta.from) return undefined
-  const part = <K extends Table>(table: K) => patched<unknown>(snapshot[table], delta[table]) as unknown as Snapshot[K]
-  return {
-    ...snapshot,
-    version: delta.to,
-    lanes: part('lanes'),
-    tenants: part('tenants'),
-    composites: part('composites'),
-  }
+/** The lane after the change; undefined: there is none any more. */
+export function changedLane(before: LaneView | undefined, change: LaneChange | null): LaneView | undefined {
+  if (change === null) return undefined
+  const { keepsFrom, ...view } = change
+  if (keepsFrom === undefined) return view
+  const kept = before?.entries.filter(({ seq }) => seq >= keepsFrom) ?? []
+  return { ...view, entries: [...kept, ...view.entries] }
 }

@@ -1,5 +1,4 @@
-import { type CapturedContent, captureBounds, isSampled } from '../domain/capture'
-import type { Snapshot } from '../domain/snapshot'
+import { type CapturedContent, type CaptureShare, captureBounds, isSampled } from '../domain/capture'
 import type { SluiceError } from '../errors'
 import type { Http } from './http'
 import type { Serving } from './serving'
@@ -52,9 +51,10 @@ export class CaptureQueue {
     return this.held.length > 0 || this.lost !== this.told
   }
 
-  add(snapshot: Snapshot | undefined, serving: Serving, requestId: string, { input, output }: ServedContent): void {
+  /** `share`: what the task's lane asks for. */
+  add(share: CaptureShare | undefined, serving: Serving, requestId: string, { input, output }: ServedContent): void {
     const { task, tenant, conversation } = serving
-    if (!isSampled(snapshot?.lanes[task]?.capture, tenant, conversation)) return
+    if (!isSampled(share, tenant, conversation)) return
     if (input === undefined && output === undefined) return
     try {
       const text = fits(input) ? JSON.stringify({ input, output }) : undefined

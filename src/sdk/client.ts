@@ -162,7 +162,7 @@ export class Sluice {
       throw new SluiceError('snapshot_stale', `The snapshot is ${Math.round(ageMs)} ms old.`, { ageMs })
     }
     const { tenant, conversation, binding } = request
-    const startedAt = this.startOf(request, compiled.snapshot.leadMs)
+    const startedAt = this.startOf(request, compiled.leadMs)
     const question: ResolveRequest = {
       task,
       tenant,
@@ -226,7 +226,7 @@ export class Sluice {
         ...(report.fingerprint === undefined ? {} : { fingerprint: report.fingerprint }),
         ...(report.branch === undefined ? {} : { branch: branchText(report.branch) }),
       })
-      this.captures.add(this.held.compiled?.snapshot, serving, requestId, content)
+      this.captures.add(this.held.compiled?.lanes.get(serving.task)?.view.capture, serving, requestId, content)
       return true
     } catch (error) {
       return this.refused(error)

@@ -92,7 +92,7 @@ export class Feed {
   private async poll(): Promise<void> {
     const { signal } = this.ending
     while (!signal.aborted) {
-      const leadMs = this.held.compiled?.snapshot.leadMs ?? defaultLeadMs
+      const leadMs = this.held.compiled?.leadMs ?? defaultLeadMs
       await pause(leadMs * (0.25 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => undefined)
       if (this.streaming || signal.aborted) continue
       await this.refresh().catch((error) => this.fail(error))
@@ -151,18 +151,17 @@ export class Feed {
 
   private async take(event: EventSourceMessage): Promise<void> {
     switch (event.event) {
-      case 'hello':
+      case 'hello': {
+        const { version, resumed } = JSON.parse(event.data) as { version: string; resumed: boolean }
         this.streaming = true
-        if ((JSON.parse(event.data) as { version: string }).version === this.held.version) this.confirmed()
+        if (version === this.held.version) this.confirmed()
+        else if (!resumed) await this.refreshAfresh()
         return
+      }
       case 'delta': {
         const delta = JSON.parse(event.data) as SnapshotDelta
         if (delta.to === this.held.version) this.confirmed()
         else if (!this.sink.changed(delta)) await this.refreshAfresh()
-        return
-      }
-      case 'snapshot': {
-        this.takeWhole(JSON.parse(event.data) as Snapshot)
         return
       }
       default:

@@ -1,5 +1,6 @@
-import { type CompiledEntry, type CompiledSnapshot, compileSnapshot } from '../domain/compiled-snapshot'
-import { applyDelta, type LaneView, type Snapshot, type SnapshotDelta } from '../domain/snapshot'
+import type { CompiledEntry } from '../domain/compiled-lane'
+import { type CompiledSnapshot, compileSnapshot } from '../domain/compiled-snapshot'
+import type { LaneEntry, Snapshot, SnapshotDelta } from '../domain/snapshot'
 import type { LateEntry } from '../domain/telemetry'
 import type { ServerClock } from './server-clock'
 
@@ -29,7 +30,7 @@ export class HeldSnapshot {
   }
 
   get version(): string | undefined {
-    return this.held?.snapshot.version
+    return this.held?.version
   }
 
   get ageMs(): number {
@@ -43,15 +44,15 @@ export class HeldSnapshot {
 
   /** The entries that this process heard of after they began to count. */
   replace(next: Snapshot): readonly Gap[] {
-    const gaps = this.held === undefined ? [] : this.gapsOf(this.held.snapshot, next.lanes)
+    const gaps = this.held === undefined ? [] : this.gapsOf(this.headsNow(Object.keys(next.lanes)), next.lanes)
     this.held = compileSnapshot(next)
     return gaps
   }
 
   /** Undefined: the delta starts from another version, so the whole must be fetched. */
   apply(delta: SnapshotDelta): readonly Gap[] | undefined {
-    const next = this.held && applyDelta(this.held.snapshot, delta)
-    return next === undefined ? undefined : this.replace(next)
+    const heads = this.headsNow(Object.keys(delta.lanes))
+    return this.held?.apply(delta) ? this.gapsOf(heads, delta.lanes) : undefined
   }
 
   /** Ledgers only grow: a snapshot with a shorter one is from an earlier moment. */
@@ -87,13 +88,19 @@ export class HeldSnapshot {
     return this.gaps.get(task)?.some((gap) => gap.from <= startedAt && startedAt < gap.to) ?? false
   }
 
-  private gapsOf(before: Snapshot, lanes: Readonly<Record<string, LaneView>>): Gap[] {
+  private headsNow(tasks: readonly string[]): ReadonlyMap<string, number> {
+    return new Map(tasks.map((task) => [task, this.headSeq(task)]))
+  }
+
+  private gapsOf(
+    heads: ReadonlyMap<string, number>,
+    lanes: Readonly<Record<string, { readonly entries: readonly LaneEntry[] } | null>>,
+  ): Gap[] {
     const now = this.clock.now()
     const found: Gap[] = []
-    for (const [task, { entries }] of Object.entries(lanes)) {
-      const head = headOf(before.lanes, task)
-      for (const { seq, at } of entries) {
-        if (seq <= head || at >= now) continue
+    for (const [task, lane] of Object.entries(lanes)) {
+      for (const { seq, at } of lane?.entries ?? []) {
+        if (seq <= (heads.get(task) ?? 0) || at >= now) continue
         const gap = { task, seq, from: at, to: now }
         found.push(gap)
         const known = this.gaps.get(task) ?? []

@@ -1,10 +1,19 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { ResumeToken, Timestamp } from 'mongodb'
+import type { ChangeStreamDocument, ResumeToken, Timestamp } from 'mongodb'
 import type { Database } from './database'
 
+/** A document that was written. */
+export interface Change {
+  readonly collection: string
+  readonly id: string
+  /** It was not there before; else it was altered or taken away. */
+  readonly isNew: boolean
+}
+
 export interface FollowerSink {
-  /** One of the collections changed, or may have while the stream was broken. */
-  changed(): void
+  changed(change: Change): void
+  /** Anything may have changed: MongoDB no longer knows what happened since. */
+  lost(): void
   /** MongoDB said just now that there is nothing that was not told. */
   confirmed(): void
 }
@@ -15,8 +24,8 @@ const backoffMs = { first: 100, most: 5_000 }
 const lostTokenCodes = [286, 280, 260]
 
 /**
- * Follows some collections through one change stream. A broken stream is resumed by its token; where MongoDB no longer
- * knows the token, the reader is told that anything may have changed.
+ * Follows some collections through one change stream. A broken stream is resumed by its token, so that every change is
+ * told; where there is none, or MongoDB no longer knows it, the reader is told that anything may have changed.
  */
 export class ChangeFollower {
   private readonly database: Database
@@ -48,39 +57,60 @@ export class ChangeFollower {
 
   private async follow(since: Timestamp): Promise<void> {
     const { signal } = this.ending
-    let from: Timestamp | undefined = since
+    let from = since
     let wait = backoffMs.first
     while (!signal.aborted) {
       try {
-        await this.followOnce(from ?? (await this.now()), () => {
+        await this.followOnce(from, () => {
           wait = backoffMs.first
         })
       } catch (error) {
         if (signal.aborted) return
-        if (lostTokenCodes.includes((error as { code?: number }).code ?? 0)) this.token = undefined
-        from = undefined
+        const isLost = lostTokenCodes.includes((error as { code?: number }).code ?? 0)
         await pause(wait * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined)
         wait = Math.min(wait * 2, backoffMs.most)
+        if (isLost) from = await this.afresh(from)
       }
     }
   }
 
+  /** From now on; what is read from here on is followed without a gap. */
+  private async afresh(from: Timestamp): Promise<Timestamp> {
+    try {
+      const now = await this.now()
+      this.token = undefined
+      this.sink.lost()
+      return now
+    } catch {
+      // MongoDB is away; the next attempt fails by the same token and comes here again.
+      return from
+    }
+  }
+
+  private tell(change: ChangeStreamDocument): void {
+    if ('documentKey' in change && 'coll' in change.ns) {
+      const isNew = change.operationType === 'insert'
+      this.sink.changed({ collection: change.ns.coll, id: String(change.documentKey._id), isNew })
+    } else this.sink.lost()
+  }
+
   private async followOnce(since: Timestamp, onProgress: () => void): Promise<void> {
     const stream = this.database.db.watch(
-      [{ $match: { 'ns.coll': { $in: [...this.collections] } } }, { $project: { _id: 1, operationType: 1 } }],
+      [
+        { $match: { 'ns.coll': { $in: [...this.collections] } } },
+        { $project: { _id: 1, operationType: 1, ns: 1, documentKey: 1 } },
+      ],
       { ...(this.token ? { resumeAfter: this.token } : { startAtOperationTime: since }), maxAwaitTimeMS: awaitMs },
     )
     const stop = () => void stream.close().catch(() => undefined)
     this.ending.signal.addEventListener('abort', stop, { once: true })
     try {
-      // After a break, or from the start: what is read from here on is followed without a gap.
-      this.sink.changed()
       while (!this.ending.signal.aborted) {
         const change = await stream.tryNext()
         this.token = stream.resumeToken
         onProgress()
         this.sink.confirmed()
-        if (change !== null) this.sink.changed()
+        if (change !== null) this.tell(change)
       }
     } finally {
       this.ending.signal.removeEventListener('abort', stop)

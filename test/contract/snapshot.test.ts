@@ -1,6 +1,8 @@
 import { SnapshotHub } from '../../src/api/snapshot-hub'
-import { applyDelta, horizonMs, type Snapshot, type SnapshotDelta } from '../../src/domain/snapshot'
+import { horizonMs, type Snapshot, type SnapshotDelta } from '../../src/domain/snapshot'
+import { everything, LiveSnapshot, type SnapshotChanges } from '../../src/store/live-snapshot'
 import { SnapshotBuilder } from '../../src/store/snapshots'
+import { applyDelta } from '../support/snapshot-delta'
 import { environment, type TrafficGround, task, trafficGround } from '../support/traffic'
 
 let ground: TrafficGround
@@ -52,6 +54,75 @@ describe('building a snapshot', () => {
   })
 })
 
+describe('a snapshot that is kept up to date', () => {
+  const nothing: SnapshotChanges = { ...everything, whole: false, tasks: false }
+
+  async function edits(): Promise<void> {
+    await ground.settle(1)
+    await ground.tenants.put('acme', { ring: 'pilot' }, author)
+    await ground.tenants.optOut('beta', task, author)
+    await ground.settle(0)
+    await ground.step({ incumbent: 0, candidate: 1 })
+    await ground.rollback('release-1')
+    await ground.settle(2)
+    await ground.tenants.setRuns('acme', task, true, author)
+  }
+
+  it('is what would be read as a whole, at every later moment', async () => {
+    const live = new LiveSnapshot(ground.store, environment)
+    const now = () => ground.store.database.now()
+    await edits()
+    await live.update(everything, await now())
+    await edits()
+    const { database } = ground.store
+    const ids = async (name: string) =>
+      new Set((await database.db.collection(name).find().toArray()).map(({ _id }) => `${_id}`))
+    const appended = { ...nothing, allocations: await ids('allocations'), tenantEntries: await ids('tenantEntries') }
+    let held = live.snapshot
+    const update = async (changes: SnapshotChanges, at: number): Promise<void> => {
+      const delta = await live.update(changes, at)
+      if (delta !== undefined) held = applyDelta(held, delta)
+      const built = await new SnapshotBuilder(ground.store).build(environment, at)
+      expect(live.snapshot).toEqual(built)
+      expect(JSON.parse(live.text)).toEqual(built)
+      expect(held).toEqual(built)
+    }
+    await update(appended, await now())
+    await update(nothing, (await now()) + horizonMs / 2)
+    const seqsBefore = seqs(held)
+    const entries = await ground.ledger.entries(environment, task)
+    for (const { at } of entries) await update(nothing, at + horizonMs + 300_000)
+    expect(seqs(held).length).toBeLessThan(seqsBefore.length)
+    expect(held.lanes[task]?.olderRevocations).toBeDefined()
+    // A tenant lets go of the pin that the old rollback could meet.
+    await ground.tenants.reset('beta', task, author)
+    await update({ ...nothing, tenantEntries: await ids('tenantEntries') }, (entries.at(-1)?.at ?? 0) + 2 * horizonMs)
+  })
+
+  it('reads everything again where an entry between is not told of, and changes nothing where it cannot read', async () => {
+    await ground.settle(0)
+    const live = new LiveSnapshot(ground.store, environment)
+    await live.update(everything, await ground.store.database.now())
+    await edits()
+    const { version } = live
+    const failing = new LiveSnapshot(
+      {
+        ...ground.store,
+        catalog: { ...ground.store.catalog, compositesByIds: () => Promise.reject(new Error('away')) },
+      },
+      environment,
+    )
+    await expect(failing.update(everything, 0)).rejects.toThrow('away')
+    expect(failing.version).toBe('')
+    const head = await ground.ledger.head(environment, task)
+    const last = { ...nothing, allocations: new Set([`${environment}/${task}/${head?.seq}`]) }
+    expect(await live.update(last, await ground.store.database.now())).toMatchObject({ from: version })
+    expect(live.snapshot).toEqual(
+      await new SnapshotBuilder(ground.store).build(environment, await ground.store.database.now()),
+    )
+  })
+})
+
 describe('the snapshot hub', () => {
   let hub: SnapshotHub
   beforeEach(() => {
@@ -68,7 +139,7 @@ describe('the snapshot hub', () => {
     return new Promise((resolve) => {
       let snapshot = from
       subscribe((delta) => {
-        snapshot = applyDelta(snapshot, delta) as Snapshot
+        snapshot = applyDelta(snapshot, delta)
         if (seqs(snapshot).at(-1) === seq) resolve(snapshot)
       })
     })
@@ -79,6 +150,8 @@ describe('the snapshot hub', () => {
     const before = (await hub.current(environment)).compiled.snapshot
     const after = follow(before, 3, (take) => void hub.attach(environment, before.version, take))
     await ground.step({ incumbent: 0, candidate: 1 })
+    await ground.tenants.put('acme', { ring: 'pilot' }, author)
+    await ground.store.database.db.collection('capturePolicies').insertOne({ environment, task, basisPoints: 100 })
     await ground.rollback('release-1')
     const snapshot = await after
     const built = await new SnapshotBuilder(ground.store).build(environment, await ground.store.database.now())

@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { compileSnapshot } from '../../src/domain/compiled-snapshot'
 import { type ResolveRequest, resolve } from '../../src/domain/resolve'
-import { applyDelta, diffSnapshots, type LaneView, type Snapshot } from '../../src/domain/snapshot'
+import type { LaneView, Snapshot } from '../../src/domain/snapshot'
 import type { Digest } from '../../src/domain/version'
 import { digest, environment, type Scene, sceneEvents, scenesOf, task, tenants } from '../support/lane-history'
 import { type PlainAnswer, plainBucket, plainResolve } from '../support/plain-resolve'
-import { productResolve } from '../support/product-resolve'
+import { compiledResolve, productResolve } from '../support/product-resolve'
+import { applyDelta, diffSnapshots } from '../support/snapshot-delta'
 
 const runs = { numRuns: 400 }
 const conversation = fc.integer({ min: 0, max: 40 }).map((number) => `c-${number}`)
@@ -138,6 +139,37 @@ describe('resolve', () => {
     )
   })
 
+  it('answers after deltas in place as if everything had been compiled afresh', () => {
+    fc.assert(
+      fc.property(
+        sceneEvents,
+        fc.array(fc.tuple(fc.nat(), wear), { minLength: 2, maxLength: 12 }),
+        fc.array(anyRequest, { minLength: 1, maxLength: 6 }),
+        (events, visits, requests) => {
+          const scenes = scenesOf(events)
+          const snapshots = visits.map(([index, [dropped, missing, superseding]], visit) => ({
+            ...worn(sceneAt(scenes, index).snapshot, dropped, missing, superseding),
+            version: `visit ${visit}`,
+          }))
+          const compiled = compileSnapshot(snapshots[0] as Snapshot)
+          for (const [visit, next] of snapshots.entries()) {
+            const before = snapshots[visit - 1]
+            if (before !== undefined) {
+              const delta = JSON.parse(JSON.stringify(diffSnapshots(before, next)))
+              expect(compiled.apply({ ...delta, from: 'another version' })).toBe(false)
+              expect(compiled.apply(delta)).toBe(true)
+            }
+            expect(JSON.parse(JSON.stringify(compiled.snapshot))).toEqual(JSON.parse(JSON.stringify(next)))
+            for (const request of requests) {
+              expect(compiledResolve(compiled, request)).toEqual(plainResolve(next, request))
+            }
+          }
+        },
+      ),
+      runs,
+    )
+  })
+
   it('is deterministic, over the wire and through deltas, whatever tenants are called', () => {
     fc.assert(
       fc.property(sceneEvents, who, (events, person) => {
@@ -147,7 +179,7 @@ describe('resolve', () => {
           const before = scenes[index - 1]?.snapshot ?? snapshot
           if (before.version !== snapshot.version) {
             const delta = JSON.parse(JSON.stringify(diffSnapshots(before, snapshot)))
-            held = applyDelta(held, delta) as Snapshot
+            held = applyDelta(held, delta)
           }
           expect(Object.keys(held.tenants).sort()).toEqual(Object.keys(snapshot.tenants).sort())
           const request = { task, ...person, startedAt: now }

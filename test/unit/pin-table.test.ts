@@ -10,7 +10,7 @@ describe('the table of pins', () => {
       fc.property(fc.uniqueArray(pair, { selector: keyOf, maxLength: 200 }), fc.array(pair), (set, others) => {
         const table = new PinTable(set.length)
         set.forEach(([row, lane], place) => {
-          table.set(row, lane, place)
+          table.set(row, lane, place, 0)
         })
         set.forEach(([row, lane], place) => {
           expect(table.find(row, lane)).toBe(place)
@@ -23,7 +23,24 @@ describe('the table of pins', () => {
 
   it('takes no more than was announced', () => {
     const table = new PinTable(1)
-    table.set(0, 0, 7)
-    expect(() => table.set(0, 1, 8)).toThrow('announced')
+    table.set(0, 0, 7, 0)
+    expect(() => table.set(0, 1, 8, 0)).toThrow('announced')
+  })
+
+  it('keeps every pair when it grows, and finds each where it was put last', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(pair, { selector: keyOf, maxLength: 200 }), (set) => {
+        const small = new PinTable(set.length)
+        set.forEach(([row, lane], place) => {
+          small.set(row, lane, place, 1_000 + place)
+        })
+        const table = small.grown(2 * set.length + 1)
+        table.set(3_000_000, 0, 0, 0)
+        table.renew((lane, source) => (lane % 2 === 0 ? source : undefined))
+        set.forEach(([row, lane], place) => {
+          expect(table.find(row, lane)).toBe(lane % 2 === 0 ? 1_000 + place : place)
+        })
+      }),
+    )
   })
 })

@@ -46,7 +46,7 @@ export function resolveRoutes(app: App, deps: ApiDeps): void {
       const { environment, startedAt, ...question } = request.body
       await live.assertEnvironment(environment)
       const { compiled } = await live.hub.current(environment)
-      const latest = (await live.clock.now()) + compiled.snapshot.leadMs
+      const latest = (await live.clock.now()) + compiled.leadMs
       if (question.binding === undefined && startedAt !== undefined && startedAt > latest) {
         throw new SluiceError('start_in_future', 'The conversation would begin in the future. Check the clock.')
       }

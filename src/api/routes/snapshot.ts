@@ -21,11 +21,12 @@ export function snapshotRoutes(app: App, deps: ApiDeps): void {
     { config: { access: 'app' }, schema: { querystring: z.strictObject({ environment }) } },
     async (request, reply) => {
       await live.assertEnvironment(request.query.environment)
-      const { compiled, text } = await live.hub.current(request.query.environment)
-      const { version } = compiled.snapshot
+      const current = await live.hub.current(request.query.environment)
       await stampTime(live, reply)
+      const { version } = current
       reply.header('etag', `"${version}"`).header('cache-control', 'no-cache').header('vary', 'accept-encoding')
       if (named(request.headers['if-none-match'], version)) return reply.status(304).send()
+      const { text } = current
       reply.type('application/json; charset=utf-8')
       if (text.length < gzipFromBytes || !/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) {
         return reply.send(text)

@@ -3,7 +3,13 @@ import { Client, Connection } from '@temporalio/client'
 import type { Digest } from '../../../src/domain/version'
 import { type Database, openDatabase } from '../../../src/store/database'
 import { type Store, type StoreOptions, storeOn } from '../../../src/store/store'
-import { connectTemporal, type Orchestrator } from '../../../src/temporal'
+import {
+  connectTemporal,
+  garbageWorkflowId,
+  type Orchestrator,
+  releaseWorkflowId,
+  rescoreWorkflowId,
+} from '../../../src/temporal'
 import { engineContent, registration } from '../contents'
 import { groundAddress } from '../ground'
 import { type LaneGround, laneGround, production, type TestLane } from '../lane-ground'
@@ -75,8 +81,9 @@ async function seed(store: Store, { policy }: LaneGround): Promise<void> {
 }
 
 async function forgetWorkflows(client: Client, store: Store, task: string): Promise<void> {
-  const rescores = (await store.rescores.list({})).map(({ id }) => `rescore/${id}`)
-  for (const workflowId of [`release/${task}`, ...rescores]) {
+  const rescores = (await store.rescores.list({})).map(({ id }) => rescoreWorkflowId(id))
+  const garbage = (await store.garbage.runs({})).map(({ id }) => garbageWorkflowId(id))
+  for (const workflowId of [releaseWorkflowId(task), ...rescores, ...garbage]) {
     try {
       await client.workflow.getHandle(workflowId).terminate('the case ended')
     } catch (error) {

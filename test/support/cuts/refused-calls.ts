@@ -121,6 +121,8 @@ function laneCalls({ task, versions }: CutGround): readonly Row[] {
       'invalid_request',
       { path: '/v1/channels/partners', body: { type: 'webhook', options: { url: 7 } } },
     ],
+    ['POST /v1/gc/runs', 'invalid_request', { body: { sooner: true } }],
+    ['POST /v1/gc/runs/:id/cancel', 'not_found', { path: '/v1/gc/runs/none/cancel' }],
     ...['confirm', 'dismiss'].map(
       (verb): Row => [
         `POST /v1/provider-changes/:id/${verb}`,

@@ -106,6 +106,15 @@ export const laneCases: readonly RouteCase[] = [
       body: { experimentDays: 40, uploadDays: 3, heavyBytes: 100_000, ...because },
     }),
   },
+  {
+    route: 'POST /v1/gc/runs',
+    mayStay: { gc_runs: 'A run without a workflow is given back to who asks again.' },
+    prepare: async () => ({ path: '/v1/gc/runs', body: {} }),
+  },
+  {
+    route: 'POST /v1/gc/runs/:id/cancel',
+    prepare: async ({ store }) => ({ path: `/v1/gc/runs/${(await store.garbage.open('ann')).id}/cancel` }),
+  },
 ]
 
 /** What served was once `fp_1` and is now, says one application, `fp_2`. */
