@@ -62,7 +62,7 @@ export const captureCases: readonly RouteCase[] = [
       tenantUnits: 'As the units.',
       strata: 'As the units: exact differences in the same transaction.',
       series: 'As the units.',
-      requests: 'Rows are named by their request: the batch is sent again.',
+      requestBuckets: 'Rows are named by their request: the batch is sent again.',
       lateOutcomes: 'Rows are named by their id: the batch is sent again.',
       provider_pairs: 'Sets of conversations: the batch is sent again.',
     },
