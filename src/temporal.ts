@@ -38,7 +38,10 @@ export type WorkflowHealth =
 
 /** Everything the product asks of Temporal from outside a workflow. All methods throw `temporal_unavailable`. */
 export interface Orchestrator {
-  /** Code release_running, naming the holder, where a release of this task runs. Returns the run id. */
+  /**
+   * Returns the run id; of this very release, where it runs already. Code release_running, naming the holder, where another
+   * one of this task runs.
+   */
   startRelease(input: ReleaseInput & { releaseId: string }): Promise<string>
   /** Starts the workflow of an opened rescore; where it runs already, nothing happens. */
   startRescore(input: RescoreInput & { rescoreId: string }): Promise<void>
@@ -97,6 +100,22 @@ function orchestratorOf(client: Client, queue: string, close: () => Promise<void
 }
 
 async function startRelease(
+  client: Client,
+  taskQueue: string,
+  input: ReleaseInput & { releaseId: string },
+): Promise<string> {
+  try {
+    return await startWorkflow(client, taskQueue, input)
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
+    const standing = await client.workflow.getHandle(error.workflowId).describe()
+    const isOurs = standing.status.name === 'RUNNING' && standing.memo?.releaseId === input.releaseId
+    if (!isOurs) throw error
+    return standing.raw.workflowExecutionInfo?.firstRunId || standing.runId
+  }
+}
+
+async function startWorkflow(
   client: Client,
   taskQueue: string,
   input: ReleaseInput & { releaseId: string },

@@ -15,8 +15,8 @@ export interface EvaluationStart extends EvidenceKey {
 
 /** Runs evaluations in the background of the server; what it was at is seen in the store. */
 export interface EvaluationRunner {
-  /** Throws rate_limited. */
-  start(order: EvaluationStart): Promise<EvaluationRun>
+  /** Begins the run of this id, or goes on with it. Throws rate_limited. */
+  start(order: EvaluationStart, id?: string): Promise<EvaluationRun>
   /** Aborts what runs and waits for it; results so far stay stored. */
   stop(): Promise<void>
 }
@@ -25,11 +25,11 @@ export function createEvaluationRunner(store: Store, endpoints: Endpoints): Eval
   const running = new Map<string, Promise<void>>()
   const stopping = new AbortController()
   return {
-    async start(order) {
+    async start(order, id = ulid()) {
+      if (running.has(id)) return store.evaluations.get(id)
       if (running.size >= maxRunning) {
         throw new SluiceError('rate_limited', `${maxRunning} evaluations are running; wait for one to end.`)
       }
-      const id = ulid()
       // The place is taken before anything is awaited: calls at the same moment count each other.
       running.set(id, Promise.resolve())
       const run = await store.evaluations.begin(id, order, order.by).catch((error: unknown) => {

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ulid } from 'ulid'
 import { SluiceError } from '../errors'
 import { digestOf } from '../store/canonical'
-import { type Attempt, type IdempotencyStore, leaseMs, type StoredAnswer } from '../store/idempotency'
+import { type Attempt, type Claim, type IdempotencyStore, leaseMs } from '../store/idempotency'
 import type { App } from './app'
 
 const mutating = ['POST', 'PUT', 'PATCH', 'DELETE']
@@ -15,7 +15,12 @@ const pauseMs = 50
 
 declare module 'fastify' {
   interface FastifyRequest {
-    attempt?: { readonly claim: Attempt; readonly renewal: NodeJS.Timeout }
+    attempt?: {
+      readonly claim: Attempt
+      readonly renewal: NodeJS.Timeout
+      /** Of the first attempt under its key, milliseconds since the epoch. */
+      readonly startedAt: number
+    }
   }
   interface FastifyContextConfig {
     /** True: the answer carries a secret, or is a mere reading; it is never stored, and the key changes nothing. */
@@ -28,7 +33,19 @@ declare module 'fastify' {
  * before it answered finds what it wrote.
  */
 export const writeKey = (request: FastifyRequest, action: string): string =>
-  `${request.attempt?.claim.id ?? ulid()}/${action}`
+  onceKey(request, action) ?? `${ulid()}/${action}`
+
+/** The same, for what is kept only where it can be asked for again: without an Idempotency-Key there is none. */
+export const onceKey = (request: FastifyRequest, action: string): string | undefined =>
+  request.attempt === undefined ? undefined : `${request.attempt.claim.id}/${action}`
+
+/** A fresh id, and the same one for the same call sent again: what it began is found under it. */
+export function attemptId({ attempt }: FastifyRequest): string {
+  if (attempt === undefined) return ulid()
+  const digits = Buffer.from(attempt.claim.id.slice('sha256:'.length), 'hex')
+  let place = 0
+  return ulid(attempt.startedAt, () => (digits[place++ % digits.length] ?? 0) / 256)
+}
 
 /**
  * `Idempotency-Key` on every mutation: the same key and request by the same caller run once and get one answer, also
@@ -49,8 +66,9 @@ async function begin(store: IdempotencyStore, request: FastifyRequest, reply: Fa
   if (key === undefined || !mutating.includes(request.method) || request.principal === undefined) return undefined
   if (request.routeOptions.config.neverKept) return undefined
   const claim = attemptOf(request, key)
-  const answer = await claimOrAnswer(store, claim)
-  if (answer !== undefined) {
+  const standing = await claimOrAnswer(store, claim)
+  if (standing.state === 'answered') {
+    const { answer } = standing
     return reply.header('idempotency-replayed', 'true').status(answer.status).type(answer.type).send(answer.body)
   }
   const renewal = setInterval(() => {
@@ -58,7 +76,7 @@ async function begin(store: IdempotencyStore, request: FastifyRequest, reply: Fa
     store.renew(claim).catch(() => undefined)
   }, leaseMs / 3)
   renewal.unref()
-  request.attempt = { claim, renewal }
+  request.attempt = { claim, renewal, startedAt: standing.startedAt }
   return undefined
 }
 
@@ -74,12 +92,14 @@ function attemptOf(request: FastifyRequest, key: string | string[]): Attempt {
   }
 }
 
-/** Undefined: the attempt is ours to run. */
-async function claimOrAnswer(store: IdempotencyStore, attempt: Attempt): Promise<StoredAnswer | undefined> {
-  for (let waitedMs = 0; waitedMs < maxWaitMs; waitedMs += pauseMs) {
+async function claimOrAnswer(
+  store: IdempotencyStore,
+  attempt: Attempt,
+): Promise<Extract<Claim, { readonly state: 'run' | 'answered' }>> {
+  const waitedFor = performance.now() + maxWaitMs
+  while (performance.now() < waitedFor) {
     const claim = await store.claim(attempt)
-    if (claim.state === 'run') return undefined
-    if (claim.state === 'answered') return claim.answer
+    if (claim.state === 'run' || claim.state === 'answered') return claim
     if (claim.state === 'conflict') {
       throw new SluiceError('idempotency_conflict', 'This Idempotency-Key was used for another request before.')
     }

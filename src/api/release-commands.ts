@@ -21,12 +21,22 @@ export interface ReleaseView {
   readonly providerChanges?: readonly ProviderChange[]
 }
 
-/** Plans first, so that a mistake is answered at once; then starts the workflow, which plans for good. */
-export async function startRelease(deps: ApiDeps, request: ReleaseRequest, author: string): Promise<ReleaseRecord> {
+/**
+ * Plans first, so that a mistake is answered at once; then starts the workflow, which plans for good. With the `id` of an
+ * earlier call it goes on where that one ended.
+ */
+export async function startRelease(
+  deps: ApiDeps,
+  request: ReleaseRequest,
+  author: string,
+  id: string = ulid(),
+): Promise<ReleaseRecord> {
   const { store } = deps
+  const begun = await store.releases.find(id)
+  if (begun?.runId !== undefined) return begun
   const workflowId = releaseWorkflowId(request.task)
-  await store.planner.plan(request, deps.endpoints)
-  const record = await store.releases.create({ id: ulid(), task: request.task, request, author, workflowId })
+  if (begun === undefined) await store.planner.plan(request, deps.endpoints)
+  const record = begun ?? (await store.releases.create({ id, task: request.task, request, author, workflowId }))
   try {
     const runId = await startOnce(deps, { releaseId: record.id, request, author })
     await store.releases.started(record.id, runId)

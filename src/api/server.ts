@@ -116,7 +116,12 @@ function asSluiceError(error: unknown): SluiceError {
   }
   const { statusCode, code, message } = error as FastifyError
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new SluiceError('payload_too_large', message)
-  if (statusCode !== undefined && statusCode < 500) return new SluiceError('invalid_request', message)
+  if (code === 'FST_ERR_CTP_INVALID_JSON_BODY') {
+    return new SluiceError('invalid_request', 'The body is no JSON. Send one JSON object and correct its syntax.')
+  }
+  if (statusCode !== undefined && statusCode < 500) {
+    return new SluiceError('invalid_request', /[.!?]$/.test(message) ? message : `${message}.`)
+  }
   if (/^Mongo/.test((error as Error).name))
     return new SluiceError('store_unavailable', 'MongoDB does not answer as it should.')
   return new SluiceError('internal', 'An unexpected fault.')

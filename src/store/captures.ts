@@ -16,6 +16,7 @@ import {
   type PolicyDocument,
 } from './capture-documents'
 import type { Database } from './database'
+import { once } from './once'
 import type { Belongs, Vault } from './vault'
 
 export interface Author {
@@ -80,13 +81,13 @@ export class Captures {
     this.vault = vault
   }
 
-  /** Code `capture_unavailable` without a master key, so that nobody believes that something is kept. */
-  async setPolicy(change: PolicyChange): Promise<CapturePolicy> {
+  /** Once under a `key`. Code `capture_unavailable` without a master key, so that nobody believes that something is kept. */
+  async setPolicy(change: PolicyChange, key?: string): Promise<CapturePolicy> {
     if (change.basisPoints > 0 && !this.vault.ready) {
       throw new SluiceError('capture_unavailable', 'This server has no key to encrypt captured content with.')
     }
     const { environment, task, by, reason } = change
-    return this.database.transact(async (session) => {
+    return once(this.database, key, async (session) => {
       const at = await this.database.now(session)
       const policy: CapturePolicy = { ...change, at }
       await this.policyRows().replaceOne({ _id: `${environment}/${task}` }, policy, { session, upsert: true })

@@ -71,7 +71,8 @@ export interface Catalog {
   /** Throws digest_mismatch naming what was altered, malformed_file, version_exists, semver_understated. */
   importComposite(bytes: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Imported>
 
-  putTask(task: TaskDraft, author: string): Promise<TaskDefinition>
+  /** Once under a `key`. */
+  putTask(task: TaskDraft, author: string, key?: string): Promise<TaskDefinition>
   /** Throws unknown_task. */
   task(name: string, session?: ClientSession): Promise<TaskDefinition>
   tasks(): Promise<readonly TaskDefinition[]>

@@ -24,15 +24,18 @@ import { type Reach, reachOf } from './garbage-reach'
 import { dropRows, measureRows } from './garbage-rows'
 import { batches, type Collection, dropIn, type Rules, RunEnded } from './garbage-run'
 import { droppable, droppableSince, dropVersions, hasRows, isDroppableKind, namedRoots } from './garbage-versions'
+import { once } from './once'
 import { lastUsedAt } from './version-uses'
 import { databaseView } from './version-view'
 
 /** What nobody needs any more: found, explained, and its heavy part dropped. Metadata, scores and lineage stay for ever. */
 export interface Garbage {
   policy(): Promise<RetentionSetting>
+  /** Once under a `key`. */
   setPolicy(
     policy: RetentionPolicy & Pick<RetentionSetting, 'automatic'>,
     author: { readonly by: string; readonly reason: string },
+    key?: string,
   ): Promise<RetentionSetting>
   /** A dry run. `limit`: of the items that are listed; the totals are whole. */
   plan(limit: number): Promise<GarbagePlan>
@@ -95,9 +98,10 @@ class MongoGarbage implements Garbage {
   async setPolicy(
     { automatic, ...policy }: RetentionPolicy & Pick<RetentionSetting, 'automatic'>,
     author: { readonly by: string; readonly reason: string },
+    key?: string,
   ): Promise<RetentionSetting> {
     if (author.reason.trim() === '') throw new SluiceError('reason_missing', 'Say why retention is changed.')
-    return this.database.transact(async (session) => {
+    return once(this.database, key, async (session) => {
       const [newest] = await this.policies().find({}, { session }).sort({ _id: -1 }).limit(1).toArray()
       const at = await this.database.now(session)
       const setting = { ...policyOf(policy), automatic, ...author, at }

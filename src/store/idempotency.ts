@@ -1,4 +1,5 @@
 import type { Digest } from '../domain/version'
+import { assert } from '../errors'
 import type { CollectionSpec, Database } from './database'
 
 /** An answer as it went over the wire. */
@@ -18,8 +19,8 @@ export interface Attempt {
 }
 
 export type Claim =
-  /** This attempt is the one that runs. */
-  | { readonly state: 'run' }
+  /** This attempt is the one that runs; `startedAt` is of the first one under its key, milliseconds since the epoch. */
+  | { readonly state: 'run'; readonly startedAt: number }
   | { readonly state: 'answered'; readonly answer: StoredAnswer }
   /** Another attempt runs now. */
   | { readonly state: 'busy' }
@@ -62,12 +63,14 @@ export function createIdempotencyStore(database: Database): IdempotencyStore {
         upsert: true,
         returnDocument: 'after',
       })
-      if (!standing || standing.owner === attempt.owner) return { state: 'run' }
+      assert(standing !== null, 'an upsert that returns the document after it finds one')
+      const run = { state: 'run', startedAt: standing.startedAt.getTime() } as const
+      if (standing.owner === attempt.owner) return run
       if (standing.request !== attempt.request) return { state: 'conflict' }
       if (standing.answer) return { state: 'answered', answer: standing.answer }
       const abandoned = { ...mine({ ...attempt, owner: standing.owner }), $expr: { $lt: ['$leaseUntil', '$$NOW'] } }
       const taken = await collection.updateOne(abandoned, [{ $set: { owner: attempt.owner, leaseUntil: lease } }])
-      return { state: taken.modifiedCount === 1 ? 'run' : 'busy' }
+      return taken.modifiedCount === 1 ? run : { state: 'busy' }
     },
     async renew(attempt) {
       await collection.updateOne(mine(attempt), [{ $set: { leaseUntil: lease } }])

@@ -28,6 +28,7 @@ import type {
   Place,
   RestoreRequest,
 } from './ledger-requests'
+import { once } from './once'
 
 /** The lanes of all tasks: append-only ledgers, their folded heads, holds and vetoes. */
 export interface Ledger {
@@ -47,8 +48,8 @@ export interface Ledger {
    * lane no more or the target serves already. */
   restore(request: RestoreRequest, session?: ClientSession): Promise<Appended | undefined>
   setDisabled(request: DisableRequest): Promise<Appended>
-  /** Codes: not_found where nothing is held. Who lifted what, and why, is kept. */
-  liftHold(request: LiftRequest): Promise<LaneState>
+  /** Once under a `key`. Codes: not_found where nothing is held. Who lifted what, and why, is kept. */
+  liftHold(request: LiftRequest, key?: string): Promise<LaneState>
   /** What was lifted, the newest first. */
   lifts(limit?: number): Promise<Lift[]>
   /** Recomputes chain and fold of a lane as of one moment; `chain_broken` where they do not fit its entries. */
@@ -171,8 +172,8 @@ class MongoLedger implements Ledger {
     return this.database.transact((session) => this.setDisabledIn(request, session))
   }
 
-  liftHold(request: LiftRequest): Promise<LaneState> {
-    return this.database.transact(async (session) => {
+  liftHold(request: LiftRequest, key?: string): Promise<LaneState> {
+    return once(this.database, key, async (session) => {
       const { environment, task, veto } = request
       const before = await this.lane(environment, task, session)
       const { hold, ...rest } = before

@@ -5,6 +5,7 @@ import { SluiceError } from '../errors'
 import type { Delivery, Message } from '../notify/channel'
 import { type Channels, createChannels } from './channels'
 import type { CollectionSpec, Database } from './database'
+import { once } from './once'
 
 /** `cancelled`: taken back before it was certain to be read; it is sent no more. */
 export const messageStates = ['pending', 'delivered', 'dead', 'cancelled'] as const
@@ -73,8 +74,8 @@ export interface Outbox {
   counts(release: string): Promise<Readonly<Record<MessageState, number>>>
   /** How many were tried in vain so far and were written before this moment; their attempts go on. */
   delayed(release: string, enqueuedBefore: number): Promise<number>
-  /** Gives a dead letter a new round of attempts. Codes: not_found, not_dead_letter. */
-  resend(id: string, by: string, now: number): Promise<OutboxMessage>
+  /** Gives a dead letter a new round of attempts, once under a `key`. Codes: not_found, not_dead_letter. */
+  resend(id: string, by: string, now: number, key?: string): Promise<OutboxMessage>
 }
 
 /** Longer than any channel takes for one attempt. */
@@ -151,7 +152,7 @@ export function createOutbox(database: Database): Outbox {
         attempts: { $gte: 1 },
         enqueuedAt: { $lt: enqueuedBefore },
       }),
-    resend: (id, by, now) => resend(messages, id, { by, now }),
+    resend: (id, by, now, key) => once(database, key, (session) => resend(messages, id, { by, now, session })),
   }
 }
 
@@ -288,7 +289,7 @@ async function counts(messages: Messages, release: string): Promise<Readonly<Rec
 async function resend(
   messages: Messages,
   id: string,
-  { by, now }: { by: string; now: number },
+  { by, now, session }: { by: string; now: number; session: ClientSession },
 ): Promise<OutboxMessage> {
   const found = await messages.findOneAndUpdate(
     { _id: id, state: 'dead' },
@@ -302,10 +303,10 @@ async function resend(
         },
       },
     ],
-    { returnDocument: 'after' },
+    { returnDocument: 'after', session },
   )
   if (found) return toMessage(found)
-  const message = await messages.findOne({ _id: id }, { projection: { state: 1 } })
+  const message = await messages.findOne({ _id: id }, { session, projection: { state: 1 } })
   if (!message) throw new SluiceError('not_found', `The outbox has no message ${id}.`)
   throw new SluiceError('not_dead_letter', `The message ${id} is ${message.state}; only a dead letter is sent again.`)
 }

@@ -15,6 +15,7 @@ import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
+import { once } from './once'
 
 /** A request as far as it says what the provider ran. */
 export interface PairReport extends ProviderPair {
@@ -112,9 +113,14 @@ export class Providers {
     return true
   }
 
-  /** A person says that a suspected change is one (`confirm`), or that it is none (`dismiss`). Code not_found. */
-  async settle(id: Digest, confirm: boolean, author: { readonly by: string; readonly reason: string }): Promise<void> {
-    await this.database.transact(async (session) => {
+  /** A person says that a suspected change is one (`confirm`), or that it is none (`dismiss`); once under a `key`. Code not_found. */
+  async settle(
+    id: Digest,
+    confirm: boolean,
+    author: { readonly by: string; readonly reason: string },
+    key?: string,
+  ): Promise<void> {
+    await once(this.database, key, async (session) => {
       const suspect = await this.pairs().findOne({ _id: id, state: 'suspected' }, { session })
       if (suspect === null) {
         throw new SluiceError('not_found', `No change ${id} is suspected; \`sluice provider ls\` lists them.`)

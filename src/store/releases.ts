@@ -77,6 +77,7 @@ export const decisionKinds = [
 
 /** Releases, their plans, decisions and watch ticks. */
 export interface Releases {
+  /** The record of this id, made now unless there is one. */
   create(record: Pick<ReleaseRecord, 'id' | 'task' | 'request' | 'author' | 'workflowId'>): Promise<ReleaseRecord>
   /** Removes a record whose workflow was refused at the start: it never ran. */
   discard(id: string): Promise<void>
@@ -181,8 +182,10 @@ class MongoReleases implements Releases {
   async create(record: Parameters<Releases['create']>[0]): Promise<ReleaseRecord> {
     const { id, ...rest } = record
     const fresh = { ...rest, createdAt: await this.database.now(), ...beginning }
-    await this.records.insertOne({ _id: id, ...fresh })
-    return { id, ...fresh }
+    const options = { upsert: true, returnDocument: 'after' } as const
+    const found = await this.records.findOneAndUpdate({ _id: id }, { $setOnInsert: fresh }, options)
+    assert(found !== null, 'an upsert that returns the document after it finds one')
+    return named(found)
   }
 
   async discard(id: string): Promise<void> {

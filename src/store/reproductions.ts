@@ -53,6 +53,7 @@ export type ReproductionDraft = Omit<
 >
 
 export interface Reproductions {
+  /** The run of this id, begun now unless there is one. */
   begin(draft: ReproductionDraft): Promise<Reproduction>
   progress(id: string, progress: Reproduction['progress']): Promise<void>
   finish(id: string, result: ReproductionResult): Promise<void>
@@ -78,21 +79,23 @@ export function createReproductions(database: Database): Reproductions {
     const updatedAt = await database.now()
     await runs.updateOne({ _id: id, state: 'running' }, { $set: { ...fields, updatedAt } })
   }
+  const get = async (id: string): Promise<Reproduction> => {
+    const found = await runs.findOne({ _id: id })
+    if (!found) throw new SluiceError('not_found', `There is no reproduction ${id}.`, { id })
+    const { _id, begunAt: _begunAt, ...rest } = found
+    return { id: _id, ...rest }
+  }
   return {
     async begin({ id, ...draft }) {
       const startedAt = await database.now()
       const fresh = { ...draft, state: 'running' as const, progress: { done: 0, paidUsd: 0 } }
-      await runs.insertOne({ _id: id, ...fresh, startedAt, updatedAt: startedAt, begunAt: new Date(startedAt) })
-      return { id, ...fresh, startedAt, updatedAt: startedAt }
+      const begun = { ...fresh, startedAt, updatedAt: startedAt, begunAt: new Date(startedAt) }
+      await runs.updateOne({ _id: id }, { $setOnInsert: begun }, { upsert: true })
+      return get(id)
     },
     progress: (id, progress) => change(id, { progress }),
     finish: (id, result) => change(id, { state: 'done', result }),
     end: (id, state, error) => change(id, { state, error }),
-    async get(id) {
-      const found = await runs.findOne({ _id: id })
-      if (!found) throw new SluiceError('not_found', `There is no reproduction ${id}.`, { id })
-      const { _id, begunAt: _begunAt, ...rest } = found
-      return { id: _id, ...rest }
-    },
+    get,
   }
 }

@@ -19,6 +19,7 @@ import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createLineage, type LineageStore } from './lineage'
 import { liveJudgingCollections } from './live-judging'
 import { migrate } from './migrations'
+import { onceCollections } from './once'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
 import { ProbeReadings, probeReadingCollections } from './probe-readings'
@@ -75,6 +76,7 @@ const collections = [
   ...leaseCollections,
   ...catalogCollections,
   ...idempotencyCollections,
+  ...onceCollections,
   ...ledgerCollections,
   ...tenantCollections,
   ...releaseCollections,

@@ -7,6 +7,7 @@ import { SluiceError } from '../errors'
 import { nameSchema } from '../kinds/kind'
 import { resolveRoles } from './composites'
 import type { CollectionSpec, Database } from './database'
+import { once } from './once'
 import { markUsed } from './version-uses'
 import { databaseView, type VersionView } from './version-view'
 
@@ -33,7 +34,7 @@ export const taskCollections: readonly CollectionSpec[] = [
 const maxTasks = 10_000
 
 export interface TaskStore {
-  putTask(task: TaskDraft, author: string): Promise<TaskDefinition>
+  putTask(task: TaskDraft, author: string, key?: string): Promise<TaskDefinition>
   task(name: string, session?: ClientSession): Promise<TaskDefinition>
   tasks(): Promise<readonly TaskDefinition[]>
 }
@@ -42,14 +43,14 @@ export function createTaskStore(database: Database): TaskStore {
   const collection = database.collection<TaskDocument>('tasks')
   const view = databaseView(database)
   return {
-    async putTask(draft, author) {
+    async putTask(draft, author, key) {
       const task = await resolveTask(draft, view)
       await markUsed(database, { digests: await digestsOf(task, view) })
       if (task.supersedes !== undefined && !(await collection.findOne({ _id: task.supersedes }))) {
         throw new SluiceError('unknown_task', `${task.name} supersedes ${task.supersedes}, which does not exist.`)
       }
       const at = new Date(await database.now())
-      return database.transact(async (session) => {
+      return once(database, key, async (session) => {
         const standing = await collection.findOne({ _id: task.name }, { session })
         if (standing && sameJson(definitionOf(standing), task)) return task
         const document = taskDocument(task, { revision: (standing?.revision ?? 0) + 1, by: author, at })

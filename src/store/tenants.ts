@@ -14,6 +14,7 @@ import { chainHash } from './canonical'
 import type { CollectionSpec, Database } from './database'
 import type { Ledger } from './ledger'
 import type { DeployGate } from './ledger-requests'
+import { once } from './once'
 
 /** Tenant entries take effect after the same lead as forward lane entries, so that every app has them by then. */
 export const tenantLeadMs = 2_000
@@ -28,6 +29,11 @@ export interface TenantSettings {
 export interface Author {
   readonly by: string
   readonly reason: string
+}
+
+/** Who changes a tenant. The same `key` changes it once; without one every call is another one. */
+export interface TenantAuthor extends Author {
+  readonly key?: string
 }
 
 export interface OverrideRequest {
@@ -49,17 +55,17 @@ export interface Tenants {
   /** Newest entry of every known tenant, by id. */
   list(page?: { after?: string; limit?: number }): Promise<TenantEntry[]>
   /** Sets what is given, keeps the rest; appends nothing where nothing changes. */
-  put(tenant: string, settings: TenantSettings, author: Author): Promise<TenantEntry>
-  setRuns(tenant: string, task: string, runs: boolean, author: Author): Promise<TenantEntry>
+  put(tenant: string, settings: TenantSettings, author: TenantAuthor): Promise<TenantEntry>
+  setRuns(tenant: string, task: string, runs: boolean, author: TenantAuthor): Promise<TenantEntry>
   /** Pins each lane's incumbent of this moment. */
-  optOut(tenant: string, task: string, author: Author): Promise<TenantEntry>
+  optOut(tenant: string, task: string, author: TenantAuthor): Promise<TenantEntry>
   /**
    * Codes: tenant_pending where the override's composite has no passing evidence against its base; lane_moved where the
    * base is no lane's incumbent (any more), so that an override is never made from a candidate or from what was withdrawn.
    */
-  override(request: OverrideRequest, author: Author): Promise<TenantEntry>
+  override(request: OverrideRequest, author: TenantAuthor): Promise<TenantEntry>
   /** Back to the global allocation: drops override and opt-out. Code not_found where there is neither. */
-  reset(tenant: string, task: string, author: Author): Promise<TenantEntry>
+  reset(tenant: string, task: string, author: TenantAuthor): Promise<TenantEntry>
   /** Recomputes the chain of a tenant from its entries; `chain_broken` where they or the head do not fit. */
   verify(tenant: string): Promise<{ entries: number }>
 }
@@ -126,15 +132,15 @@ class MongoTenants implements Tenants {
     return found.limit(Math.min(page.limit ?? maxPage, maxPage)).toArray()
   }
 
-  put(tenant: string, settings: TenantSettings, author: Author): Promise<TenantEntry> {
+  put(tenant: string, settings: TenantSettings, author: TenantAuthor): Promise<TenantEntry> {
     return this.append(tenant, author, async (state) => ({ ...state, ...settings }))
   }
 
-  setRuns(tenant: string, task: string, runs: boolean, author: Author): Promise<TenantEntry> {
+  setRuns(tenant: string, task: string, runs: boolean, author: TenantAuthor): Promise<TenantEntry> {
     return this.append(tenant, author, async (state) => withTask(state, task, { ...state.tasks[task], runs }))
   }
 
-  optOut(tenant: string, task: string, author: Author): Promise<TenantEntry> {
+  optOut(tenant: string, task: string, author: TenantAuthor): Promise<TenantEntry> {
     return this.append(tenant, author, async (state, session) => {
       const lanes = await this.lanesOf(task, session)
       const pins = lanes.flatMap((lane) =>
@@ -145,7 +151,7 @@ class MongoTenants implements Tenants {
     })
   }
 
-  override(request: OverrideRequest, author: Author): Promise<TenantEntry> {
+  override(request: OverrideRequest, author: TenantAuthor): Promise<TenantEntry> {
     const { tenant, task, base, composite, policy } = request
     return this.append(tenant, author, async (state, session) => {
       try {
@@ -166,7 +172,7 @@ class MongoTenants implements Tenants {
     })
   }
 
-  reset(tenant: string, task: string, author: Author): Promise<TenantEntry> {
+  reset(tenant: string, task: string, author: TenantAuthor): Promise<TenantEntry> {
     return this.append(tenant, author, async (state) => {
       const { override, optOut, ...kept } = state.tasks[task] ?? {}
       if (override === undefined && optOut === undefined) {
@@ -205,12 +211,12 @@ class MongoTenants implements Tenants {
 
   private async append(
     tenant: string,
-    author: Author,
+    { key, ...author }: TenantAuthor,
     change: (state: TenantState, session: ClientSession) => Promise<TenantState>,
   ): Promise<TenantEntry> {
     assertId('tenant', tenant)
     if (author.reason.trim() === '') throw new SluiceError('reason_missing', 'Say why the tenant is changed.')
-    return this.database.transact(async (session) => {
+    return once(this.database, key, async (session) => {
       const before = await this.head(tenant, session)
       const state = await change(before?.state ?? unknownTenant, session)
       if (before !== undefined && chainHash('', before.state) === chainHash('', state)) return before

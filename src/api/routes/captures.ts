@@ -3,6 +3,7 @@ import { type CapturedContent, captureBounds } from '../../domain/capture'
 import { loggedRequest } from '../../store/explainer'
 import type { ApiDeps, App } from '../app'
 import { page, pageOf, pageQuery } from '../catalog-schemas'
+import { onceKey } from '../idempotency'
 import { liveOf } from '../live'
 
 const id = z.string().min(1).max(256)
@@ -71,12 +72,15 @@ function policyRoutes(app: App, deps: ApiDeps): void {
   app.put(
     '/v1/environments/:env/tasks/:task/capture',
     { schema: { params, body, response: { 200: policySchema } } },
-    async ({ params: { env, task }, body: { basisPoints, retentionDays, reason: why }, principal }) => {
+    async (request) => {
+      const { env, task } = request.params
+      const { basisPoints, retentionDays, reason: why } = request.body
       await store.catalog.task(task)
       await live.assertEnvironment(env)
       const lane = { environment: env, task }
       const retentionMs = Math.round(retentionDays * dayMs)
-      return store.captures.setPolicy({ ...lane, basisPoints, retentionMs, by: principal.name, reason: why })
+      const change = { ...lane, basisPoints, retentionMs, by: request.principal.name, reason: why }
+      return store.captures.setPolicy(change, onceKey(request, 'capture-policy'))
     },
   )
   const query = z.strictObject({ environment: z.string().max(63).optional() })

@@ -9,6 +9,7 @@ import type { ApiDeps, App } from '../app'
 import { page, pageOf, pageQuery } from '../catalog-schemas'
 import { createEvaluationRunner } from '../evaluation-runner'
 import { evaluationRunSchema, evaluationSchema, storedComparisonSchema, verdictSchema } from '../evaluation-schemas'
+import { attemptId } from '../idempotency'
 import { digestOfRef } from '../version-ref'
 
 /** A run without progress for so long has lost its process. */
@@ -38,7 +39,8 @@ function startRoute(app: App, { store, endpoints }: ApiDeps): void {
     }),
     response: { 202: evaluationRunSchema },
   }
-  app.post('/v1/suites/:ref/evaluations', { schema }, async ({ params, body, principal }, reply) => {
+  app.post('/v1/suites/:ref/evaluations', { schema }, async (request, reply) => {
+    const { params, body, principal } = request
     const suite = await digestOfRef(store.catalog, 'suite', params.ref)
     const incumbent = body.incumbent === undefined ? undefined : await compositeOf(store, body.incumbent)
     const order = {
@@ -51,7 +53,7 @@ function startRoute(app: App, { store, endpoints }: ApiDeps): void {
       ...(incumbent === undefined ? {} : { incumbent }),
       by: principal.name,
     }
-    const run = await runner.start(order)
+    const run = await runner.start(order, attemptId(request))
     return reply.status(202).send(view(run, await store.database.now()))
   })
 }

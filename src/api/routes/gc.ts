@@ -3,6 +3,7 @@ import { garbagePhases, garbageRunStates } from '../../domain/retention'
 import { digestSchema } from '../../kinds/kind'
 import type { ApiDeps, App } from '../app'
 import { droppedSchema, kindSchema, page, pageOf, pageQuery } from '../catalog-schemas'
+import { onceKey } from '../idempotency'
 
 const maxDays = 3_650
 const maxListed = 1_000
@@ -82,9 +83,11 @@ function policyRoutes(app: App, { store }: ApiDeps): void {
   app.get('/v1/gc/policy', { schema: { response: { 200: settingSchema } } }, () => store.garbage.policy())
   const body = z.strictObject({ ...policyShape, automatic: z.boolean().default(false), reason: z.string().max(1_000) })
   const set = { body, response: { 200: settingSchema } }
-  app.put('/v1/gc/policy', { schema: set }, ({ body: { reason, ...policy }, principal }) =>
-    store.garbage.setPolicy(policy, { by: principal.name, reason }),
-  )
+  app.put('/v1/gc/policy', { schema: set }, (request) => {
+    const { reason, ...policy } = request.body
+    const key = onceKey(request, 'gc-policy')
+    return store.garbage.setPolicy(policy, { by: request.principal.name, reason }, key)
+  })
 }
 
 /** Only one runs at a time: who asks for another one is given that, and its workflow is started again where it was lost. */

@@ -3,7 +3,7 @@ import type { LaneState } from '../../domain/lane'
 import type { Digest } from '../../domain/version'
 import type { ApiDeps, App } from '../app'
 import { defined } from '../defined'
-import { writeKey } from '../idempotency'
+import { onceKey, writeKey } from '../idempotency'
 import { rollbackLane } from '../release-commands'
 
 const reason = z.string().trim().min(1).max(2_000)
@@ -107,6 +107,6 @@ function holdRoutes(app: App, { store }: ApiDeps): void {
   app.delete('/v1/holds', { schema: { querystring: which, response: { 200: anything } } }, async (request) => {
     const { veto, ...place } = request.query
     const order = { ...place, by: request.principal.name, ...(veto === undefined ? {} : { veto: veto as Digest }) }
-    return { ...(await store.ledger.liftHold(order)) }
+    return { ...(await store.ledger.liftHold(order, onceKey(request, 'lift'))) }
   })
 }

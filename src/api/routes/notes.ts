@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { channelTypes } from '../../notify'
 import { messageStates, type OutboxMessage } from '../../store/outbox'
 import type { ApiDeps, App } from '../app'
+import { onceKey } from '../idempotency'
 
 const maxPage = 200
 const page = { after: z.string().max(1_000).optional(), limit: z.coerce.number().int().min(1).max(maxPage).default(50) }
@@ -65,9 +66,10 @@ function noteRoutes(app: App, { store }: ApiDeps): void {
     return nextPage(await store.outbox.list({ limit, ...given({ state, after }) }), limit)
   })
   const again = { params: z.strictObject({ id }), response: { 200: summary } }
-  app.post('/v1/outbox/:id/resend', { schema: again }, async ({ params, principal }) =>
-    store.outbox.resend(params.id, principal.name, await store.database.now()),
-  )
+  app.post('/v1/outbox/:id/resend', { schema: again }, async (request) => {
+    const now = await store.database.now()
+    return store.outbox.resend(request.params.id, request.principal.name, now, onceKey(request, 'resend'))
+  })
 }
 
 function channelRoutes(app: App, { store }: ApiDeps): void {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { digestSchema } from '../../kinds/kind'
 import type { ApiDeps, App } from '../app'
+import { onceKey } from '../idempotency'
 import { providerChangeSchema, suspectedChangeSchema } from '../provider-schemas'
 
 /** Changes of what providers return: the certain ones, the suspected ones, and a person's word on the latter. */
@@ -31,8 +32,10 @@ export function providerRoutes(app: App, { store }: ApiDeps): void {
     app.post(
       `/v1/provider-changes/:id/${verb}`,
       { schema: { params, body, response: { 200: settled } } },
-      async ({ params: { id }, body: { reason }, principal }) => {
-        await store.providers.settle(id, confirmed, { by: principal.name, reason })
+      async (request) => {
+        const { id } = request.params
+        const author = { by: request.principal.name, reason: request.body.reason }
+        await store.providers.settle(id, confirmed, author, onceKey(request, verb))
         return { id, confirmed }
       },
     )

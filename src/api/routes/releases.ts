@@ -11,6 +11,7 @@ import { decisionKinds } from '../../store/releases'
 import type { ApiDeps, App } from '../app'
 import { page } from '../catalog-schemas'
 import { defined } from '../defined'
+import { attemptId } from '../idempotency'
 import { commandRelease, startRelease, viewRelease } from '../release-commands'
 
 const text = z.string().trim().min(1).max(2_000)
@@ -37,7 +38,7 @@ export function releaseRoutes(app: App, deps: ApiDeps): void {
     '/v1/releases',
     { schema: { body: releaseRequest, response: { 201: anything } } },
     async (request, reply) => {
-      const record = await startRelease(deps, defined(request.body), request.principal.name)
+      const record = await startRelease(deps, defined(request.body), request.principal.name, attemptId(request))
       return reply.status(201).send({ ...record })
     },
   )

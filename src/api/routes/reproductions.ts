@@ -1,4 +1,3 @@
-import { ulid } from 'ulid'
 import { z } from 'zod'
 import type { Endpoints } from '../../engines/engine'
 import { SluiceError } from '../../errors'
@@ -7,6 +6,7 @@ import { prepareReproduction, runReproduction } from '../../store/reproduce'
 import type { Reproduction } from '../../store/reproductions'
 import type { Store } from '../../store/store'
 import type { ApiDeps, App } from '../app'
+import { attemptId } from '../idempotency'
 import { pairSchema } from '../provider-schemas'
 
 /** Reproductions that one server runs at the same time; further ones are told to come back. */
@@ -89,13 +89,15 @@ export function reproductionRoutes(app: App, { store, endpoints }: ApiDeps): voi
   app.post(
     '/v1/requests/:id/reproductions',
     { schema: { params: z.strictObject({ id }), body: bodySchema, response: { 202: reproductionSchema } } },
-    async ({ params, body, principal }, reply) => {
+    async (request, reply) => {
+      const { params, body, principal } = request
       const { input, output, ...sizes } = body
       if (input === undefined && output !== undefined) {
         throw new SluiceError('invalid_request', 'An output is compared with what its input gives: send both.')
       }
       const given = input === undefined ? {} : { given: { input, output } }
-      const run = await runner.start({ ...sizes, ...given, requestId: params.id, by: principal.name, id: ulid() })
+      const about = { requestId: params.id, by: principal.name, id: attemptId(request) }
+      const run = await runner.start({ ...sizes, ...given, ...about })
       return reply.status(202).send({ ...run, interrupted: false })
     },
   )
@@ -133,6 +135,10 @@ function createRunner(store: Store, endpoints: Endpoints) {
           inputFrom: prepared.inputFrom,
           ...(seed === undefined ? {} : { seed }),
         })
+        if (run.state !== 'running') {
+          running.delete(order.id)
+          return run
+        }
         running.set(
           order.id,
           follow(store, prepared, stopping.signal).finally(() => running.delete(order.id)),

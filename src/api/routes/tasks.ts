@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { digestSchema } from '../../kinds/kind'
 import type { ApiDeps, App } from '../app'
 import { page, pageOf, pageQuery } from '../catalog-schemas'
+import { onceKey } from '../idempotency'
 
 const taskSchema = z.object({
   name: z.string(),
@@ -23,14 +24,11 @@ const taskBody = z.strictObject({
 export function taskRoutes(app: App, deps: ApiDeps): void {
   const { catalog } = deps.store
   const params = z.object({ task: z.string() })
-  app.put(
-    '/v1/tasks/:task',
-    { schema: { params, body: taskBody, response: { 200: taskSchema } } },
-    async ({ params: { task }, body: { supersedes, ...body }, principal }) => {
-      const draft = { name: task, ...body, ...(supersedes === undefined ? {} : { supersedes }) }
-      return catalog.putTask(draft, principal.name)
-    },
-  )
+  app.put('/v1/tasks/:task', { schema: { params, body: taskBody, response: { 200: taskSchema } } }, async (request) => {
+    const { supersedes, ...body } = request.body
+    const draft = { name: request.params.task, ...body, ...(supersedes === undefined ? {} : { supersedes }) }
+    return catalog.putTask(draft, request.principal.name, onceKey(request, 'task'))
+  })
   app.get(
     '/v1/tasks',
     { schema: { querystring: z.strictObject(pageQuery), response: { 200: pageOf(taskSchema) } } },

@@ -1,11 +1,14 @@
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { roleRef } from '../../domain/task'
 import { rings } from '../../domain/tenant'
 import type { Digest } from '../../domain/version'
 import { SluiceError } from '../../errors'
+import type { TenantAuthor } from '../../store/tenants'
 import type { ApiDeps, App } from '../app'
 import { page } from '../catalog-schemas'
 import { defined } from '../defined'
+import { onceKey } from '../idempotency'
 
 const reason = z.string().trim().min(1).max(2_000)
 const id = z.string().min(1).max(256)
@@ -35,7 +38,7 @@ export function tenantRoutes(app: App, deps: ApiDeps): void {
     async (request) => {
       const { reason: why, ...given } = request.body
       return {
-        ...(await tenants.put(request.params.tenant, defined(given), { by: request.principal.name, reason: why })),
+        ...(await tenants.put(request.params.tenant, defined(given), authorOf(request, why))),
       }
     },
   )
@@ -68,7 +71,7 @@ function taskRoutes(app: App, { store }: ApiDeps): void {
       const { tenant, task } = request.params
       await store.catalog.task(task)
       return {
-        ...(await store.tenants.optOut(tenant, task, { by: request.principal.name, reason: request.body.reason })),
+        ...(await store.tenants.optOut(tenant, task, authorOf(request, request.body.reason))),
       }
     },
   )
@@ -78,10 +81,16 @@ function taskRoutes(app: App, { store }: ApiDeps): void {
     async (request) => {
       const { tenant, task } = request.params
       await store.catalog.task(task)
-      const author = { by: request.principal.name, reason: request.body.reason }
+      const author = authorOf(request, request.body.reason)
       return { ...(await store.tenants.setRuns(tenant, task, request.body.runs, author)) }
     },
   )
+}
+
+/** A tenant is changed once, however often the same call is sent. */
+function authorOf(request: FastifyRequest, because: string): TenantAuthor {
+  const key = onceKey(request, 'tenant')
+  return { by: request.principal.name, reason: because, ...(key === undefined ? {} : { key }) }
 }
 
 /** A tenant overrides prompt and filter, nothing else. */
@@ -105,7 +114,7 @@ function overrideRoutes(app: App, { store }: ApiDeps): void {
       const roles = { ...Object.fromEntries(kept), ...Object.fromEntries(moved) }
       const composite = await store.catalog.commitComposite(roles, [base.id])
       const order = { tenant, task: name, base: base.id, composite: composite.id, policy: task.policyDigest }
-      return { ...(await store.tenants.override(order, { by: request.principal.name, reason: why })) }
+      return { ...(await store.tenants.override(order, authorOf(request, why))) }
     },
   )
   app.delete(
@@ -114,7 +123,7 @@ function overrideRoutes(app: App, { store }: ApiDeps): void {
     async (request) => {
       const { tenant, task } = request.params
       return {
-        ...(await store.tenants.reset(tenant, task, { by: request.principal.name, reason: request.query.reason })),
+        ...(await store.tenants.reset(tenant, task, authorOf(request, request.query.reason))),
       }
     },
   )

@@ -1,3 +1,4 @@
+import { digestOf } from '../../../src/store/canonical'
 import { createIdempotencyStore } from '../../../src/store/idempotency'
 import { type TestApi, testApi } from '../../support/api'
 
@@ -50,6 +51,15 @@ describe('Idempotency-Key', () => {
     expect(answers.filter((answer) => answer.headers.get('idempotency-replayed') === null)).toHaveLength(1)
   })
 
+  it('says that the first call still runs, where it does not end in time', async () => {
+    const id = digestOf({ caller: 'ann', role: 'admin', key: 'under way' })
+    const request = digestOf({ method: 'POST', url: '/v1/artifacts', body: draft('under-way') })
+    expect(await api.store.idempotency.claim({ id, request, owner: 'another server' })).toMatchObject({ state: 'run' })
+    const refused = { status: 409, body: { code: 'request_in_progress' } }
+    expect(await post('under way', draft('under-way'))).toMatchObject(refused)
+    expect((await api.call('GET', '/v1/artifacts/prompt/under-way')).body.items).toEqual([])
+  })
+
   it('belongs to one caller', async () => {
     await post('mine', draft('mine'))
     const key = await api.store.keys.create('bob', 'admin')
@@ -83,7 +93,7 @@ describe('the store of idempotent answers', () => {
     const store = createIdempotencyStore(api.store.database)
     const first = { id: 'lease', request, owner: 'first' }
     const second = { ...first, owner: 'second' }
-    expect(await store.claim(first)).toEqual({ state: 'run' })
+    expect(await store.claim(first)).toMatchObject({ state: 'run' })
     expect(await store.claim(second)).toEqual({ state: 'busy' })
     const expire = () =>
       api.store.database
@@ -93,7 +103,7 @@ describe('the store of idempotent answers', () => {
     await store.renew(first)
     expect(await store.claim(second)).toEqual({ state: 'busy' })
     await expire()
-    expect(await store.claim(second)).toEqual({ state: 'run' })
+    expect(await store.claim(second)).toMatchObject({ state: 'run' })
     await store.answer(first, { ...answer, body: 'late' })
     expect(await store.claim({ ...first, owner: 'third' })).toEqual({ state: 'busy' })
     await store.answer(second, answer)
@@ -105,6 +115,6 @@ describe('the store of idempotent answers', () => {
     const first = { id: 'released', request, owner: 'first' }
     await store.claim(first)
     await store.release(first)
-    expect(await store.claim({ ...first, owner: 'second' })).toEqual({ state: 'run' })
+    expect(await store.claim({ ...first, owner: 'second' })).toMatchObject({ state: 'run' })
   })
 })

@@ -31,17 +31,17 @@ describe('a mutation that is sent again after the server died before it answered
     await ground.end()
   })
 
-  async function call(method: 'POST' | 'PUT', path: string, body: object, idempotencyKey: string) {
+  async function call(method: 'POST' | 'PUT' | 'DELETE', path: string, idempotencyKey: string, body?: object) {
     const headers = {
       authorization: `Bearer ${key}`,
-      'content-type': 'application/json',
       'idempotency-key': idempotencyKey,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     }
-    const answer = await fetch(address + path, { method, body: JSON.stringify(body), headers })
+    const answer = await fetch(address + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) })
     return { status: answer.status, body: (await answer.json()) as Answer }
   }
   const onLane = (verb: string, idempotencyKey: string) =>
-    call('POST', `/v1/environments/${production}/tasks/${lane.task}/${verb}`, { reason: 'odd' }, idempotencyKey)
+    call('POST', `/v1/environments/${production}/tasks/${lane.task}/${verb}`, idempotencyKey, { reason: 'odd' })
   const kept = () => ground.store.database.collection('idempotency')
 
   it('rolls back once, not twice', async () => {
@@ -61,6 +61,17 @@ describe('a mutation that is sent again after the server died before it answered
     expect((await lane.state()).disabled).toBe(false)
   })
 
+  it('lifts the hold that was there, and none that came since', async () => {
+    const lift = () => call('DELETE', `/v1/holds?environment=${production}&task=${lane.task}&reason=known`, 'lift')
+    await lane.rollback({ hold: true })
+    const first = await lift()
+    expect(first.status).toBe(200)
+    await lane.rollback({ hold: true })
+    await kept().deleteMany({})
+    expect(await lift()).toEqual(first)
+    expect((await lane.state()).hold).toBeDefined()
+  })
+
   it('a rollback of a lane whose release has ended asks nobody', async () => {
     const candidate = await ground.composite(7)
     await ground.judge(candidate, versions[2])
@@ -71,9 +82,9 @@ describe('a mutation that is sent again after the server died before it answered
   it('keeps no answer that shows a secret', async () => {
     await kept().deleteMany({})
     const options = { url: 'http://127.0.0.1:9/' }
-    const made = await call('PUT', '/v1/channels/partners', { type: 'webhook', options }, 'secret')
+    const made = await call('PUT', '/v1/channels/partners', 'secret', { type: 'webhook', options })
     expect(made.body.made?.secret).toMatch(/^whsec_/)
-    const again = await call('PUT', '/v1/channels/partners', { type: 'webhook', options }, 'secret')
+    const again = await call('PUT', '/v1/channels/partners', 'secret', { type: 'webhook', options })
     expect(again).toMatchObject({ status: 200 })
     expect(again.body.made).toBeUndefined()
     expect(await kept().countDocuments({})).toBe(0)
