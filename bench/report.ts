@@ -9,11 +9,12 @@ import { LastKnownGood } from '../src/sdk/last-known-good'
 import { bytesPerCall, type Finding, inTurns, median, ratioText, rounded } from './measure'
 import { decode, snapshotOf, wireOf, worlds } from './resolve-world'
 
-const reportsPerRound = 1_000
+/** Few, so that a round is over before a busy machine takes the processor away. */
+const reportsPerRound = 100
 /** So many requests of each conversation. */
 const turns = 4
-const rounds = 200
-const warmUp = 50
+const rounds = 600
+const warmUp = 200
 const seed = 20_260_303
 const [world] = worlds
 
