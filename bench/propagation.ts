@@ -7,7 +7,7 @@ interface Scene {
   readonly rounds: number
 }
 
-const rounds = 100
+const rounds = 50
 const warmUp = 5
 const many = 100_000
 const mixed = [
@@ -18,14 +18,6 @@ const mixed = [
 const scenes: readonly Scene[] = [
   { tenants: 1, clients: mixed, rounds },
   { tenants: many, clients: mixed, rounds },
-  {
-    tenants: 1,
-    rounds,
-    clients: [
-      { side: 'applications', count: 500 },
-      { side: 'applications', count: 500 },
-    ],
-  },
 ]
 
 /** A rollback on its way to the last of 1,000 clients, each with a connection of its own. */
