@@ -6,7 +6,7 @@ const swc = (parser) => [
 /** This one file of the MongoDB driver loads `os` by `import()`, which jest's sandbox refuses unless it is compiled. */
 const driverAdapters = 'mongodb/lib/runtime_adapters\\.js$'
 
-const project = (name, { setup = 'ground-setup', testTimeout = 30_000 } = {}) => ({
+const project = (name, setup = 'ground-setup') => ({
   displayName: name,
   rootDir: __dirname,
   testEnvironment: 'node',
@@ -17,7 +17,6 @@ const project = (name, { setup = 'ground-setup', testTimeout = 30_000 } = {}) =>
   globalSetup: `<rootDir>/test/support/${setup}.js`,
   globalTeardown: '<rootDir>/test/support/ground-teardown.js',
   setupFilesAfterEnv: ['<rootDir>/test/support/timeouts.js'],
-  testTimeout,
 })
 
 /** The rules of the house need no servers. */
@@ -25,8 +24,6 @@ const tidy = () => {
   const { globalSetup: _setup, globalTeardown: _teardown, ...plain } = project('tidy')
   return { ...plain, testMatch: ['<rootDir>/test/tidy.test.ts'] }
 }
-
-const running = { setup: 'bundle-setup' }
 
 /** One project a folder of test/. Much of the time they wait for servers, so a few run at once on two cores. */
 module.exports = {
@@ -36,11 +33,11 @@ module.exports = {
     project('property'),
     project('contract'),
     project('vectors'),
-    project('workflow', { ...running, testTimeout: 120_000 }),
-    project('replay', { ...running, testTimeout: 120_000 }),
-    project('fault', { ...running, testTimeout: 600_000 }),
-    project('e2e', { ...running, testTimeout: 600_000 }),
-    project('browser', { ...running, testTimeout: 300_000 }),
+    project('workflow', 'bundle-setup'),
+    project('replay', 'bundle-setup'),
+    project('fault', 'bundle-setup'),
+    project('e2e', 'bundle-setup'),
+    project('browser', 'bundle-setup'),
   ],
   maxWorkers: 3,
   reporters: ['default', '<rootDir>/test/support/tally-reporter.js'],

@@ -144,10 +144,15 @@ async function draftOf(
 }
 
 /** What applications and the store are to count for the guardrails of the policy, beside what they always do. */
-function watchedBy({ outputs, breakers }: Policy): Pick<EntryDraft, 'outputs' | 'tenantSpend'> {
+function watchedBy({ outputs, breakers, guardrails }: Policy): Pick<EntryDraft, 'outputs' | 'quality' | 'tenantSpend'> {
   const byTenant = breakers.some((breaker) => breaker.kind === 'budget' && breaker.usdPerTenant !== undefined)
   const fields = outputs?.map(({ field, classes }) => ({ field, ...(classes === undefined ? {} : { classes }) }))
-  return { ...(fields === undefined ? {} : { outputs: fields }), ...(byTenant ? { tenantSpend: true } : {}) }
+  const quality = guardrails.flatMap(({ metric, custom }) => (custom === undefined ? [] : [{ metric, custom }]))
+  return {
+    ...(quality.length === 0 ? {} : { quality }),
+    ...(fields === undefined ? {} : { outputs: fields }),
+    ...(byTenant ? { tenantSpend: true } : {}),
+  }
 }
 
 /** Frozen before the first exposed request: later steps repeat what the first one carries. */

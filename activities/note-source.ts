@@ -67,8 +67,8 @@ async function driftOf(store: Store, plan: Plan, entry: TenantEntry): Promise<Dr
 }
 
 async function rollbackReason(store: Store, releaseId: string): Promise<string> {
-  const decisions = await store.releases.decisions(releaseId, { limit: 1_000 })
-  return decisions.findLast(({ kind }) => kind === 'rollback')?.reason ?? 'it was rolled back'
+  const decisions = await store.releases.decisions(releaseId, { kinds: ['rollback'] })
+  return decisions.at(-1)?.reason ?? 'it was rolled back'
 }
 
 function measuredShifts(report: EvaluationReport): Shift[] {

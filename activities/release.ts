@@ -33,7 +33,7 @@ export function createReleaseEffects(deps: ReleaseDeps): ReleaseActivities {
   const { store } = deps
   const communicate = createCommunicateActivities({ ...deps, source: createNoteSource(store) })
   return {
-    planRelease: (request) => planRelease(store, request),
+    planRelease: (request) => planRelease(deps, request),
     testRelease: ({ releaseId }) => testRelease(deps, releaseId),
     advanceRelease: (request) => advanceRelease(store, request),
     smokeRelease: (request) => smokeRelease(deps, request),
@@ -61,12 +61,13 @@ export function createReleaseActivities(deps: ReleaseDeps): ReleaseActivities {
 }
 
 /** A plan is made once: an attempt that comes again finds it and answers the same. */
-async function planRelease(store: Store, request: PlanRequest): Promise<PlanOutcome> {
+async function planRelease(deps: Pick<ReleaseDeps, 'store' | 'endpoints'>, request: PlanRequest): Promise<PlanOutcome> {
+  const { store } = deps
   const { releaseId, request: asked, author, workflowId, runId } = request
   const draft = { id: releaseId || ulid(), task: asked.task, request: asked, author, workflowId, runId }
   const record = await store.releases.adopt(draft)
   try {
-    if (record.plan === undefined) await makePlan(store, record)
+    if (record.plan === undefined) await makePlan(deps, record)
   } catch (error) {
     if (!(error instanceof SluiceError) || error.retryable) throw error
     return { kind: 'refused', releaseId: record.id, code: error.code, message: error.message }
@@ -74,8 +75,11 @@ async function planRelease(store: Store, request: PlanRequest): Promise<PlanOutc
   return planned(await openRelease(store, record.id))
 }
 
-async function makePlan(store: Store, { id, request }: ReleaseRecord): Promise<void> {
-  const plan = await store.planner.plan(request)
+async function makePlan(
+  { store, endpoints }: Pick<ReleaseDeps, 'store' | 'endpoints'>,
+  { id, request }: ReleaseRecord,
+): Promise<void> {
+  const plan = await store.planner.plan(request, endpoints)
   const digest = await store.releases.putPlan(plan)
   await store.database.transact(async (session) => {
     const decision = {

@@ -2,14 +2,20 @@ import { cancellationDetails, cancellationSignal, heartbeat, log } from '@tempor
 import type { Assessment, GuardrailVerdict, VerdictReason } from '../src/domain/guardrail'
 import { type LaneState, laneName } from '../src/domain/lane'
 import { isClosed } from '../src/domain/release'
+import type { Endpoints } from '../src/engines/engine'
 import { type Judgement, judge, openRelease, type ReleaseFile } from '../src/store/assessor'
 import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
 import { withdraw } from '../src/store/withdrawal'
 import type { WatchOutcome } from '../workflows/messages'
+import { Checkpoints } from './checkpoints'
+import { startProbing } from './probing'
+import { rest } from './rest'
 
 export interface WatchDeps {
   readonly store: Store
+  /** Where the providers of the policy's probes are. */
+  readonly endpoints: Endpoints
   /** Asks the release to pause; a message to its workflow. */
   readonly askPause: (release: ReleaseRecord, reason: string) => Promise<void>
   /** Whether the workflow still runs; throws where Temporal does not answer. */
@@ -17,7 +23,7 @@ export interface WatchDeps {
   readonly tickMs: number
 }
 
-const maxDecisions = 1_000
+const maxPauses = 1_000
 
 /** A look at the release: what it asks for now, and the figures that people see. */
 interface Look {
@@ -36,19 +42,32 @@ interface Look {
  */
 export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<WatchOutcome> {
   const file = await openRelease(deps.store, releaseId)
-  const told = await toldBefore(deps.store, releaseId)
+  const failed = (probe: string, error: unknown) =>
+    log.warn('an answer could not be kept', { releaseId, probe, error: String(error) })
+  const stopProbing = startProbing({ ...deps, failed }, file)
+  try {
+    return await watchOpened(deps, file)
+  } finally {
+    await stopProbing()
+  }
+}
+
+async function watchOpened(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutcome> {
+  const told = await toldBefore(deps.store, file.record.id)
+  const checkpoints = await Checkpoints.open(deps.store.releases, file.record.id)
   for (;;) {
     const look = await tryLook(deps.store, file)
     if (look?.action === 'ended') return { kind: 'ended' }
     if (look?.action === 'gone back') return { kind: 'withdrawn', by: look.by ?? 'ledger', reason: look.reason }
     if (look?.action === 'rollback') return withdrawn(deps.store, file, look)
     if (look?.action === 'pause') await tellPause(deps, file, look, told)
+    if (look?.judgement) await checkpoints.keep(look.judgement)
     heartbeat(
       look?.judgement
         ? { arms: look.judgement.assessment.arms, waitingFor: look.judgement.assessment.waitingFor }
         : undefined,
     )
-    await tickPause(deps.tickMs)
+    await rest(deps.tickMs, cancellationSignal())
     if (cancellationSignal().aborted) return cancelled(deps, file)
   }
 }
@@ -95,8 +114,7 @@ async function wentBackElsewhere(
   lane: LaneState,
 ): Promise<{ readonly by: string; readonly reason: string } | undefined> {
   if (phase === 'rolling_back') {
-    const decisions = await store.releases.decisions(id, { limit: maxDecisions })
-    const made = decisions.findLast(({ kind }) => kind === 'rollback')
+    const made = (await store.releases.decisions(id, { kinds: ['rollback'] })).at(-1)
     return { by: made?.by ?? 'ledger', reason: made?.reason ?? 'the release was withdrawn' }
   }
   const moved = lane.releaseId !== id && lane.baseSeq !== plan.lanes.at(-1)?.baseSeq
@@ -137,15 +155,22 @@ function pauseCauses({ reason, judgement }: Look): readonly string[] {
   return (causes.length > 0 ? causes : ['unnamed']).map((cause) => `${judgement?.lane.baseSeq} ${cause}`)
 }
 
-const faultsOfEvidence: readonly VerdictReason[] = ['ratio_mismatch', 'set_full', 'reporters_silent']
+const faultsOfEvidence: readonly VerdictReason[] = [
+  'ratio_mismatch',
+  'set_full',
+  'reporters_silent',
+  'provider_down',
+  'answer_unusable',
+  'no_reading',
+]
 
 const asksForPause = ({ role, verdict, reason }: GuardrailVerdict): boolean =>
   (verdict === 'fail' && role === 'pause') || faultsOfEvidence.includes(reason)
 
 /** What earlier attempts of this watch paused for: a new worker does not undo what a person decided. */
 async function toldBefore(store: Store, releaseId: string): Promise<Set<string>> {
-  const decisions = await store.releases.decisions(releaseId, { limit: maxDecisions })
-  const pauses = decisions.filter(({ kind, by }) => kind === 'pause' && by === 'guardrail')
+  const decisions = await store.releases.decisions(releaseId, { kinds: ['pause'], limit: maxPauses })
+  const pauses = decisions.filter(({ by }) => by === 'guardrail')
   return new Set(pauses.flatMap(({ evidence }) => (evidence as { causes?: readonly string[] }).causes ?? []))
 }
 
@@ -166,18 +191,4 @@ async function cancelled(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutco
   const reason = 'the workflow of the release is gone'
   await withdraw(deps.store, file, { by: 'watch', reason, penalise: true, unlessSettled: true })
   return { kind: 'withdrawn', by: 'watch', reason }
-}
-
-/** One tick, cut short by a cancellation. */
-function tickPause(tickMs: number): Promise<void> {
-  const signal = cancellationSignal()
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, tickMs)
-    signal.addEventListener('abort', done)
-  })
 }

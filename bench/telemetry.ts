@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import type { Collection, Document } from 'mongodb'
 import type { TelemetryBatch } from '../src/domain/telemetry'
 import { type Ingested, telemetryCollections } from '../src/store/telemetry'
 import {
   batchOf,
+  environment,
   type LiveGround,
   type LiveLane,
   liveGround,
@@ -18,21 +20,34 @@ const batchesPerRound = 4
 const rounds = 15
 const warmUp = 3
 
-/** What is ingested, and the collection whose documents a plain insert would write. */
+type Index = Readonly<Record<string, 1 | -1>>
+
+/** What is ingested, and what a plain insert of as many would write. */
 interface Load {
   readonly name: string
-  readonly collection: 'units' | 'requests'
   batch(index: number): TelemetryBatch
+  /** As many documents as a batch holds; the first batch has been ingested. */
+  plain(ground: LiveGround): Promise<Document[]>
+  /** Of a plain collection that answers the same questions. */
+  readonly indexes: readonly Index[]
 }
 
-/** Documents per second of `ingest` against `insertMany` of as many of the very documents that it writes. */
+/** By conversation, by lane, by composite, and when it expires; by id besides. */
+const plainLogIndexes: readonly Index[] = [
+  { tenant: 1, conversation: 1, at: 1 },
+  { environment: 1, task: 1, at: -1 },
+  { environment: 1, task: 1, composite: 1, at: -1 },
+  { receivedAt: 1 },
+]
+
+/** Units and requests per second of `ingest` against `insertMany` of as many documents, one for each. */
 export async function benchIngest(mongodbUri: string): Promise<Finding[]> {
   const ground = await liveGround(mongodbUri)
   try {
     const lane = await openLane(ground.ledger, 'ingest', 'conversation')
     const rows: Row[] = []
     for (const load of loadsOf(lane)) rows.push(await ingestRow(ground, load))
-    const about = `telemetry in batches of ${batchSize}, one after another ÷ insertMany of the same documents`
+    const about = `telemetry in batches of ${batchSize}, one after another ÷ insertMany of one document for each`
     return [{ benchmark: 'ingest', about, rows }]
   } finally {
     await ground.end()
@@ -54,35 +69,44 @@ function loadsOf(lane: LiveLane): Load[] {
       ],
     })
   }
+  const stored = ({ store }: LiveGround) => store.database.collection('units').find().limit(batchSize).toArray()
+  const specs = telemetryCollections.filter(({ name }) => name === 'units')
+  const asStored = { plain: stored, indexes: specs.flatMap(({ indexes = [] }) => indexes.map(({ key }) => key)) }
+  const requests = (index: number) => numbers(index).map((number) => requestOf(lane, 'candidate', number))
   return [
-    { name: 'conversations, first report', collection: 'units', batch: (index) => units(index, 1) },
+    { name: 'conversations, first report', batch: (index) => units(index, 1), ...asStored },
     {
       name: 'conversations, later report',
-      collection: 'units',
+      ...asStored,
       batch: (index) => units(index % knownBatches, 2 + Math.floor(index / knownBatches)),
     },
     {
       name: 'request log',
-      collection: 'requests',
-      batch: (index) => batchOf({ requests: numbers(index).map((number) => requestOf(lane, 'candidate', number)) }),
+      batch: (index) => batchOf({ requests: requests(index) }),
+      plain: async () =>
+        requests(0).map(({ requestId: _id, ...row }) => ({
+          ...row,
+          environment,
+          reporter: 'bench-reporter',
+          receivedAt: new Date(),
+        })),
+      indexes: plainLogIndexes,
     },
   ]
 }
 
-async function ingestRow({ store }: LiveGround, load: Load): Promise<Row> {
-  const { database, telemetry } = store
+async function ingestRow(ground: LiveGround, load: Load): Promise<Row> {
+  const { database, telemetry } = ground.store
   let sent = 0
   const nextBatches = () => Array.from({ length: batchesPerRound }, () => load.batch(sent++))
   await telemetry.ingest(load.batch(sent++), 'app')
-  const samples = await database.collection<Document>(load.collection).find().limit(batchSize).toArray()
+  const samples = await load.plain(ground)
   const bare = database.collection<Document>(`bare ${load.name}`)
   const indexed = database.collection<Document>(`indexed ${load.name}`)
-  const specs = telemetryCollections.filter(({ name }) => name === load.collection)
-  for (const { key } of specs.flatMap(({ indexes = [] }) => indexes)) await indexed.createIndex(key)
-  let inserted = 0
+  for (const key of load.indexes) await indexed.createIndex(key)
   const insertInto = (collection: Collection<Document>) => () => {
     const copies = Array.from({ length: batchesPerRound }, () =>
-      samples.map((row): Document => ({ ...row, _id: `${inserted++}` })),
+      samples.map((row): Document => ({ ...row, _id: randomUUID() })),
     )
     return perSecond(copies, (documents) => collection.insertMany(documents, { ordered: false }))
   }

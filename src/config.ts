@@ -33,6 +33,8 @@ export interface Config {
   readonly url?: string
   readonly apiKey?: string
   readonly logLevel: LogLevel
+  /** How often the schedule of retention starts. */
+  readonly gcEveryHours: number
   /** Data of instances that run in this checkout. Absolute. */
   readonly folder: string
   /** Provisioned binaries, shared between checkouts. Absolute. */
@@ -50,6 +52,7 @@ export interface ServerConfig extends Config {
 }
 
 export const defaultPort = 7420
+const defaultGcHours = 24
 
 interface Setting {
   readonly takes: string
@@ -76,6 +79,10 @@ export const settings = {
   SLUICE_URL: { takes: 'the http(s) URL of the API, for CLI and SDK', otherwise: 'what .sluice/run.json says' },
   SLUICE_API_KEY: { takes: 'an API key, for CLI and SDK', otherwise: 'the key file .sluice/run.json names' },
   SLUICE_LOG_LEVEL: { takes: logLevels.join(', '), otherwise: 'info' },
+  SLUICE_GC_EVERY_HOURS: {
+    takes: 'hours between two scheduled runs of retention, from 1 to 720',
+    otherwise: `${defaultGcHours}`,
+  },
   SLUICE_FOLDER: { takes: 'a folder for the data of instances', otherwise: '.sluice' },
   SLUICE_CACHE: { takes: 'a folder for provisioned binaries', otherwise: '~/.cache/sluice' },
   SLUICE_WORKFLOW_BUNDLE: { takes: 'the path of a built workflow bundle', otherwise: 'bundled at start' },
@@ -102,6 +109,7 @@ export function readConfig(environment: Environment = process.env): Config {
     ...optional('url', webUrl(read, 'SLUICE_URL')),
     ...optional('apiKey', read('SLUICE_API_KEY')),
     logLevel: logLevelOf(read('SLUICE_LOG_LEVEL') ?? 'info'),
+    gcEveryHours: gcHoursOf(read('SLUICE_GC_EVERY_HOURS') ?? `${defaultGcHours}`),
     folder: resolve(read('SLUICE_FOLDER') ?? '.sluice'),
     cacheFolder: resolve(read('SLUICE_CACHE') ?? join(homedir(), '.cache', 'sluice')),
     ...optional('workflowBundle', absolute(read('SLUICE_WORKFLOW_BUNDLE'))),
@@ -210,6 +218,14 @@ function portOf(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : -1
   if (port < 0 || port > 65_535) throw invalid('SLUICE_PORT', `is ${JSON.stringify(text)}`)
   return port
+}
+
+const maxGcHours = 720
+
+function gcHoursOf(text: string): number {
+  const hours = /^\d{1,3}$/.test(text) ? Number(text) : 0
+  if (hours < 1 || hours > maxGcHours) throw invalid('SLUICE_GC_EVERY_HOURS', `is ${JSON.stringify(text)}`)
+  return hours
 }
 
 function logLevelOf(text: string): LogLevel {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createCommunicateActivities, dispatchOutbox } from '../activities/communicate'
 import { createNoteSource } from '../activities/note-source'
 import { createReleaseEffects } from '../activities/release'
+import { rest } from '../activities/rest'
 import { buildServer } from './api/server'
 import { readCaptureKeys, readConfig, requireServers } from './config'
 import { type Log, openLog } from './log'
@@ -15,6 +16,8 @@ const reconcileEveryMs = 5_000
 const reconcileLeaseMs = 15_000
 const dispatchEveryMs = 2_000
 const dispatchLimit = 200
+/** A Temporal that was away, or a schedule that somebody deleted, is found this soon. */
+const scheduleEveryMs = 60_000
 
 async function main(): Promise<void> {
   const config = requireServers(readConfig())
@@ -34,6 +37,11 @@ async function main(): Promise<void> {
       name: 'dispatch',
       everyMs: dispatchEveryMs,
       work: () => dispatchOutbox({ store, notesFolder }, { limit: dispatchLimit }),
+    }),
+    startLoop(log, {
+      name: 'schedule',
+      everyMs: scheduleEveryMs,
+      work: () => orchestrator.scheduleGarbage(config.gcEveryHours),
     }),
   ]
   process.stdout.write(`${JSON.stringify({ ready: true, url })}\n`)
@@ -76,19 +84,6 @@ function startLoop(log: Log, { name, everyMs, work }: Loop): () => Promise<void>
     ending.abort()
     return running
   }
-}
-
-function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, Math.max(0, ms))
-    signal.addEventListener('abort', done)
-  })
 }
 
 function stopSignal(): Promise<void> {

@@ -2,12 +2,14 @@ import {
   Client,
   Connection,
   isGrpcServiceError,
+  ScheduleAlreadyRunning,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
+import type { GarbageInput } from '../workflows/garbage-messages'
 import {
   type CommandPayload,
   commandSignals,
@@ -40,6 +42,10 @@ export interface Orchestrator {
   startRelease(input: ReleaseInput & { releaseId: string }): Promise<string>
   /** Starts the workflow of an opened rescore; where it runs already, nothing happens. */
   startRescore(input: RescoreInput & { rescoreId: string }): Promise<void>
+  /** Starts the workflow of an opened run of retention; where it runs already, nothing happens. */
+  startGarbage(input: GarbageInput & { runId: string }): Promise<void>
+  /** Makes the schedule of retention, or gives the one that stands this pace; whether it is paused stays as it is. */
+  scheduleGarbage(everyHours: number): Promise<void>
   /** Codes: the refusal's own, release_closed. */
   command(place: WorkflowPlace, name: CommandName, payload: CommandPayload): Promise<ReleaseState>
   /** A signal: fire and forget. */
@@ -53,6 +59,10 @@ export interface Orchestrator {
 const reconnectSoon = { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2_000 }
 
 export const releaseWorkflowId = (task: string): string => `release/${task}`
+
+export const garbageWorkflowId = (runId: string): string => `collect-garbage/${runId}`
+export const garbageScheduleId = (queue = mainQueue): string => `collect-garbage/${queue}`
+const hourMs = 3_600_000
 
 export const rescoreWorkflowId = (rescoreId: string): string => `rescore/${rescoreId}`
 
@@ -73,6 +83,8 @@ function orchestratorOf(client: Client, queue: string, close: () => Promise<void
   return {
     startRelease: (input) => ask(() => startRelease(client, queue, input)),
     startRescore: (input) => ask(() => startRescore(client, queue, input)),
+    startGarbage: (input) => ask(() => startGarbage(client, queue, input)),
+    scheduleGarbage: (everyHours) => ask(() => scheduleGarbage(client, queue, everyHours)),
     command: (place, name, payload) =>
       ask(() => handle(place).executeUpdate(commandUpdates[name], { args: [payload] })),
     signal: (place, name, payload) => ask(() => handle(place).signal(commandSignals[name], payload)),
@@ -120,6 +132,44 @@ async function startRescore(
     staticSummary: `${task} on ${suite}`.slice(0, 200),
     memo: { rescoreId, author: by },
   })
+}
+
+async function startGarbage(client: Client, taskQueue: string, input: GarbageInput & { runId: string }): Promise<void> {
+  const { runId, by } = input
+  await client.workflow.start('collectGarbage', {
+    args: [input],
+    taskQueue,
+    workflowId: garbageWorkflowId(runId),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    staticSummary: `retention, asked for by ${by}`.slice(0, 200),
+    memo: { runId, author: by },
+  })
+}
+
+/** A start that was missed for longer is left out: the next one drops the same. */
+const catchupWindow = '1 hour'
+
+async function scheduleGarbage(client: Client, taskQueue: string, everyHours: number): Promise<void> {
+  const spec = { intervals: [{ every: `${everyHours} hours` as const }] }
+  const scheduleId = garbageScheduleId(taskQueue)
+  const handle = client.schedule.getHandle(scheduleId)
+  const input: GarbageInput = { by: 'schedule', scheduled: true }
+  const action = {
+    type: 'startWorkflow' as const,
+    workflowType: 'collectGarbage',
+    workflowId: 'collect-garbage/scheduled',
+    args: [input],
+    taskQueue,
+  }
+  try {
+    await client.schedule.create({ scheduleId, spec, action, policies: { overlap: 'SKIP', catchupWindow } })
+  } catch (error) {
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error
+    const [standing] = (await handle.describe()).spec.intervals ?? []
+    if (standing?.every === everyHours * hourMs) return
+    await handle.update(({ state, policies }) => ({ spec, action, policies, state }))
+  }
 }
 
 async function healthOf(client: Client, { workflowId, runId }: WorkflowPlace): Promise<WorkflowHealth> {

@@ -1,4 +1,5 @@
 import { DefaultLogger, type LogLevel, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
+import { createGarbageActivities } from '../activities/garbage'
 import { createReleaseActivities } from '../activities/release'
 import { createRescoreActivities } from '../activities/rescore'
 import { type WatchDeps, watchRelease } from '../activities/watch'
@@ -6,6 +7,7 @@ import type { ReleaseActivities, WatchActivities } from '../workflows/messages'
 import type { RescoreActivities } from '../workflows/rescore-messages'
 import { bulkQueueOf, mainQueue, watchQueueOf } from '../workflows/task-queues'
 import { readConfig, requireServers } from './config'
+import type { Endpoints } from './engines/engine'
 import { openLog } from './log'
 import { notesFolderOf, runMain } from './main'
 import { openStore, type Store } from './store/store'
@@ -16,15 +18,22 @@ export interface WorkerDeps {
   readonly orchestrator: Orchestrator
   readonly release: ReleaseActivities
   readonly rescore: RescoreActivities
+  readonly endpoints: Endpoints
   readonly tickMs?: number
 }
 
 const defaultTickMs = 1_000
 
 /** The activities of the safety clock. */
-export function createWatchActivities({ store, orchestrator, tickMs = defaultTickMs }: WorkerDeps): WatchActivities {
+export function createWatchActivities({
+  store,
+  orchestrator,
+  endpoints,
+  tickMs = defaultTickMs,
+}: WorkerDeps): WatchActivities {
   const deps: WatchDeps = {
     store,
+    endpoints,
     tickMs,
     // To this run by name: the next release of the task runs under the same workflow id.
     async askPause({ workflowId, runId }, reason) {
@@ -65,7 +74,7 @@ export async function createWorkers(deps: WorkerDeps, place: WorkerPlace): Promi
   const bulk = await Worker.create({
     ...common,
     taskQueue: bulkQueueOf(queue),
-    activities: { ...deps.rescore },
+    activities: { ...deps.rescore, ...createGarbageActivities(deps.store) },
     maxConcurrentActivityTaskExecutions: bulkSlots,
   })
   return [main, watch, bulk]
@@ -91,7 +100,7 @@ async function main(): Promise<void> {
     ? { workflowBundle: { codePath: config.workflowBundle } }
     : { workflowsPath: require.resolve('../workflows') }
   const workers = await createWorkers(
-    { store, orchestrator, release, rescore },
+    { store, orchestrator, release, rescore, endpoints: config.endpoints },
     { connection, namespace: config.namespace, workflows },
   )
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`)

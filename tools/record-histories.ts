@@ -4,6 +4,7 @@ import { Client, Connection } from '@temporalio/client'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils'
 import { NativeConnection } from '@temporalio/worker'
 import { version } from '../package.json'
+import { garbagePaths, runGarbage } from './scripted/scripted-garbage'
 import { scriptedPaths } from './scripted/scripted-paths'
 import { rescorePaths, runRescore } from './scripted/scripted-rescore'
 import { identity, runScripted } from './scripted/scripted-worker'
@@ -33,6 +34,13 @@ async function main(): Promise<void> {
     await writeFile(join(folder, file), `${JSON.stringify(JSON.parse(historyToJSON(history)))}\n`)
     const end = status === 'cancelled' ? status : status.state
     process.stdout.write(`${file}: ${end}, ${history.events?.length} events\n`)
+  }
+  for (const path of isAsked('collectGarbage') ? garbagePaths : []) {
+    const { workflowId, status } = await runGarbage(client, connection, path)
+    const history = await client.workflow.getHandle(workflowId).fetchHistory()
+    const file = `collectGarbage-${path.name}-${version}.json`
+    await writeFile(join(folder, file), `${JSON.stringify(JSON.parse(historyToJSON(history)))}\n`)
+    process.stdout.write(`${file}: ${status === 'closed' ? status : status.kind}, ${history.events?.length} events\n`)
   }
   await connection.close()
   await client.connection.close()

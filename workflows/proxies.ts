@@ -1,4 +1,5 @@
 import { ActivityCancellationType, proxyActivities, workflowInfo } from '@temporalio/workflow'
+import type { GarbageActivities } from './garbage-messages'
 import type { ReleaseActivities, WatchActivities } from './messages'
 import type { RescoreActivities } from './rescore-messages'
 import { bulkQueueOf, watchQueueOf } from './task-queues'
@@ -48,4 +49,23 @@ export const bulk = () =>
     heartbeatTimeout: '30s',
     retry: { initialInterval: '500ms', maximumInterval: '1m' },
     cancellationType: ActivityCancellationType.TRY_CANCEL,
+  })
+
+/** One part of a run of retention. What fails for a day will not come right by itself: then the run is closed as failed. */
+export const collecting = () =>
+  proxyActivities<Pick<GarbageActivities, 'collectGarbagePart'>>({
+    taskQueue: bulkQueueOf(workflowInfo().taskQueue),
+    startToCloseTimeout: 120 * minute,
+    scheduleToCloseTimeout: 24 * 60 * minute,
+    heartbeatTimeout: '30s',
+    retry: { initialInterval: '500ms', maximumInterval: '1m' },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  })
+
+/** Opens and closes a run of retention: tried until it succeeds. */
+export const recording = () =>
+  proxyActivities<Omit<GarbageActivities, 'collectGarbagePart'>>({
+    taskQueue: bulkQueueOf(workflowInfo().taskQueue),
+    startToCloseTimeout: '10s',
+    retry: { initialInterval: '200ms', maximumInterval: '1m' },
   })

@@ -56,13 +56,14 @@ async function assertEnvironment(database: Database, known: Set<string>, environ
   known.add(environment)
 }
 
-/** Units are sealed by whichever server comes first; a failed round is repeated by the next. */
+/** Units are sealed, and told values joined, by whichever server comes first; a failed round is repeated by the next. */
 function sealWhileListening(app: App, telemetry: Telemetry): () => Promise<void> {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
   const round = async (): Promise<void> => {
     try {
       while ((await telemetry.seal()) > 0 && timer !== undefined);
+      while ((await telemetry.join()) > 0 && timer !== undefined);
     } catch (error) {
       app.log.warn(error, 'sealing failed; the next round repeats it')
     }

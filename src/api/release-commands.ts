@@ -25,7 +25,7 @@ export interface ReleaseView {
 export async function startRelease(deps: ApiDeps, request: ReleaseRequest, author: string): Promise<ReleaseRecord> {
   const { store } = deps
   const workflowId = releaseWorkflowId(request.task)
-  await store.planner.plan(request)
+  await store.planner.plan(request, deps.endpoints)
   const record = await store.releases.create({ id: ulid(), task: request.task, request, author, workflowId })
   try {
     const runId = await startOnce(deps, { releaseId: record.id, request, author })

@@ -7,6 +7,7 @@ import { createApiClient, findConnection } from './client'
 import { activeCommand } from './commands/active'
 import { artifactCommand } from './commands/artifact'
 import { auditCommand } from './commands/audit'
+import { backtestCommand } from './commands/backtest'
 import { captureCommand, eraseCommand } from './commands/capture'
 import { compositeCommand } from './commands/composite'
 import { datasetCommand } from './commands/dataset'
@@ -65,6 +66,7 @@ const commands: readonly RegisterCommand[] = [
   reproduceCommand,
   providerCommand,
   auditCommand,
+  backtestCommand,
   gcCommand,
   reconcileCommand,
 ]

@@ -24,7 +24,8 @@ const decisionPage = 500
 export async function seeRelease(api: ApiClient, id: string, after = 0): Promise<ReleaseSight> {
   const path = releasePath(id)
   const view = await api.get<ReleaseView>(path)
-  const { items } = await api.get<{ items: readonly Decision[] }>(`${path}/decisions`, { after, limit: decisionPage })
+  const query = { after, limit: decisionPage, checkpoints: false }
+  const { items } = await api.get<{ items: readonly Decision[] }>(`${path}/decisions`, query)
   const figures = await figuresOf(api, view.record)
   const assessment = isClosed(view.record.phase) ? judgedAt(items) : figures?.assessment
   return {

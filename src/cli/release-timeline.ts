@@ -155,6 +155,10 @@ const waits: Readonly<Record<VerdictReason, string>> = {
   one_reporter: 'more than one reporter to say the same',
   tenant_harmed: 'a tenant that is hurt',
   output_differs: 'a person to look at outputs that differ',
+  no_outcomes: 'values of a custom metric',
+  provider_down: 'a provider of metrics that answers',
+  answer_unusable: 'one number from a provider of metrics',
+  no_reading: 'the first answer of a provider of metrics',
 }
 
 /** What a step waits for before it may be followed; empty where nothing. */

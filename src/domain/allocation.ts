@@ -1,3 +1,4 @@
+import type { QualityRule } from './quality'
 import type { OutputField } from './telemetry-outputs'
 import type { Digest } from './version'
 
@@ -41,6 +42,8 @@ export interface EntryDraft {
   readonly thresholds?: FrozenThresholds
   /** Fields of the output that applications tell of, as the policy of the release names them. */
   readonly outputs?: readonly OutputField[]
+  /** Custom metrics that join the evidence, as the policy of the release names them. */
+  readonly quality?: readonly QualityRule[]
   /** What the candidate spends is kept by tenant, for a budget of the policy. */
   readonly tenantSpend?: true
 }

@@ -3,6 +3,7 @@ import { testedStrata } from './comparison'
 import type { ArmSummary, Assessment, AssessmentInput, GuardrailVerdict, VerdictReason } from './guardrail'
 import { judgeOutputs } from './output-guardrail'
 import type { Policy } from './policy'
+import { judgeProbes } from './probe-guardrail'
 import { guardrailAlpha, judgeRelative } from './relative-guardrail'
 import { type Judged, judgedByFail, type Situation, sampleState, strongest } from './situation'
 import { checkSources } from './source-check'
@@ -32,7 +33,7 @@ export function assess(input: AssessmentInput): Assessment {
     verdict: situation.ratio,
     action: situation.ratio.reason === 'ratio_mismatch' ? 'pause' : 'continue',
   }
-  const watched = [...judgeOutputs(situation), ...judgeMaxHarm(situation)]
+  const watched = [...judgeProbes(input), ...judgeOutputs(situation), ...judgeMaxHarm(situation)]
   const all = [...relative, ratio, ...absolute, ...watched, ...judgeProviders(input)]
   const waitingFor = reasonsToWait(all, situation)
   return {
@@ -66,13 +67,25 @@ function judgeProviders({ policy, providerChanges = [] }: AssessmentInput): read
   ]
 }
 
+/** Faults of the evidence that no sample makes good. */
+const missingEvidence: readonly VerdictReason[] = [
+  'set_full',
+  'reporters_silent',
+  'provider_down',
+  'answer_unusable',
+  'no_reading',
+  'no_outcomes',
+]
+
 /** Reasons against an advance, the gravest first. Guardrails that only notify never stand in the way. */
 function reasonsToWait(all: readonly Judged[], { input, sample, ratio }: Situation): readonly VerdictReason[] {
   const reasons = new Set<VerdictReason>()
   const blocking = all.map(({ verdict }) => verdict).filter(({ role }) => role !== 'notify')
   for (const verdict of blocking) if (verdict.verdict === 'fail') reasons.add(verdict.reason)
   if (ratio.reason === 'ratio_mismatch') reasons.add('ratio_mismatch')
-  for (const { reason } of blocking) if (reason === 'set_full' || reason === 'reporters_silent') reasons.add(reason)
+  for (const { verdict, reason } of blocking) {
+    if (verdict === 'no_evidence' && missingEvidence.includes(reason)) reasons.add(reason)
+  }
   const { step } = input
   if (step === undefined) reasons.add('no_traffic')
   else if (sample === 'none') reasons.add('no_traffic')

@@ -4,7 +4,8 @@ import { type MeanStratum, mostlyTreated, stratifiedDifference } from '../stats/
 import type { SampleMoments } from '../stats/moments'
 import { type EventStratum, logEvalueRatioAbove, logEvalueRatioBelow } from '../stats/rate-ratio'
 import type { MetricStatistic } from './metric'
-import type { ArmStats, ClosedValueName, EventName, Moments, StratumStats } from './telemetry'
+import { type QualityStats, qualityOf } from './quality'
+import type { ArmStats, ClosedValueName, Moments, StratumStats } from './telemetry'
 
 /** What the strata say about one metric, candidate against incumbent at the same time. */
 export interface Comparison {
@@ -18,6 +19,8 @@ export interface Comparison {
   readonly logThreshold: number
   /** `mean_only`: only the raw mean alarms, and most evidence is from shares over one half, where it is unreliable. */
   readonly worse: 'no' | 'yes' | 'mean_only'
+  /** The values are told by applications, and so of some units only: `units` counts those. */
+  readonly told?: true
   /** The candidate is shown to be within the margin. */
   readonly nonInferior: boolean
 }
@@ -42,26 +45,41 @@ export function compare(
   levels: ComparisonLevels,
 ): Comparison {
   switch (statistic.kind) {
-    case 'event':
-      return compareEvents(statistic.event, strata, levels)
+    case 'event': {
+      const { event } = statistic
+      return compareEvents(strata, levels, { failed: (arm) => arm.events[event], of: (arm) => arm.units })
+    }
     case 'mean':
       return compareMeans(statistic.value, strata, levels)
+    case 'failures': {
+      const told = (arm: ArmStats): QualityStats => qualityOf(arm, statistic.metric)
+      const counts = { failed: (arm: ArmStats) => told(arm).failed, of: (arm: ArmStats) => told(arm).n }
+      return { ...compareEvents(strata, levels, counts), told: true }
+    }
+    case 'told_mean':
+      return { ...compareToldMeans(statistic, strata, levels), told: true }
     default:
       return assertNever(statistic)
   }
 }
 
-function compareEvents(event: EventName, strata: readonly StratumStats[], levels: ComparisonLevels): Comparison {
+/** Units of an arm that count against it, and those they are told as a share of: the test needs the former alone. */
+interface Counted {
+  readonly failed: (arm: ArmStats) => number
+  readonly of: (arm: ArmStats) => number
+}
+
+function compareEvents(strata: readonly StratumStats[], levels: ComparisonLevels, { failed, of }: Counted): Comparison {
   const counts: EventStratum[] = strata.map(({ share, candidate, incumbent }) => ({
-    a: incumbent.events[event],
-    b: candidate.events[event],
+    a: failed(incumbent),
+    b: failed(candidate),
     share,
   }))
   const ratio = 1 + levels.margin
   const logEvidence = logEvalueRatioAbove(counts, ratio)
   const logThreshold = -Math.log(levels.alpha)
   return {
-    ...estimates(strata, (arm) => ({ n: arm.units, sum: arm.events[event] })),
+    ...estimates(strata, (arm) => ({ n: of(arm), sum: failed(arm) })),
     logEvidence,
     logThreshold,
     worse: logEvidence >= logThreshold ? 'yes' : 'no',
@@ -104,6 +122,36 @@ function compareMeans(value: ClosedValueName, strata: readonly StratumStats[], l
     logThreshold,
     worse: wholeWorse ? 'yes' : meanWorse ? 'mean_only' : 'no',
     nonInferior,
+  }
+}
+
+/**
+ * Values of any sign, so logarithms say nothing: the raw mean alone, at the whole level. Where lower is worse both sides are
+ * turned round, and the margin is what the candidate may fall short of the incumbent.
+ */
+function compareToldMeans(
+  { metric, worse }: Extract<MetricStatistic, { kind: 'told_mean' }>,
+  strata: readonly StratumStats[],
+  { margin, alpha, certificateAlpha }: ComparisonLevels,
+): Comparison {
+  const sign = worse === 'higher' ? 1 : -1
+  const turned = (arm: ArmStats): SampleMoments => {
+    const { n, sum, sumSquares } = qualityOf(arm, metric)
+    return { n, sum: sign * sum, sumSquares }
+  }
+  const rows: MeanStratum[] = strata.map(({ share, candidate, incumbent }) => {
+    return { a: turned(incumbent), b: turned(candidate), share }
+  })
+  const difference = stratifiedDifference(rows, Math.max(0, 1 + sign * margin))
+  const logEvidence = logEvidenceAbove(difference, alpha)
+  const logThreshold = -Math.log(alpha)
+  const isWorse = logEvidence >= logThreshold
+  return {
+    ...estimates(strata, (arm) => qualityOf(arm, metric)),
+    logEvidence,
+    logThreshold,
+    worse: !isWorse ? 'no' : mostlyTreated(rows) ? 'mean_only' : 'yes',
+    nonInferior: logEvidenceBelow(difference, certificateAlpha) >= -Math.log(certificateAlpha),
   }
 }
 

@@ -4,9 +4,10 @@ import type { Interval } from '../stats/binomial-interval'
 import { rateRatioInterval } from '../stats/rate-ratio'
 import { testedStrata } from './comparison'
 import type { AssessmentInput } from './guardrail'
-import { type MetricStatistic, metricNamed } from './metric'
+import { factsOf, type MetricStatistic } from './metric'
+import { qualityOf } from './quality'
 import { guardrailAlpha } from './relative-guardrail'
-import type { StratumStats } from './telemetry'
+import type { ArmStats, StratumStats } from './telemetry'
 
 /** How many times the incumbent's value the candidate's is: a band that holds at all times at once. */
 export interface Effect {
@@ -23,9 +24,9 @@ export interface Effect {
 export function effects(input: Pick<AssessmentInput, 'policy' | 'strata'>): readonly Effect[] {
   const alpha = guardrailAlpha(input.policy)
   const strata = testedStrata(input.strata)
-  return input.policy.guardrails.map(({ metric }) => {
-    const { lower, upper } = intervalOf(metricNamed(metric).statistic, strata, alpha)
-    return { metric, lower, ...(Number.isFinite(upper) && { upper }) }
+  return input.policy.guardrails.map((guardrail) => {
+    const { lower, upper } = intervalOf(factsOf(guardrail).statistic, strata, alpha)
+    return { metric: guardrail.metric, lower, ...(Number.isFinite(upper) && { upper }) }
   })
 }
 
@@ -47,6 +48,20 @@ function intervalOf(statistic: MetricStatistic, strata: readonly StratumStats[],
         b: row.candidate.closed[value],
         share: row.share,
       }))
+      return meanRatioInterval(samples, alpha)
+    }
+    case 'failures': {
+      const failed = (arm: ArmStats) => qualityOf(arm, statistic.metric).failed
+      const counts = strata.map(({ incumbent, candidate, share }) => {
+        return { a: failed(incumbent), b: failed(candidate), share }
+      })
+      return rateRatioInterval(counts, alpha)
+    }
+    case 'told_mean': {
+      const { metric } = statistic
+      const samples = strata.map(({ incumbent, candidate, share }) => {
+        return { a: qualityOf(incumbent, metric), b: qualityOf(candidate, metric), share }
+      })
       return meanRatioInterval(samples, alpha)
     }
     default:

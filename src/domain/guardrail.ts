@@ -1,5 +1,6 @@
 import type { SourceShare, TenantsOfInterest } from './live-evidence'
 import type { GuardrailPolicy, Policy } from './policy'
+import type { ProbeReading } from './probe'
 import type { BreakerWindow, StratumStats } from './telemetry'
 
 /** `not_applicable`: there is nothing to compare with (no incumbent, no concurrent control); it blocks nothing. */
@@ -29,11 +30,19 @@ export type VerdictReason =
   | 'tenant_harmed'
   /** Outputs are different, which is not worse. */
   | 'output_differs'
+  /** No value of a custom metric was told of one arm. */
+  | 'no_outcomes'
+  /** The provider of metrics does not answer, or refuses to. */
+  | 'provider_down'
+  /** It answers, but not with one number. */
+  | 'answer_unusable'
+  /** It was not asked, or not for too long. */
+  | 'no_reading'
 
 export interface GuardrailVerdict {
   /**
    * A metric of the policy, `sample_ratio`, `error_breaker`, `budget_per_hour`, `budget_per_release`,
-   * `budget_per_tenant`, `output:<field>`, `max_harm` or `provider`.
+   * `budget_per_tenant`, `output:<field>`, `max_harm`, `probe:<name>` or `provider`.
    */
   readonly name: string
   /** The role in force: a `rollback` guardrail that fails by `share_too_high` stands here as `pause`. */
@@ -100,6 +109,8 @@ export interface AssessmentInput {
   readonly sources?: readonly SourceShare[]
   /** Tenants that may be hurt more than the mean. Absent: not looked at. */
   readonly tenants?: TenantsOfInterest
+  /** One per probe of the policy, in its order. Absent: none was read. */
+  readonly readings?: readonly ProbeReading[]
   /** False in a lane without incumbent: relative guardrails and the ratio check are not applicable. */
   readonly hasIncumbent: boolean
 }

@@ -1,4 +1,5 @@
 import { SluiceError } from '../errors'
+import type { GuardrailPolicy } from './policy'
 import type { ClosedValueName, EventName } from './telemetry'
 
 /** How a metric is told from telemetry, and so by which test of `stats` it is judged. */
@@ -7,11 +8,15 @@ export type MetricStatistic =
   | { readonly kind: 'event'; readonly event: EventName }
   /** Mean over closed conversations: asymptotic confidence sequence of the raw value and of its logarithm. */
   | { readonly kind: 'mean'; readonly value: ClosedValueName }
+  /** Conversations whose told value is beyond the mark of a custom metric: the same test as for events. */
+  | { readonly kind: 'failures'; readonly metric: string }
+  /** Mean of a custom metric: asymptotic confidence sequence of the raw value. */
+  | { readonly kind: 'told_mean'; readonly metric: string; readonly worse: 'higher' | 'lower' }
 
 export interface MetricFacts {
   /** What a release manager calls it. */
   readonly label: string
-  readonly unit: 'share' | 'usd' | 'ms'
+  readonly unit: 'share' | 'usd' | 'ms' | 'number'
   readonly statistic: MetricStatistic
 }
 
@@ -52,6 +57,17 @@ export const metricFacts = {
 
 export type MetricName = keyof typeof metricFacts
 export const metricNames = Object.keys(metricFacts) as readonly MetricName[]
+
+/** The facts of a guardrail: of a metric of the registry, or of one that applications tell by a name of their own. */
+export function factsOf({ metric, custom }: Pick<GuardrailPolicy, 'metric' | 'custom'>): MetricFacts {
+  if (custom === undefined) return metricNamed(metric)
+  if ('mean' in custom) {
+    const worse = custom.mean === 'higher_is_worse' ? 'higher' : 'lower'
+    return { label: `mean ${metric}`, unit: 'number', statistic: { kind: 'told_mean', metric, worse } }
+  }
+  const mark = 'failsBelow' in custom ? `below ${custom.failsBelow}` : `above ${custom.failsAbove}`
+  return { label: `${metric} ${mark}`, unit: 'share', statistic: { kind: 'failures', metric } }
+}
 
 /** The facts of a metric named by a policy; an unknown name is an error, never a metric that is silently not watched. */
 export function metricNamed(name: string): MetricFacts {

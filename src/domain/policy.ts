@@ -1,13 +1,16 @@
 import type { Slice } from './allocation'
+import type { ProbeProviderName } from './probe'
+import type { CustomMetric } from './quality'
 import type { EventName } from './telemetry'
 import type { OutputField } from './telemetry-outputs'
 
 export type GuardrailRole = 'rollback' | 'pause' | 'notify'
 export type NoEvidenceAction = 'pause' | 'extend' | 'rollback' | 'ask'
 
-/** A metric watched against the incumbent. `metric` names a row of the metrics registry. */
+/** A metric watched against the incumbent. `metric` names a row of the metrics registry or, with `custom`, what applications tell. */
 export interface GuardrailPolicy {
   readonly metric: string
+  readonly custom?: CustomMetric
   readonly role: GuardrailRole
   /** Relative non-inferiority margin: 0.25 tolerates a quarter more than the incumbent. */
   readonly margin: number
@@ -29,6 +32,24 @@ export type BreakerPolicy =
       readonly usdPerRelease?: number
       readonly usdPerTenant?: number
     }
+
+/** An absolute limit on a number that a provider of metrics is asked for. At least one of the limits is there. */
+export interface ProbePolicy {
+  readonly name: string
+  readonly provider: ProbeProviderName
+  /** A configured endpoint: where it is and its key are no part of any version. */
+  readonly endpoint: string
+  /** In the provider's language, with placeholders as `{{candidate}}`. */
+  readonly query: string
+  readonly atMost?: number
+  readonly atLeast?: number
+  readonly role: GuardrailRole
+  readonly noEvidence: NoEvidenceAction
+  /** From one question to the next. */
+  readonly everyMs: number
+  /** How long a value counts where no newer one comes. */
+  readonly maxAgeMs: number
+}
 
 /** A field of the output whose mix of classes, or whose mean, is compared. It never takes a release back. */
 export interface OutputPolicy extends OutputField {
@@ -80,6 +101,8 @@ export interface Policy {
   readonly alpha: number
   readonly guardrails: readonly GuardrailPolicy[]
   readonly breakers: readonly BreakerPolicy[]
+  /** Absent: nobody else is asked. */
+  readonly probes?: readonly ProbePolicy[]
   /** Absent: no output is watched. */
   readonly outputs?: readonly OutputPolicy[]
   /** Absent: `pause` beyond a margin of a half. */
@@ -89,6 +112,8 @@ export interface Policy {
   readonly onDeadline: 'pause' | 'rollback'
   /** Change classes allowed into the same task, by name. */
   readonly exceptions: readonly ('shifting' | 'breaking')[]
+  /** How long served requests stay in the log; absent: 180 days. */
+  readonly requestLogDays?: number
   /** When a provider returns another model or fingerprint during a release; absent: `notify`. */
   readonly onProviderChange?: 'pause' | 'notify'
   /** Artifacts, as `kind/name`, in which cases of the suite may stand: a leak into them is told and stops nothing. */

@@ -1,9 +1,17 @@
 import { evalueOf } from '../stats/log-space'
 import { type Comparison, compare } from './comparison'
 import type { GuardrailVerdict, VerdictReason } from './guardrail'
-import { metricNamed } from './metric'
-import type { GuardrailPolicy, NoEvidenceAction, Policy } from './policy'
-import { type Action, type Judged, judgedByFail, notApplicable, type Situation, strongest } from './situation'
+import { factsOf } from './metric'
+import type { GuardrailPolicy, Policy } from './policy'
+import {
+  type Action,
+  type Judged,
+  judgedByFail,
+  noEvidenceActions,
+  notApplicable,
+  type Situation,
+  strongest,
+} from './situation'
 import { describeComparison, formatMargin } from './verdict-text'
 
 /** The level of each relative guardrail and each watched output: the policy's alpha, split evenly. */
@@ -12,7 +20,7 @@ export const guardrailAlpha = (policy: Pick<Policy, 'alpha' | 'guardrails' | 'ou
 
 /** One metric of the policy, candidate against incumbent. */
 export function judgeRelative(guardrail: GuardrailPolicy, situation: Situation): Judged {
-  const facts = metricNamed(guardrail.metric)
+  const facts = factsOf(guardrail)
   const base = { name: guardrail.metric, role: guardrail.role }
   const unfit = notApplicable(situation.input, situation.strata)
   if (unfit) return { verdict: { ...base, ...unfit }, action: 'continue' }
@@ -73,15 +81,13 @@ function harmless(
     const needs = `this step has ${candidate} / ${incumbent} of the ${step.minimumSample} it needs in each arm`
     return missing('below_minimum_sample', `no harm found, but ${needs}`)
   }
+  // An arm of which nobody tells anything says nothing about harm, however many conversations it has.
+  const { candidate: told, incumbent: compared } = comparison.units
+  if (comparison.told && (told === 0 || compared === 0)) {
+    return missing('no_outcomes', `it needs values of both arms, and has ${told} / ${compared}`)
+  }
   if (!step.bakeComplete) return missing('baking', 'no harm found so far, the step is still baking')
   return { verdict: 'pass', reason: 'sample_complete', text: () => 'no harm found, sample and bake are complete' }
-}
-
-const noEvidenceActions: Readonly<Record<NoEvidenceAction, Action>> = {
-  extend: 'continue',
-  pause: 'pause',
-  rollback: 'rollback',
-  ask: 'pause',
 }
 
 /**

@@ -12,7 +12,16 @@ export interface RetentionPolicy {
 
 export const defaultRetention: RetentionPolicy = { experimentDays: 90, uploadDays: 7, heavyBytes: 4_096 }
 
+/** What drops less: of two policies in each respect the longer one. */
+export const longerOf = (one: RetentionPolicy, other: RetentionPolicy): RetentionPolicy => ({
+  experimentDays: Math.max(one.experimentDays, other.experimentDays),
+  uploadDays: Math.max(one.uploadDays, other.uploadDays),
+  heavyBytes: Math.max(one.heavyBytes, other.heavyBytes),
+})
+
 export interface RetentionSetting extends RetentionPolicy {
+  /** Whether the schedule drops by itself. Somebody has to ask for that: until then only a run that is asked for drops. */
+  readonly automatic: boolean
   /** Absent: nobody ever set it, these are the defaults. */
   readonly by?: string
   readonly reason?: string
@@ -75,16 +84,25 @@ export interface GarbageVerdict {
   readonly dropped?: Dropped
 }
 
-export const garbageRunStates = ['running', 'done', 'failed'] as const
+export const defaultSetting: RetentionSetting = { ...defaultRetention, automatic: false }
+
+export const garbageRunStates = ['running', 'done', 'failed', 'cancelled'] as const
 export type GarbageRunState = (typeof garbageRunStates)[number]
 
 export interface GarbageRun {
   readonly id: string
   readonly by: string
   readonly state: GarbageRunState
+  /** As it was when the run began; one that was made longer since counts at once. */
+  readonly policy: RetentionPolicy
   readonly startedAt: number
   readonly endedAt?: number
+  /** The part that it is at, or was at last. */
+  readonly phase?: GarbagePhase
+  /** Counted in the transactions that drop, so they are right at every moment, whatever died. */
   readonly totals: GarbageTotals
+  /** Why it failed. */
+  readonly failure?: string
 }
 
 export const dayMs = 24 * 3_600_000

@@ -1,4 +1,5 @@
 import type { Assessment, AssessmentInput, GuardrailVerdict } from './guardrail'
+import type { NoEvidenceAction } from './policy'
 import type { StratumStats } from './telemetry'
 
 export type Action = Assessment['action']
@@ -7,6 +8,14 @@ const strength: Readonly<Record<Action, number>> = { continue: 0, pause: 1, roll
 /** What several verdicts ask for together. */
 export const strongest = (actions: readonly Action[]): Action =>
   actions.reduce((high, next) => (strength[next] > strength[high] ? next : high), 'continue' as Action)
+
+/** What the policy's answer to missing evidence asks for. */
+export const noEvidenceActions: Readonly<Record<NoEvidenceAction, Action>> = {
+  extend: 'continue',
+  pause: 'pause',
+  rollback: 'rollback',
+  ask: 'pause',
+}
 
 /** A verdict, and what it asks for now. */
 export interface Judged {

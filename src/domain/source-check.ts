@@ -1,4 +1,5 @@
 import type { SourceShare } from './live-evidence'
+import { type QualityStats, qualityOf, qualityStatsOf } from './quality'
 import type { Judged, Situation } from './situation'
 import type { ArmStats, BreakerWindow, ClosedValueName, EventName, Moments, StratumStats } from './telemetry'
 import { armStatsOf, type Totals } from './telemetry-fold'
@@ -35,14 +36,17 @@ export function checkSources(situation: Situation, judgeAll: JudgeAll): readonly
 /** The sources of each kind of which enough have told something that counts. */
 function checkable({ input }: Situation): readonly SourceShare[] {
   const telling = (input.sources ?? []).filter(
-    ({ lost, windows }) =>
-      lost.some(({ totals }) => (totals.units ?? 0) > 0) || windows.some(({ requests }) => requests > 0),
+    ({ lost, windows }) => lost.some(({ totals }) => hasTold(totals)) || windows.some(({ requests }) => requests > 0),
   )
   return (['key', 'reporter'] as const).flatMap((kind) => {
     const those = telling.filter((source) => source.kind === kind)
     return those.length >= fewestSources ? those : []
   })
 }
+
+/** Of units, or of a custom metric of units that others told of. */
+const hasTold = (totals: Totals): boolean =>
+  (totals.units ?? 0) > 0 || Object.values(qualityStatsOf(totals).quality ?? {}).some(({ n }) => n > 0)
 
 function withoutSource(situation: Situation, source: SourceShare): Situation {
   const windows = situation.input.windows.map((window, index) => minusWindow(window, source.windows[index]))
@@ -79,7 +83,20 @@ function minusArm(arm: ArmStats, totals: Totals): ArmStats {
     units: less(arm.units, lost.units),
     events: Object.fromEntries(events) as ArmStats['events'],
     closed: Object.fromEntries(closed) as ArmStats['closed'],
+    ...(arm.quality === undefined ? {} : { quality: minusQuality(arm.quality, lost) }),
   }
+}
+
+function minusQuality(whole: NonNullable<ArmStats['quality']>, lost: ArmStats): Readonly<Record<string, QualityStats>> {
+  return Object.fromEntries(
+    Object.entries(whole).map(([metric, stats]) => {
+      const part = qualityOf(lost, metric)
+      const n = less(stats.n, part.n)
+      const sum = n === 0 ? 0 : stats.sum - part.sum
+      const sumSquares = n === 0 ? 0 : Math.max(stats.sumSquares - part.sumSquares, (sum * sum) / n)
+      return [metric, { n, failed: less(stats.failed, part.failed), sum, sumSquares }]
+    }),
+  )
 }
 
 const less = (whole: number, part: number): number => Math.max(0, whole - part)

@@ -1,4 +1,5 @@
 import { binOf, mergeSketches } from '../stats/quantile-sketch'
+import { type QualityTotalName, type QualityValue, qualityStatsOf, qualityTotals } from './quality'
 import {
   type ArmStats,
   type ClosedValueName,
@@ -31,15 +32,16 @@ export type Counters = Readonly<Record<CounterName, number>>
 const momentNames = ['n', 'sum', 'sumSquares', 'logSum', 'logSumSquares'] as const satisfies readonly (keyof Moments)[]
 type MomentName = (typeof momentNames)[number]
 
-export type TotalName =
+type FixedTotalName =
   | 'units'
   | CounterName
   | `event_${EventName}`
   | `closed_${ClosedValueName}_${MomentName}`
   | OutputTotalName
+export type TotalName = FixedTotalName | QualityTotalName
 
 /** A sparse sum: an absent name is zero. Flat, so that a store can increment it name by name. */
-export type Totals = Readonly<Partial<Record<TotalName, number>>>
+export type Totals = Readonly<Partial<Record<FixedTotalName, number>> & Record<QualityTotalName, number>>
 
 /**
  * Sealed units by value and bin of its quantile sketch, as `latency_ms:57`, so that a store can increment each. Apart from
@@ -77,6 +79,8 @@ export interface UnitState {
   readonly sealedWithout?: readonly { readonly source: string; readonly values: SealedValues }[]
   /** By watched field: the first value that arrived. Never revised, so that every unit is evidence once. */
   readonly outputs?: readonly (OutputValue | null)[]
+  /** By custom metric that the entry watches: the first value that was told. */
+  readonly quality?: Readonly<Record<string, QualityValue>>
 }
 
 /** Empty for a unit without any request. */
@@ -156,6 +160,17 @@ function firstOutputs(before: UnitState['outputs'], told: UnitReport['outputs'])
   return Array.from({ length: fields }, (_, field) => before?.[field] ?? told[field] ?? null)
 }
 
+/** Takes a value of a custom metric into a unit that is known. The first one stays: a later one changes nothing. */
+export function tellQuality(
+  unit: UnitState,
+  metric: string,
+  told: QualityValue,
+): { readonly unit: UnitState; readonly delta: UnitContribution } {
+  if (unit.quality !== undefined && Object.hasOwn(unit.quality, metric)) return { unit, delta: nothing }
+  const after = { ...unit, quality: { ...unit.quality, [metric]: told } }
+  return { unit: after, delta: difference(contributionOf(after), contributionOf(unit)) }
+}
+
 /** Freezes the values of a unit, once. `delta` adds them to the moments of its stratum. */
 export function sealUnit(unit: UnitState): { readonly unit: UnitState; readonly delta: UnitContribution } {
   if (unit.sealed) return { unit, delta: nothing }
@@ -191,7 +206,7 @@ export function contributionOf(unit: UnitState | undefined): UnitContribution {
     if (value === undefined) continue
     for (const [moment, addend] of Object.entries(momentsOf(name, value))) totals[`closed_${name}_${moment}`] = addend
   }
-  Object.assign(totals, outputTotals(unit.outputs))
+  Object.assign(totals, outputTotals(unit.outputs), qualityTotals(unit.quality))
   const pictures = picturesOf(unit.sealed ?? {})
   return unit.gap ? { tested: {}, gap: totals, pictures } : { tested: totals, gap: {}, pictures }
 }
@@ -215,7 +230,7 @@ export function momentsOf(name: ClosedValueName, value: number): Moments {
 }
 
 export function sumTotals(left: Totals, right: Totals): Totals {
-  const sum: Partial<Record<TotalName, number>> = { ...left }
+  const sum: Record<string, number> = { ...left }
   for (const [name, value] of Object.entries(right) as [TotalName, number][]) sum[name] = (sum[name] ?? 0) + value
   return sum
 }
@@ -228,7 +243,7 @@ export const sumContributions = (left: UnitContribution, right: UnitContribution
 
 /** The names whose sum changed, and by how much. */
 export function minusTotals(after: Totals, before: Totals): Totals {
-  const rest: Partial<Record<TotalName, number>> = {}
+  const rest: Record<string, number> = {}
   for (const name of new Set([...Object.keys(after), ...Object.keys(before)]) as Set<TotalName>) {
     const change = (after[name] ?? 0) - (before[name] ?? 0)
     if (change !== 0) rest[name] = change
@@ -263,6 +278,7 @@ export function armStatsOf(totals: Totals): ArmStats {
       Moments
     >,
     ...outputStatsOf(totals),
+    ...qualityStatsOf(totals),
   }
 }
 
@@ -294,7 +310,8 @@ export function sourcesOf(unit: UnitState): readonly string[] {
     `reporter/${reporter}`,
     ...(key === undefined ? [] : [`key/${key}`]),
   ])
-  return [...new Set(names)]
+  const tellers = Object.values(unit.quality ?? {}).flatMap(({ sources }) => sources)
+  return [...new Set([...names, ...tellers])]
 }
 
 const partsWithout = (unit: UnitState, source: string): readonly ReporterPart[] =>
@@ -312,9 +329,16 @@ function unitWithout(unit: UnitState, source: string): UnitState | undefined {
     ...unit,
     parts: Object.fromEntries(parts.map((part, index) => [index, part])),
     events: eventNames.filter(told),
+    ...(unit.quality === undefined ? {} : { quality: qualityWithout(unit.quality, source) }),
     ...(sealed === undefined ? {} : { sealed }),
   }
 }
+
+const qualityWithout = (
+  quality: NonNullable<UnitState['quality']>,
+  source: string,
+): NonNullable<UnitState['quality']> =>
+  Object.fromEntries(Object.entries(quality).filter(([, { sources }]) => !sources.includes(source)))
 
 /** What the tested totals of a stratum would lose if the source had never reported this unit. */
 export const lostWithout = (unit: UnitState | undefined, source: string): Totals =>

@@ -1,3 +1,4 @@
+import type { QualityStats } from './quality'
 import type { OutputField, OutputStats, OutputValue } from './telemetry-outputs'
 import type { Digest } from './version'
 
@@ -81,7 +82,10 @@ export interface LateEntry {
   readonly lateMs: number
 }
 
-/** A judgement on a conversation that arrives long after it: a survey, thumbs, a judge's score. Shown only. */
+/**
+ * A value of a custom metric, told of a conversation during it or long after: a survey, thumbs. It joins its stratum
+ * where the entry watches the metric, else it is shown only.
+ */
 export interface LateOutcome {
   /** Chosen by the sender, so that a repeated delivery counts once. */
   readonly id: string
@@ -153,6 +157,8 @@ export interface ArmStats {
   readonly closed: Readonly<Record<ClosedValueName, Moments>>
   /** What outputs showed of the watched fields; absent where none was told. */
   readonly outputs?: OutputStats
+  /** By custom metric; absent where none was told. */
+  readonly quality?: Readonly<Record<string, QualityStats>>
 }
 
 /** One stratum of a release: the share in force is constant in it by construction. */

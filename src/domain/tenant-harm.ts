@@ -1,7 +1,7 @@
 import { evalueOf, logMeanExp } from '../stats/log-space'
 import { logEvalueRatioAbove } from '../stats/rate-ratio'
 import type { TenantEvents } from './live-evidence'
-import { metricNamed } from './metric'
+import { factsOf } from './metric'
 import type { MaxHarmPolicy, Policy } from './policy'
 import { type Judged, judgedByFail, type Situation } from './situation'
 import type { EventName } from './telemetry'
@@ -84,8 +84,8 @@ function evidenceOf(
 
 /** The events of the policy's guardrails; errors where it guards none. */
 function guardedEvents({ guardrails }: Policy): readonly EventName[] {
-  const guarded = guardrails.flatMap(({ metric }) => {
-    const { statistic } = metricNamed(metric)
+  const guarded = guardrails.flatMap((guardrail) => {
+    const { statistic } = factsOf(guardrail)
     return statistic.kind === 'event' ? [statistic.event] : []
   })
   return guarded.length > 0 ? [...new Set(guarded)] : ['error']

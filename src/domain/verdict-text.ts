@@ -11,6 +11,8 @@ export function formatValue(value: number, unit: MetricFacts['unit']): string {
       return formatUsd(value)
     case 'ms':
       return `${Math.round(value)} ms`
+    case 'number':
+      return String(Number(value.toPrecision(3)))
     default:
       return assertNever(unit)
   }

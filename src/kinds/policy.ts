@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { diffJson } from '../domain/diff'
 import { metricNames } from '../domain/metric'
 import type { Policy } from '../domain/policy'
+import { placeholdersIn, probePlaceholders, probeProviderNames } from '../domain/probe'
+import { maxQualityRules, qualityMetricShape } from '../domain/quality'
 import { maxOutputClasses, maxOutputFields } from '../domain/telemetry-outputs'
 import { defaultMaxHarm } from '../domain/tenant-harm'
 import { kindNames } from '../domain/version'
@@ -11,6 +13,8 @@ const hourMs = 3_600_000
 const maxDurationMs = 90 * 24 * hourMs
 const maxSteps = 50
 const maxRules = 50
+/** Each is a question every few seconds for as long as a release is exposed. */
+const maxProbes = 10
 
 const durationMs = z.int().min(0).max(maxDurationMs)
 const share = z.number().min(0).max(1)
@@ -26,12 +30,40 @@ const stepShape = {
   minimumSample: z.int().min(0).max(10_000_000).default(200),
 }
 
-const guardrail = z.strictObject({
-  metric: z.enum(metricNames),
-  role: z.enum(['rollback', 'pause', 'notify']).default('rollback'),
-  margin: z.number().min(0).max(100),
-  noEvidence: z.enum(['pause', 'extend', 'rollback', 'ask']).default('extend'),
-})
+const mark = z.number().min(-1e9).max(1e9)
+const custom = z.union([
+  z.strictObject({ failsBelow: mark }),
+  z.strictObject({ failsAbove: mark }),
+  z.strictObject({ mean: z.enum(['higher_is_worse', 'lower_is_worse']) }),
+])
+
+const guardrail = z
+  .strictObject({
+    metric: z.string(),
+    custom: custom.exactOptional(),
+    role: z.enum(['rollback', 'pause', 'notify']).default('rollback'),
+    margin: z.number().min(0).max(100),
+    noEvidence: z.enum(['pause', 'extend', 'rollback', 'ask']).default('extend'),
+  })
+  .superRefine(({ metric, custom: told }, context) => {
+    const known = metricNames.some((name) => name === metric)
+    const refuse = (message: string) => context.addIssue({ code: 'custom', path: ['metric'], message })
+    if (told === undefined && !known) {
+      refuse(`is no metric: use one of ${metricNames.join(', ')}, or say by \`custom\` how a told value counts`)
+    }
+    if (told !== undefined && known) refuse('is a built-in metric, which takes no `custom`')
+    if (told !== undefined && !qualityMetricShape.test(metric)) refuse('is no name of a told metric: a-z, 0-9, _')
+  })
+const guardrails = z
+  .array(guardrail)
+  .max(maxRules)
+  .superRefine((rows, context) => {
+    const told = rows.flatMap(({ metric, custom: how }) => (how === undefined ? [] : [metric]))
+    if (new Set(told).size < told.length) context.addIssue({ code: 'custom', message: 'names a told metric twice' })
+    if (told.length > maxQualityRules) {
+      context.addIssue({ code: 'custom', message: `names more than ${maxQualityRules} told metrics` })
+    }
+  })
 
 const breaker = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -69,11 +101,48 @@ const outputs = z
   .min(1)
   .max(maxOutputFields)
   .refine((rows) => new Set(rows.map(({ field }) => field)).size === rows.length, 'names a field twice')
+
+const limit = z.number().min(-1e15).max(1e15).exactOptional()
+const probe = z
+  .strictObject({
+    name: nameSchema,
+    provider: z.enum(probeProviderNames),
+    endpoint: nameSchema,
+    query: z
+      .string()
+      .trim()
+      .min(1)
+      .max(4_000)
+      .superRefine((query, context) => {
+        const unknown = placeholdersIn(query).find((name) => !probePlaceholders.some((known) => known === name))
+        if (unknown === undefined) return
+        const message = `names {{${unknown}}}; it may name ${probePlaceholders.map((one) => `{{${one}}}`).join(', ')}`
+        context.addIssue({ code: 'custom', message })
+      }),
+    atMost: limit,
+    atLeast: limit,
+    role: z.enum(['rollback', 'pause', 'notify']).default('pause'),
+    noEvidence: z.enum(['pause', 'extend', 'rollback', 'ask']).default('extend'),
+    everyMs: z.int().min(1_000).max(600_000).default(15_000),
+    maxAgeMs: z.int().min(1_000).max(hourMs).default(60_000),
+  })
+  .refine(({ atMost, atLeast }) => atMost !== undefined || atLeast !== undefined, 'has neither atMost nor atLeast')
+  .refine(
+    ({ everyMs, maxAgeMs }) => maxAgeMs >= everyMs,
+    'asks less often than maxAgeMs: no value would count for long',
+  )
+const probes = z
+  .array(probe)
+  .min(1)
+  .max(maxProbes)
+  .refine((rows) => new Set(rows.map(({ name }) => name)).size === rows.length, 'names a probe twice')
 const maxHarm = z.strictObject({
   role: mildRole,
   margin: z.number().min(0).max(100).default(defaultMaxHarm.margin),
   minimumEvents: z.int().min(1).max(1_000_000).default(defaultMaxHarm.minimumEvents),
 })
+
+const maxRequestLogDays = 3_650
 
 /** A policy that says nothing goes through 1, 5, 25, 50 and 95 % for an hour each; `steps: []` goes straight there. */
 const defaultSteps = [100, 500, 2500, 5000, 9500].map((basisPoints) => ({
@@ -116,11 +185,12 @@ const policySchema = z
     steps: z.array(z.strictObject(stepShape)).max(maxSteps).default(defaultSteps),
     by: assignment.default('conversation'),
     alpha: z.number().gt(0).max(0.5).default(0.05),
-    guardrails: z.array(guardrail).max(maxRules).default([]),
+    guardrails: guardrails.default([]),
     breakers: z
       .array(breaker)
       .max(maxRules)
       .default([{ kind: 'errors', events: ['error', 'schema_failure'], minCount: 20, minRate: 0.5, windowMs: 60_000 }]),
+    probes: probes.exactOptional(),
     outputs: outputs.exactOptional(),
     maxHarm: maxHarm.exactOptional(),
     deadlineMs: durationMs.default(24 * hourMs),
@@ -129,11 +199,16 @@ const policySchema = z
       .array(z.enum(['shifting', 'breaking']))
       .max(2)
       .default([]),
+    requestLogDays: z.int().min(1).max(maxRequestLogDays).exactOptional(),
     onProviderChange: z.enum(['pause', 'notify']).exactOptional(),
     leakage: z.strictObject({ allow: z.array(artifactName).min(1).max(maxRules) }).exactOptional(),
     afterRollback: z.strictObject({ hold: z.boolean().default(true), veto: z.boolean().default(true) }).prefault({}),
   })
-  .superRefine(({ environments }, context) => {
+  .superRefine(({ environments, by, pilot, guardrails: guarded }, context) => {
+    if ((by === 'tenant' || pilot?.by === 'tenant') && guarded.some(({ custom: told }) => told !== undefined)) {
+      const message = 'watches told metrics, which count conversations: expose by conversation'
+      context.addIssue({ code: 'custom', path: ['guardrails'], message })
+    }
     if (new Set(environments).size < environments.length) {
       context.addIssue({ code: 'custom', path: ['environments'], message: 'names an environment twice' })
     }

@@ -1,6 +1,10 @@
 import { judgeBreakers } from '../domain/breaker'
 import { type LaneState, laneName } from '../domain/lane'
 import type { Policy } from '../domain/policy'
+import { placeholdersIn } from '../domain/probe'
+import { brokenLimit } from '../domain/probe-guardrail'
+import type { Endpoints } from '../engines/engine'
+import { askProbe } from './probe-asking'
 import type { TelemetryReader } from './telemetry-reader'
 
 const hourMs = 3_600_000
@@ -36,4 +40,39 @@ async function firingIn(
   return judgeBreakers(breakers, windows, { releaseUsd: 0, lastHourUsd }, 'incumbent')
     .filter(({ verdict }) => verdict === 'fail')
     .map(({ name, text }) => `${name} in ${laneName(lane)}: ${text}`)
+}
+
+/** What the probes say of what serves now: the alarms that fire, and who could not be asked. */
+export interface ProbedAlarms {
+  readonly firing: readonly string[]
+  readonly unknown: readonly string[]
+}
+
+/**
+ * The policy's probes, asked of the incumbent in the candidate's place. One that names the release has nothing to ask
+ * about yet. A provider that is down stops nobody here: the watch will say so, by the policy's answer to it.
+ */
+export async function probedAlarms(
+  { probes = [] }: Pick<Policy, 'probes'>,
+  lane: LaneState,
+  endpoints: Endpoints,
+): Promise<ProbedAlarms> {
+  const { environment, task, incumbent } = lane
+  if (incumbent === undefined) return { firing: [], unknown: [] }
+  const place = { task, environment, candidate: incumbent, incumbent }
+  const answers = await Promise.all(
+    probes
+      .filter(({ query }) => !placeholdersIn(query).includes('release'))
+      .map(async (probe) => {
+        const answer = await askProbe(probe, place, endpoints)
+        const name = `probe:${probe.name} in ${laneName(lane)}`
+        if (!('value' in answer)) return { unknown: `${name} is not known: ${answer.text}` }
+        const broken = brokenLimit(answer.value, probe)
+        return broken === undefined ? {} : { firing: `${name}: ${broken}` }
+      }),
+  )
+  return {
+    firing: answers.flatMap(({ firing }) => firing ?? []),
+    unknown: answers.flatMap(({ unknown }) => unknown ?? []),
+  }
 }

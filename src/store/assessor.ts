@@ -10,6 +10,7 @@ import { SluiceError } from '../errors'
 import type { Catalog } from './catalog'
 import type { Evidence } from './evidence'
 import type { Ledger } from './ledger'
+import type { ProbeReadings } from './probe-readings'
 import { type Providers, voidText } from './providers'
 import type { ReleaseRecord, Releases } from './releases'
 import type { Telemetry } from './telemetry'
@@ -21,6 +22,7 @@ export interface AssessorDeps {
   readonly telemetry: Telemetry
   readonly evidence: Pick<Evidence, 'isVoid'>
   readonly providers: Pick<Providers, 'changes'>
+  readonly readings: Pick<ProbeReadings, 'of'>
 }
 
 /** A release with what its judgement needs; plan and policy are immutable, so they are read once. */
@@ -62,7 +64,7 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
   const { incumbent } = lane
   const byTenant = policy.breakers.some((breaker) => breaker.kind === 'budget' && breaker.usdPerTenant !== undefined)
   const { evidence: told } = deps.telemetry
-  const [strata, totals, lastHourUsd, step, silent, changes, tenants, topTenant] = await Promise.all([
+  const [strata, totals, lastHourUsd, step, silent, changes, tenants, topTenant, readings] = await Promise.all([
     read.strataOf(release),
     budget ? read.compositeTotals({ ...release, composite }) : undefined,
     budget ? read.spend({ composite, environment, task: plan.task, sinceMs: hourMs }) : 0,
@@ -71,6 +73,10 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
     voidingChanges(deps, file, incumbent),
     told.tenants(release, maxHarmOf(policy).minimumEvents),
     byTenant ? told.topTenant(release) : undefined,
+    deps.readings.of(
+      record.id,
+      (policy.probes ?? []).map(({ name }) => name),
+    ),
   ])
   const seqs = [...new Set([...strata.map(({ seq }) => seq), ...(step?.seqs ?? [])])]
   const [full, ...windows] = await Promise.all([
@@ -88,6 +94,7 @@ export async function judge(deps: AssessorDeps, file: ReleaseFile, bakeComplete:
     spend: { releaseUsd: totals?.costUsd ?? 0, lastHourUsd, ...(topTenant === undefined ? {} : { topTenant }) },
     reporting: { silent, full },
     tenants,
+    ...(readings.length === 0 ? {} : { readings }),
     hasIncumbent: plan.lanes.at(-1)?.incumbent !== undefined,
     ...(step === undefined ? {} : { step }),
     ...(changes.length === 0 ? {} : { providerChanges: changes.map(voidText) }),

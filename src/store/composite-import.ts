@@ -15,7 +15,7 @@ import { maxMergedSets, type RowStore } from './rows'
 import { readContent, type VersionDocument } from './version-documents'
 import { documentOf, judge } from './version-drafts'
 import { databaseView, overlayView, type VersionView } from './version-view'
-import { insertJudged } from './versions'
+import { insertJudged, requireRows } from './versions'
 
 interface Deps {
   readonly database: Database
@@ -58,11 +58,14 @@ export async function importComposite(
   return { composite: composite._id, created, versions, rows, file: digest }
 }
 
-/** Judges every label before any is written: a refusal leaves nothing behind. */
+/** Asks of all before any is written: a refusal leaves nothing behind. */
 async function requireLabels(database: Database, documents: readonly VersionDocument[]): Promise<void> {
   const accepted: VersionDocument[] = []
   const view = overlayView(databaseView(database), accepted)
-  for (const document of documents) if (await judge(document, view)) accepted.push(document)
+  for (const document of documents) {
+    await requireRows(database, document)
+    if (await judge(document, view)) accepted.push(document)
+  }
 }
 
 interface WholeFile {

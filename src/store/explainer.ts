@@ -7,7 +7,7 @@ import type { ProviderChange } from '../domain/provider-change'
 import type { TenantEntry } from '../domain/tenant'
 import type { Digest } from '../domain/version'
 import { assertNever, SluiceError } from '../errors'
-import type { LoggedRequest } from './request-log'
+import { defaultRequestDays, type LoggedRequest } from './request-log'
 import type { Store } from './store'
 
 /** Where an entry stands in its ledger's hash chain, which was computed again for this answer. */
@@ -56,7 +56,6 @@ export interface ExplainedRequest extends Omit<Explanation, 'again'> {
   readonly missing: readonly Missing[]
 }
 
-export const requestRetentionDays = 180
 const ledgerPage = 1_000
 const maxLedgerPages = 100
 const maxVerdicts = 5
@@ -70,8 +69,8 @@ export async function loggedRequest(store: Store, requestId: string): Promise<Lo
     oldest === undefined ? 'it is empty' : `its oldest row was received at ${new Date(oldest).toISOString()}`
   throw new SluiceError(
     'not_found',
-    `No request ${requestId} is in the log: it was never reported, or its row expired, for rows are kept ${requestRetentionDays} days and ${reach}.`,
-    { requestId, retentionDays: requestRetentionDays, ...(oldest === undefined ? {} : { oldestReceivedAt: oldest }) },
+    `No request ${requestId} is in the log: it was never reported, or its row expired, for rows are kept ${defaultRequestDays} days unless the policy of their task says otherwise, and ${reach}.`,
+    { requestId, retentionDays: defaultRequestDays, ...(oldest === undefined ? {} : { oldestReceivedAt: oldest }) },
   )
 }
 

@@ -7,6 +7,7 @@ import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { Database } from './database'
 import { closedPhases } from './releases'
+import { RequestLog } from './request-log'
 import { databaseView, type VersionView } from './version-view'
 
 /** Something that is kept for its own sake, with why, in words. */
@@ -84,10 +85,11 @@ async function* tenantRoots(database: Database): AsyncGenerator<Root> {
 
 /** Log rows leave by themselves; captured content is found by its row, so what rows name covers both. */
 async function* logRoots(database: Database): AsyncGenerator<Root> {
+  const log = new RequestLog(database)
   const lanes = database.collection<{ _id: string; environment: string; task: string }>('lanes')
   for await (const { environment, task } of lanes.find({}, { projection: { environment: 1, task: 1 } })) {
-    const named = await database.collection('requests').distinct('composite', { environment, task })
-    for (const id of named as Digest[]) yield composite(id, 'served', `in the request log of ${environment}/${task}`)
+    for (const id of await log.composites(environment, task))
+      yield composite(id, 'served', `in the request log of ${environment}/${task}`)
   }
 }
 

@@ -1,26 +1,22 @@
-import type { Collection as Documents, Filter } from 'mongodb'
+import type { ClientSession, Collection as Documents, Filter } from 'mongodb'
 import { dayMs, type GarbageTally } from '../domain/retention'
 import type { Digest } from '../domain/version'
 import { kindOf } from '../kinds'
 import type { Database } from './database'
-import { type Collection, namedRoots } from './garbage-versions'
-import { compareDigests, createDigestCursor, type DigestCursor, mergeSorted, packDigest } from './row-digests'
+import { batches, type Collection, dropIn, type Rules } from './garbage-run'
+import { namedRoots } from './garbage-versions'
+import { compareDigests, digestBytes, packSorted, pageDigests } from './row-digests'
 import type { DroppedSetDocument, Kept, PageDocument, RowDocument, SetDocument } from './row-documents'
-import { pageReader } from './row-reader'
+import { type PageReader, pageReader } from './row-reader'
 import { readContent, type VersionDocument } from './version-documents'
 
 const dropBatch = 500
 
 /** Sets are marked when something is built on them, so what waits longer than this has been left behind. */
-const uploadCutoff = ({ policy, now }: Pick<Collection, 'policy' | 'now'>): Date =>
-  new Date(now - Math.max(1, policy.uploadDays) * dayMs)
+const uploadCutoff = ({ policy, now }: Rules): Date => new Date(now - Math.max(1, policy.uploadDays) * dayMs)
 
-/** Rows that would go if only these roots stayed, and what is being uploaded. Two pages of each set are in memory. */
-export async function measureRows(
-  database: Database,
-  roots: ReadonlySet<Digest>,
-  of: Pick<Collection, 'policy' | 'now'>,
-): Promise<GarbageTally> {
+/** Rows that would go if only these roots stayed, and what is being uploaded. */
+export async function measureRows(database: Database, roots: ReadonlySet<Digest>, of: Rules): Promise<GarbageTally> {
   const cutoff = uploadCutoff(of)
   let tally: GarbageTally = { count: 0, bytes: 0 }
   const stays = ({ _id, at }: Pick<SetDocument, '_id' | 'at'>) => roots.has(_id) || at >= cutoff
@@ -31,33 +27,32 @@ export async function measureRows(
 }
 
 /** Sets first, then the pages and rows that no set has: a set that can be found is whole. */
-export async function dropRows(database: Database, run: Collection): Promise<GarbageTally> {
+export async function dropRows(database: Database, run: Collection): Promise<void> {
   const cutoff = uploadCutoff(run)
   await dropSets(database, await namedRoots(database), run)
   const standing = await standingSets(database, () => true)
-  await dropPages(database, standing, cutoff)
+  await dropPages(database, standing, run)
   const rows = database.collection<RowDocument>('rows')
-  let tally: GarbageTally = { count: 0, bytes: 0 }
-  let batch: Pick<RowDocument, '_id' | 'bytes'>[] = []
-  const drop = async () => {
-    const sizes = new Map(batch.map(({ _id, bytes }) => [_id, bytes]))
-    const count = await dropOld(rows, [...sizes.keys()], cutoff)
-    const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0)
-    tally = { count: tally.count + count, bytes: tally.bytes + (count === sizes.size ? bytes : 0) }
-    batch = []
+  for await (const batch of batches(unneededRows(database, standing, cutoff), dropBatch)) {
+    const ids = batch.map(({ _id }) => _id)
+    await dropIn(database, run, async (session) => {
+      const old = rows.find(oldOf(ids, cutoff), { projection: { bytes: 1 }, session })
+      const bytes = (await old.toArray()).reduce((sum, row) => sum + row.bytes, 0)
+      return { count: await dropOld(rows, { ids, cutoff }, session), bytes }
+    })
   }
-  for await (const row of unneededRows(database, standing, cutoff)) {
-    batch.push(row)
-    if (batch.length >= dropBatch) await drop()
-  }
-  if (batch.length > 0) await drop()
-  return tally
 }
 
+const oldOf = <T extends Kept>(ids: readonly Digest[], cutoff: Date) =>
+  ({ _id: { $in: [...ids] }, at: { $lt: cutoff } }) as unknown as Filter<T>
+
 /** The mark is asked in the write itself: a row that was asked for again since stays. */
-async function dropOld<T extends Kept>(from: Documents<T>, ids: readonly Digest[], cutoff: Date): Promise<number> {
-  const old = { _id: { $in: [...ids] }, at: { $lt: cutoff } } as unknown as Filter<T>
-  return (await from.deleteMany(old)).deletedCount
+async function dropOld<T extends Kept>(
+  from: Documents<T>,
+  { ids, cutoff }: { readonly ids: readonly Digest[]; readonly cutoff: Date },
+  session: ClientSession,
+): Promise<number> {
+  return (await from.deleteMany(oldOf(ids, cutoff), { session })).deletedCount
 }
 
 async function dropSets(database: Database, roots: ReadonlySet<Digest>, run: Collection): Promise<void> {
@@ -70,16 +65,20 @@ async function dropSets(database: Database, roots: ReadonlySet<Digest>, run: Col
     { projection: { count: 1, bytes: 1 } },
   )) {
     if (roots.has(_id)) continue
-    await database.transact(async (session) => {
+    await dropIn(database, run, async (session) => {
       const { deletedCount } = await sets.deleteOne({ _id, at: { $lt: cutoff } }, { session })
       const named = once.get(_id)
-      if (deletedCount === 0 || named === undefined) return
+      if (deletedCount === 0 || named === undefined) return nothing
       const at = await database.now(session)
       const tombstone = { at, by: run.by, why: named, run: run.id, count, bytes }
       await tombstones.replaceOne({ _id }, tombstone, { session, upsert: true })
+      return nothing
     })
   }
 }
+
+/** Rows are counted, not the sets and pages that name them. */
+const nothing: GarbageTally = { count: 0, bytes: 0 }
 
 /** Roots that versions had named before their rows were dropped, with why. */
 async function droppedRoots(database: Database): Promise<ReadonlyMap<Digest, string>> {
@@ -102,40 +101,85 @@ async function standingSets(
   return sets
 }
 
-async function dropPages(database: Database, standing: readonly SetDocument[], cutoff: Date): Promise<void> {
-  const needed = new Set(standing.flatMap(({ pages }) => pages))
+async function dropPages(database: Database, standing: readonly SetDocument[], run: Collection): Promise<void> {
+  const cutoff = uploadCutoff(run)
   const pages = database.collection<PageDocument>('row_pages')
-  let batch: Digest[] = []
-  for await (const { _id } of pages.find({ at: { $lt: cutoff } }, { projection: { _id: 1 } })) {
-    if (needed.has(_id)) continue
-    batch.push(_id)
-    if (batch.length < dropBatch) continue
-    await dropOld(pages, batch, cutoff)
-    batch = []
+  for await (const batch of batches(unneededPages(database, standing, cutoff), dropBatch)) {
+    await dropIn(database, run, async (session) => {
+      await dropOld(pages, { ids: batch, cutoff }, session)
+      return nothing
+    })
   }
-  if (batch.length > 0) await dropOld(pages, batch, cutoff)
 }
 
-/** One walk over two sorted lists: the rows that are stored, and those that sets have. */
+async function* unneededPages(
+  database: Database,
+  standing: readonly SetDocument[],
+  cutoff: Date,
+): AsyncGenerator<Digest> {
+  const needed = new Set(standing.flatMap(({ pages }) => pages))
+  const pages = database.collection<PageDocument>('row_pages')
+  for await (const { _id } of pages.find({ at: { $lt: cutoff } }, { projection: { _id: 1 } })) {
+    if (!needed.has(_id)) yield _id
+  }
+}
+
+type OldRow = Pick<RowDocument, '_id' | 'bytes'>
+
+/** Rows that are looked for at once, about 300 bytes each: memory grows neither with their number nor with that of sets. */
+const rowsTogether = 200_000
+
+/** Old rows in order of their digests, a block at a time, each block held against every set. */
 async function* unneededRows(
   database: Database,
   standing: readonly SetDocument[],
   cutoff: Date,
-): AsyncGenerator<Pick<RowDocument, '_id' | 'bytes'>> {
-  const pages = pageReader(database)
-  const needed = createDigestCursor(mergeSorted(standing.map((set) => pages.digests(set))))
-  await needed.fill()
+): AsyncGenerator<OldRow> {
   const rows = database.collection<RowDocument>('rows')
   const old = rows.find({ at: { $lt: cutoff } }, { projection: { bytes: 1 } }).sort({ _id: 1 })
-  for await (const row of old) if (!(await has(needed, packDigest(row._id)))) yield row
+  const places = standing.map((set) => ({ set, page: 0 }))
+  for await (const block of batches(old as AsyncIterable<OldRow>, rowsTogether)) {
+    const packed = packSorted(block.map(({ _id }) => _id))
+    const isNeeded = new Uint8Array(block.length)
+    for (const place of places) await markStanding(database, place, { packed, isNeeded })
+    for (const [index, row] of block.entries()) if (isNeeded[index] === 0) yield row
+  }
 }
 
-async function has(sorted: DigestCursor, digest: Buffer): Promise<boolean> {
-  while (sorted.page !== undefined) {
-    const order = compareDigests(sorted.page, sorted.at, digest, 0)
-    if (order >= 0) return order === 0
-    sorted.at += digest.length
-    await sorted.fill()
+interface Block {
+  readonly packed: Buffer
+  /** Of each row of the block: 1 where a set has it. */
+  readonly isNeeded: Uint8Array
+}
+
+interface Place {
+  readonly set: SetDocument
+  /** In which the block before ended. */
+  page: number
+}
+
+/** A set that another worker on the same run dropped meanwhile needs nothing any more. */
+async function markStanding(database: Database, place: Place, block: Block): Promise<void> {
+  try {
+    await markNeeded(pageReader(database), place, block)
+  } catch (error) {
+    const sets = database.collection<SetDocument>('row_sets')
+    if ((await sets.findOne({ _id: place.set._id }, { projection: { _id: 1 } })) !== null) throw error
   }
-  return false
+}
+
+async function markNeeded(pages: PageReader, place: Place, block: Block): Promise<void> {
+  let at = 0
+  let page = place.page
+  for await (const digests of pages.digests(place.set, page * pageDigests)) {
+    place.page = page
+    page += 1
+    for (let of = 0; of < digests.length && at < block.packed.length; ) {
+      const order = compareDigests(digests, of, block.packed, at)
+      if (order === 0) block.isNeeded[at / digestBytes] = 1
+      if (order <= 0) of += digestBytes
+      else at += digestBytes
+    }
+    if (at >= block.packed.length) return
+  }
 }

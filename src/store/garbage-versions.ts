@@ -1,20 +1,12 @@
 import type { ClientSession, Document } from 'mongodb'
-import { dayMs, experimentCutoff, type GarbageItem, type GarbageTally, type RetentionPolicy } from '../domain/retention'
+import { dayMs, experimentCutoff, type GarbageItem, type GarbageTally } from '../domain/retention'
 import { type Digest, type Dropped, type KindName, kindNames } from '../domain/version'
 import { kindOf } from '../kinds'
 import type { Database } from './database'
 import type { Reach } from './garbage-reach'
+import { batches, type Collection, dropIn, type Rules } from './garbage-run'
 import { readContent, type VersionDocument } from './version-documents'
 import { lastUsedAt, unusedSince } from './version-uses'
-
-/** What one run goes by. */
-export interface Collection {
-  readonly id: string
-  readonly by: string
-  readonly policy: RetentionPolicy
-  /** Of the store's clock when the walk began, milliseconds since the epoch. */
-  readonly now: number
-}
 
 const dropBatch = 100
 /** Contents of these are needed as long as there are labels: later versions are held against them. */
@@ -31,7 +23,7 @@ export const hasRows = (kind: KindName): boolean => rowKinds.includes(kind)
 type Candidate = Pick<VersionDocument, '_id' | 'kind' | 'digest' | 'createdAt' | 'usedAt'> & { readonly bytes: number }
 
 /** Never above what marks need to protect (see `markUsed`): the shortest clock is a day. */
-export function droppableSince({ policy, now }: Pick<Collection, 'policy' | 'now'>): Date {
+export function droppableSince({ policy, now }: Rules): Date {
   return new Date(Math.min(experimentCutoff(policy, now), now - dayMs))
 }
 
@@ -39,7 +31,7 @@ export function droppableSince({ policy, now }: Pick<Collection, 'policy' | 'now
 export async function* droppable(
   database: Database,
   reach: Pick<Reach, 'isNeeded'>,
-  of: Pick<Collection, 'policy' | 'now'>,
+  of: Rules,
 ): AsyncGenerator<GarbageItem> {
   const cutoff = droppableSince(of)
   const pipeline: Document[] = [
@@ -61,20 +53,10 @@ function itemOf({ _id, kind, digest, bytes, ...used }: Candidate): GarbageItem {
 }
 
 /** Drops them batch by batch, each batch in one transaction; what came into use meanwhile stays. */
-export async function dropVersions(database: Database, reach: Reach, run: Collection): Promise<GarbageTally> {
-  let tally: GarbageTally = { count: 0, bytes: 0 }
-  let batch: GarbageItem[] = []
-  const drop = async () => {
-    const dropped = await database.transact((session) => dropBatchIn(database, batch, run, session))
-    tally = { count: tally.count + dropped.count, bytes: tally.bytes + dropped.bytes }
-    batch = []
+export async function dropVersions(database: Database, reach: Reach, run: Collection): Promise<void> {
+  for await (const batch of batches(droppable(database, reach, run), dropBatch)) {
+    await dropIn(database, run, (session) => dropBatchIn(database, batch, run, session))
   }
-  for await (const item of droppable(database, reach, run)) {
-    batch.push(item)
-    if (batch.length >= dropBatch) await drop()
-  }
-  if (batch.length > 0) await drop()
-  return tally
 }
 
 /**
@@ -123,7 +105,7 @@ async function usedAgain(
 }
 
 /** Roots of all datasets whose rows are to stay. */
-export async function namedRoots(database: Database, reach?: Reach, of?: Collection): Promise<ReadonlySet<Digest>> {
+export async function namedRoots(database: Database, reach?: Reach, of?: Rules): Promise<ReadonlySet<Digest>> {
   const going = new Set<string>()
   if (reach !== undefined && of !== undefined) {
     for await (const item of droppable(database, reach, of)) if (item.what === 'rows') going.add(item.ref)

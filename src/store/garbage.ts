@@ -1,7 +1,8 @@
+import type { ClientSession } from 'mongodb'
 import { ulid } from 'ulid'
 import { isDigest, parseRef } from '../domain/ref'
 import {
-  defaultRetention,
+  defaultSetting,
   type GarbageItem,
   type GarbagePhase,
   type GarbagePlan,
@@ -9,6 +10,7 @@ import {
   type GarbageRunState,
   type GarbageTally,
   type GarbageVerdict,
+  longerOf,
   nothingDropped,
   type RetentionPolicy,
   type RetentionSetting,
@@ -20,15 +22,8 @@ import type { CollectionSpec, Database } from './database'
 import { dropOutputs, measureOutputs } from './garbage-outputs'
 import { type Reach, reachOf } from './garbage-reach'
 import { dropRows, measureRows } from './garbage-rows'
-import {
-  type Collection,
-  droppable,
-  droppableSince,
-  dropVersions,
-  hasRows,
-  isDroppableKind,
-  namedRoots,
-} from './garbage-versions'
+import { batches, type Collection, dropIn, type Rules, RunEnded } from './garbage-run'
+import { droppable, droppableSince, dropVersions, hasRows, isDroppableKind, namedRoots } from './garbage-versions'
 import { lastUsedAt } from './version-uses'
 import { databaseView } from './version-view'
 
@@ -36,31 +31,48 @@ import { databaseView } from './version-view'
 export interface Garbage {
   policy(): Promise<RetentionSetting>
   setPolicy(
-    policy: RetentionPolicy,
+    policy: RetentionPolicy & Pick<RetentionSetting, 'automatic'>,
     author: { readonly by: string; readonly reason: string },
   ): Promise<RetentionSetting>
   /** A dry run. `limit`: of the items that are listed; the totals are whole. */
   plan(limit: number): Promise<GarbagePlan>
   /** Why a version (`kind/name@semver`) or a composite (its id) is kept, or may go. Throws unknown_ref, not_found. */
   explain(ref: string): Promise<GarbageVerdict>
-  /** Begins a run; with an id, the run of that id, made now unless there is one. */
-  open(by: string, id?: string): Promise<GarbageRun>
-  /** One part of a run. It may run twice, or be cut off anywhere: what is left is dropped when it runs again. */
-  collect(id: string, phase: GarbagePhase): Promise<GarbageTally>
-  close(id: string, state: Exclude<GarbageRunState, 'running'>): Promise<GarbageRun>
+  /** Begins a run; the one that runs already is given back instead. */
+  open(by: string): Promise<GarbageRun>
+  /**
+   * One part of a run. It may run twice, also at the same time, or be cut off anywhere: what is left is dropped when it
+   * runs again. Of a run that was closed nothing is dropped any more. Returns what the run dropped of it. Throws
+   * payload_too_large, not_found, and the signal's reason.
+   */
+  collect(id: string, phase: GarbagePhase, hooks?: CollectHooks): Promise<GarbageTally>
+  /** The first to close it says how it ended. */
+  close(id: string, state: Exclude<GarbageRunState, 'running'>, failure?: string): Promise<GarbageRun>
   /** Throws not_found. */
   run(id: string): Promise<GarbageRun>
   /** The newest first. */
   runs(page: { readonly after?: string; readonly limit?: number }): Promise<readonly GarbageRun[]>
 }
 
-type RunDocument = Omit<GarbageRun, 'id'> & { readonly _id: string; readonly policy: RetentionPolicy }
+export interface CollectHooks {
+  readonly signal?: AbortSignal
+  readonly onProgress?: (sofar: GarbageTally) => void
+}
+
+type RunDocument = Omit<GarbageRun, 'id'> & { readonly _id: string }
 type PolicyDocument = RetentionSetting & { readonly _id: number }
 
-export const garbageCollections: readonly CollectionSpec[] = [{ name: 'gc_runs' }, { name: 'gc_policies' }]
+export const garbageCollections: readonly CollectionSpec[] = [
+  // One run at a time: whoever asks again is given that one.
+  { name: 'gc_runs', indexes: [{ key: { state: 1 }, unique: true, partial: { state: 'running' } }] },
+  { name: 'gc_policies' },
+]
 
 const maxPage = 200
-const runFrom = ({ _id, policy: _policy, ...rest }: RunDocument): GarbageRun => ({ id: _id, ...rest })
+const capturesTogether = 500
+const maxFailureLength = 1_000
+const duplicateKey = 11_000
+const runFrom = ({ _id, ...rest }: RunDocument): GarbageRun => ({ id: _id, ...rest })
 
 export function createGarbage(database: Database): Garbage {
   return new MongoGarbage(database)
@@ -75,27 +87,27 @@ class MongoGarbage implements Garbage {
 
   async policy(): Promise<RetentionSetting> {
     const [newest] = await this.policies().find().sort({ _id: -1 }).limit(1).toArray()
-    if (newest === undefined) return defaultRetention
+    if (newest === undefined) return defaultSetting
     const { _id, ...setting } = newest
-    return setting
+    return { ...defaultSetting, ...setting }
   }
 
   async setPolicy(
-    { experimentDays, uploadDays, heavyBytes }: RetentionPolicy,
+    { automatic, ...policy }: RetentionPolicy & Pick<RetentionSetting, 'automatic'>,
     author: { readonly by: string; readonly reason: string },
   ): Promise<RetentionSetting> {
     if (author.reason.trim() === '') throw new SluiceError('reason_missing', 'Say why retention is changed.')
     return this.database.transact(async (session) => {
       const [newest] = await this.policies().find({}, { session }).sort({ _id: -1 }).limit(1).toArray()
       const at = await this.database.now(session)
-      const setting = { experimentDays, uploadDays, heavyBytes, ...author, at }
+      const setting = { ...policyOf(policy), automatic, ...author, at }
       await this.policies().insertOne({ _id: (newest?._id ?? 0) + 1, ...setting }, { session })
       return setting
     })
   }
 
   async plan(limit: number): Promise<GarbagePlan> {
-    const of = await this.collection('plan', 'nobody')
+    const of = await this.rules()
     const reach = await this.reach(of)
     const items: GarbageItem[] = []
     let versions: GarbageTally = { count: 0, bytes: 0 }
@@ -122,7 +134,7 @@ class MongoGarbage implements Garbage {
   }
 
   async explain(ref: string): Promise<GarbageVerdict> {
-    const of = await this.collection('plan', 'nobody')
+    const of = await this.rules()
     if (isDigest(ref)) return this.explainComposite(ref, of)
     const document = await databaseView(this.database).find(parseRef(ref))
     const { dropped, digest, _id } = document
@@ -146,27 +158,40 @@ class MongoGarbage implements Garbage {
     return { ...thing, verdict: 'droppable', path: [`nothing that serves or served needs it`, usedText(used)] }
   }
 
-  async open(by: string, id?: string): Promise<GarbageRun> {
+  async open(by: string): Promise<GarbageRun> {
+    const running = await this.documents().findOne({ state: 'running' })
+    if (running !== null) return runFrom(running)
     const startedAt = await this.database.now()
     const policy = policyOf(await this.policy())
-    const _id = id ?? ulid(startedAt)
-    const fresh = { by, state: 'running' as const, startedAt, totals: nothingDropped, policy }
-    await this.documents().updateOne({ _id }, { $setOnInsert: fresh }, { upsert: true })
-    return this.run(_id)
+    const fresh = { _id: ulid(startedAt), by, state: 'running' as const, policy, startedAt, totals: nothingDropped }
+    try {
+      await this.documents().insertOne(fresh)
+      return runFrom(fresh)
+    } catch (error) {
+      const raced = (error as { code?: unknown }).code === duplicateKey
+      const other = raced ? await this.documents().findOne({ state: 'running' }) : null
+      if (other === null) throw error
+      return runFrom(other)
+    }
   }
 
-  async collect(id: string, phase: GarbagePhase): Promise<GarbageTally> {
+  async collect(id: string, phase: GarbagePhase, hooks: CollectHooks = {}): Promise<GarbageTally> {
     const { by, policy } = await this.document(id)
-    const of = { id, by, policy, now: await this.database.now() }
-    const tally = await this.drop(phase, of)
-    const counted = { [`totals.${phase}.count`]: tally.count, [`totals.${phase}.bytes`]: tally.bytes }
-    await this.documents().updateOne({ _id: id, state: 'running' }, { $inc: counted })
-    return tally
+    await this.documents().updateOne({ _id: id, state: 'running' }, { $set: { phase } })
+    const { policy: current, now } = await this.rules()
+    const of = { id, by, policy: longerOf(policy, current), now, ...this.counting({ id, phase }, hooks) }
+    try {
+      await this.drop(phase, of)
+    } catch (error) {
+      if (!(error instanceof RunEnded)) throw error
+    }
+    return (await this.document(id)).totals[phase]
   }
 
-  async close(id: string, state: Exclude<GarbageRunState, 'running'>): Promise<GarbageRun> {
+  async close(id: string, state: Exclude<GarbageRunState, 'running'>, failure?: string): Promise<GarbageRun> {
     const endedAt = await this.database.now()
-    await this.documents().updateOne({ _id: id, state: 'running' }, { $set: { state, endedAt } })
+    const why = failure === undefined ? {} : { failure: failure.slice(0, maxFailureLength) }
+    await this.documents().updateOne({ _id: id, state: 'running' }, { $set: { state, endedAt, ...why } })
     return this.run(id)
   }
 
@@ -179,7 +204,7 @@ class MongoGarbage implements Garbage {
     return (await page.sort({ _id: -1 }).limit(Math.min(limit, maxPage)).toArray()).map(runFrom)
   }
 
-  private async drop(phase: GarbagePhase, of: Collection): Promise<GarbageTally> {
+  private async drop(phase: GarbagePhase, of: Collection): Promise<void> {
     switch (phase) {
       case 'versions':
         return dropVersions(this.database, await this.reach(of), of)
@@ -188,13 +213,37 @@ class MongoGarbage implements Garbage {
       case 'rows':
         return dropRows(this.database, of)
       case 'captures':
-        return { count: (await this.contents().deleteMany(expired(of))).deletedCount, bytes: 0 }
+        return this.dropCaptures(of)
       default:
         return assertNever(phase)
     }
   }
 
-  private async explainComposite(id: CompositeDocument['_id'], of: Collection): Promise<GarbageVerdict> {
+  /** Counting holds the document of the run, so one that was closed meanwhile takes back what was about to be dropped. */
+  private counting({ id, phase }: { id: string; phase: GarbagePhase }, { signal, onProgress }: CollectHooks) {
+    return {
+      count: async ({ count, bytes }: GarbageTally, session: ClientSession): Promise<void> => {
+        const counted = { [`totals.${phase}.count`]: count, [`totals.${phase}.bytes`]: bytes }
+        const options = { session, returnDocument: 'after' as const }
+        const run = await this.documents().findOneAndUpdate({ _id: id, state: 'running' }, { $inc: counted }, options)
+        if (run === null) throw new RunEnded()
+        onProgress?.(run.totals[phase])
+      },
+      proceed: () => signal?.throwIfAborted(),
+    }
+  }
+
+  private async dropCaptures(of: Collection): Promise<void> {
+    const old = this.contents().find(expired(of), { projection: { _id: 1 } })
+    for await (const batch of batches(old, capturesTogether)) {
+      const gone = { _id: { $in: batch.map(({ _id }) => _id) }, ...expired(of) }
+      await dropIn(this.database, of, async (session) => {
+        return { count: (await this.contents().deleteMany(gone, { session })).deletedCount, bytes: 0 }
+      })
+    }
+  }
+
+  private async explainComposite(id: CompositeDocument['_id'], of: Rules): Promise<GarbageVerdict> {
     const found = await this.database.collection<CompositeDocument>('composites').findOne({ _id: id })
     if (found === null) throw new SluiceError('not_found', `No composite ${id} is committed here.`, { id })
     const reach = await this.reach(of)
@@ -207,11 +256,11 @@ class MongoGarbage implements Garbage {
     }
   }
 
-  private async collection(id: string, by: string): Promise<Collection> {
-    return { id, by, policy: policyOf(await this.policy()), now: await this.database.now() }
+  private async rules(): Promise<Rules> {
+    return { policy: policyOf(await this.policy()), now: await this.database.now() }
   }
 
-  private reach(of: Collection): Promise<Reach> {
+  private reach(of: Rules): Promise<Reach> {
     return reachOf(this.database, droppableSince(of))
   }
 
@@ -241,5 +290,5 @@ const policyOf = ({ experimentDays, uploadDays, heavyBytes }: RetentionPolicy): 
   heavyBytes,
 })
 
-const expired = ({ now }: Collection) => ({ expiresAt: { $lt: new Date(now) } })
+const expired = ({ now }: Rules) => ({ expiresAt: { $lt: new Date(now) } })
 const usedText = (at: number): string => `it was last used at ${new Date(at).toISOString()}`

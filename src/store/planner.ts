@@ -13,10 +13,11 @@ import { planSteps, rolloutEnvironment, rolloutWarnings } from '../domain/rollou
 import { roleRef, type TaskDefinition } from '../domain/task'
 import type { TenantEntry } from '../domain/tenant'
 import type { Digest, Version } from '../domain/version'
+import type { Endpoints } from '../engines/engine'
 import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import { hoursFor, unitsToFindRatio } from '../stats/power'
-import { firingAlarms } from './alarms'
+import { firingAlarms, probedAlarms } from './alarms'
 import type { Catalog } from './catalog'
 import type { Ledger } from './ledger'
 import type { TelemetryReader } from './telemetry-reader'
@@ -35,19 +36,20 @@ export interface PlannerDeps {
 export interface Planner {
   /**
    * Codes: unknown_task, unknown_ref, malformed_ref, lane_held, lane_disabled, vetoed, plan_refused where nothing
-   * would change or a breaking change has no exception, and alarm_firing where a breaker fires on an incumbent.
+   * would change or a breaking change has no exception, and alarm_firing where a breaker or a probe fires on an incumbent. `endpoints`: where the
+   * providers of the probes are.
    */
-  plan(request: ReleaseRequest): Promise<Plan>
+  plan(request: ReleaseRequest, endpoints?: Endpoints): Promise<Plan>
 }
 
 const listed = 200
 const maxTenants = 100_000
 
 export function createPlanner(deps: PlannerDeps): Planner {
-  return { plan: (request) => makePlan(deps, request) }
+  return { plan: (request, endpoints = {}) => makePlan(deps, request, endpoints) }
 }
 
-async function makePlan(deps: PlannerDeps, request: ReleaseRequest): Promise<Plan> {
+async function makePlan(deps: PlannerDeps, request: ReleaseRequest, endpoints: Endpoints): Promise<Plan> {
   const { catalog, ledger } = deps
   if (request.why.trim() === '') throw new SluiceError('reason_missing', 'Say why this is released.')
   const task = await catalog.task(request.task)
@@ -61,7 +63,8 @@ async function makePlan(deps: PlannerDeps, request: ReleaseRequest): Promise<Pla
   const changes = await changesOf(catalog, last.incumbent, candidate.roles)
   const changeClass = highestClass(changes.map((change) => change.class))
   assertAllowed(changeClass, policy, task)
-  const alarms = await firingAlarms(deps.read, policy, lanes)
+  const probed = await probedAlarms(policy, last, endpoints)
+  const alarms = [...(await firingAlarms(deps.read, policy, lanes)), ...probed.firing]
   assertQuiet(alarms, request)
   const hasIncumbent = last.incumbent !== undefined
   const steps = planSteps(policy, hasIncumbent)
@@ -84,6 +87,7 @@ async function makePlan(deps: PlannerDeps, request: ReleaseRequest): Promise<Pla
     blastRadius: await blastRadius(deps, task, policy),
     warnings: [
       ...rolloutWarnings(policy, hasIncumbent),
+      ...probed.unknown,
       ...alarms.map((alarm) => `glass broken (${request.breakGlass}): ${alarm}`),
     ],
     forecast: traffic === undefined || !hasIncumbent ? [] : forecast(policy, traffic.conversationsPerHour),

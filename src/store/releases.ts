@@ -1,4 +1,6 @@
 import { type ClientSession, type Collection, MongoServerError } from 'mongodb'
+import type { Checkpoint } from '../domain/checkpoint'
+import type { Assessment, AssessmentInput } from '../domain/guardrail'
 import type { Plan, ReleaseRequest } from '../domain/plan'
 import type { ReleasePhase } from '../domain/release'
 import type { Stage } from '../domain/rollout'
@@ -48,6 +50,29 @@ export interface Decision {
 
 export type DecisionDraft = Pick<Decision, 'releaseId' | 'kind' | 'by' | 'reason' | 'evidence'>
 
+export interface DecisionPage {
+  readonly after?: number
+  readonly limit?: number
+  readonly kinds?: readonly Decision['kind'][]
+}
+
+/** Evidence of a decision of the kind `assessment`. */
+export interface KeptLook {
+  readonly checkpoint: Checkpoint
+  readonly judged: { readonly input: AssessmentInput; readonly assessment: Assessment }
+}
+
+/** All kinds but the looks that are kept between decisions. */
+export const decisionKinds = [
+  'plan',
+  'test',
+  'advance',
+  'settle',
+  'pause',
+  'rollback',
+  'close',
+] as const satisfies readonly Decision['kind'][]
+
 /** Releases, their plans, decisions and watch ticks. */
 export interface Releases {
   create(record: Pick<ReleaseRecord, 'id' | 'task' | 'request' | 'author' | 'workflowId'>): Promise<ReleaseRecord>
@@ -73,7 +98,11 @@ export interface Releases {
   decide(draft: DecisionDraft, session?: ClientSession): Promise<Decision>
   /** The decision of this kind, made now unless there is one: for what is decided once per release. */
   decideOnce(draft: DecisionDraft): Promise<Decision>
-  decisions(releaseId: string, page?: { after?: number; limit?: number }): Promise<Decision[]>
+  /** Keeps a look of the safety clock among the decisions; two watches at once keep it once. */
+  keepCheckpoint(draft: Pick<DecisionDraft, 'releaseId' | 'reason'>, kept: KeptLook): Promise<Decision>
+  lastCheckpoint(releaseId: string): Promise<Checkpoint | undefined>
+  /** In order. `kinds`: of these alone; absent: all. */
+  decisions(releaseId: string, page?: DecisionPage): Promise<Decision[]>
   verifyDecisions(releaseId: string): Promise<{ decisions: number }>
   /** Counts a tick of the safety clock. */
   tick(releaseId: string): Promise<void>
@@ -94,7 +123,13 @@ export const releaseCollections: readonly CollectionSpec[] = [
     ],
   },
   { name: 'plans' },
-  { name: 'decisions', indexes: [{ key: { releaseId: 1, seq: 1 }, unique: true }] },
+  {
+    name: 'decisions',
+    indexes: [
+      { key: { releaseId: 1, seq: 1 }, unique: true },
+      { key: { releaseId: 1, kind: 1, 'evidence.checkpoint.number': -1 } },
+    ],
+  },
   { name: 'watches' },
 ]
 
@@ -224,8 +259,34 @@ class MongoReleases implements Releases {
     })
   }
 
-  async decisions(releaseId: string, page: { after?: number; limit?: number } = {}): Promise<Decision[]> {
-    const filter = { releaseId, seq: { $gt: page.after ?? 0 } }
+  keepCheckpoint(
+    { releaseId, reason }: Pick<DecisionDraft, 'releaseId' | 'reason'>,
+    kept: KeptLook,
+  ): Promise<Decision> {
+    const draft = { releaseId, kind: 'assessment' as const, by: 'watch', reason, evidence: kept }
+    const same = { releaseId, kind: draft.kind, 'evidence.checkpoint.number': kept.checkpoint.number }
+    return this.database.transact(async (session) => {
+      const known = await this.journal.findOne(same, { session, projection: { _id: 0 } })
+      return known ?? this.decideIn(draft, session)
+    })
+  }
+
+  async lastCheckpoint(releaseId: string): Promise<Checkpoint | undefined> {
+    const found = await this.journal
+      .find({ releaseId, kind: 'assessment' }, { projection: { 'evidence.checkpoint': 1 } })
+      .sort({ 'evidence.checkpoint.number': -1 })
+      .limit(1)
+      .next()
+    return (found?.evidence as KeptLook | undefined)?.checkpoint
+  }
+
+  async decisions(releaseId: string, page: DecisionPage = {}): Promise<Decision[]> {
+    const { kinds } = page
+    const filter = {
+      releaseId,
+      seq: { $gt: page.after ?? 0 },
+      ...(kinds === undefined ? {} : { kind: { $in: [...kinds] } }),
+    }
     const found = this.journal.find(filter, { projection: { _id: 0 } }).sort({ seq: 1 })
     return found.limit(Math.min(page.limit ?? 200, maxPage)).toArray()
   }

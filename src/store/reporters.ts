@@ -66,18 +66,22 @@ export class Reporters {
   }
 
   async saw(batch: TelemetryBatch, principal: string, refused: number): Promise<void> {
-    const now = await this.database.now()
     const { environment, appliedHeads, dropped, late } = batch
     await this.reporters().updateOne(
       { _id: batch.reporter },
       {
         $setOnInsert: { principal },
-        $set: { environment, appliedHeads: { ...appliedHeads }, dropped, seenAt: new Date(now) },
+        $set: { environment, appliedHeads: { ...appliedHeads }, dropped },
+        $currentDate: { seenAt: true },
         $inc: { refused },
         $push: { late: { $each: [...late], $slice: -maxLate } },
       },
       { upsert: true },
     )
+  }
+
+  async refusedMore(reporter: string, refused: number): Promise<void> {
+    await this.reporters().updateOne({ _id: reporter }, { $inc: { refused } })
   }
 
   /** Reporters of the last day, the most recent first. */

@@ -1,36 +1,57 @@
-import { type AnyBulkWriteOperation, MongoBulkWriteError } from 'mongodb'
-import type { LateOutcome, RequestRecord } from '../domain/telemetry'
+import { type AnyBulkWriteOperation, type Filter, MongoBulkWriteError } from 'mongodb'
+import type { LateOutcome, StratumKey } from '../domain/telemetry'
+import type { Digest } from '../domain/version'
 import type { CollectionSpec, Database } from './database'
+import {
+  bucketsOf,
+  conversationKey,
+  type LogDelivery,
+  type LoggedRequest,
+  type RequestBucket,
+  requestBucketCollections,
+  requestsIn,
+  withoutIds,
+} from './request-buckets'
 
-/** A served request as it is kept: 180 days, to answer why it behaved as it did. */
-export interface LoggedRequest extends RequestRecord {
-  readonly environment: string
-  readonly reporter: string
+export type { LoggedRequest } from './request-buckets'
+
+export interface OutcomeDocument extends Omit<LateOutcome, 'id'> {
+  _id: string
+  environment: string
+  receivedAt: Date
+  /** Who told it, as `telemetry-fold` names sources; absent in those that are older than this field. */
+  sources?: readonly string[]
+  /** When it is to be joined with its conversation; absent once that is done or given up. */
+  joinAt?: Date
+  attempts?: number
 }
 
-type RequestDocument = Omit<LoggedRequest, 'requestId'> & { _id: string; receivedAt: Date }
-type OutcomeDocument = Omit<LateOutcome, 'id'> & { _id: string; environment: string; receivedAt: Date }
+/** A lane, or what one composite served in it. */
+export interface LogSelection {
+  readonly environment: string
+  readonly task: string
+  readonly composite?: Digest
+}
 
-const retentionSeconds = 180 * 24 * 3_600
+const daySeconds = 24 * 3_600
+/** How long a request is kept unless the policy that it was served under says otherwise. */
+export const defaultRequestDays = 180
+const outcomeRetentionSeconds = 180 * daySeconds
 const duplicateKey = 11_000
 const maxPage = 1_000
+/** Buckets that one question reads: of an application that reports each request by itself there are as many as requests. */
+const maxBuckets = 5_000
+const maxAttempts = 5
 
 export const requestLogCollections: readonly CollectionSpec[] = [
-  {
-    name: 'requests',
-    indexes: [
-      { key: { tenant: 1, conversation: 1, at: 1 } },
-      { key: { environment: 1, task: 1, at: -1 } },
-      { key: { environment: 1, task: 1, composite: 1, at: -1 } },
-      { key: { receivedAt: 1 }, expireAfterSeconds: retentionSeconds },
-    ],
-  },
+  ...requestBucketCollections,
   {
     name: 'lateOutcomes',
     indexes: [
       { key: { tenant: 1, conversation: 1 } },
       { key: { environment: 1, task: 1, metric: 1, at: -1 } },
-      { key: { receivedAt: 1 }, expireAfterSeconds: retentionSeconds },
+      { key: { joinAt: 1 }, partial: { joinAt: { $exists: true } } },
+      { key: { receivedAt: 1 }, expireAfterSeconds: outcomeRetentionSeconds },
     ],
   },
 ]
@@ -43,76 +64,130 @@ export class RequestLog {
     this.database = database
   }
 
-  async append(records: readonly LoggedRequest[]): Promise<void> {
-    const receivedAt = new Date()
-    await this.insert(
-      'requests',
-      records.map(({ requestId, ...record }): RequestDocument => ({ _id: requestId, ...record, receivedAt })),
-    )
+  /** Durable once it resolves. What is in the log already, by id, stays as it is. */
+  async append(delivery: LogDelivery): Promise<void> {
+    let waiting = bucketsOf(delivery)
+    for (let attempt = 1; waiting.length > 0; attempt++) {
+      try {
+        await this.buckets().insertMany(waiting, { ordered: false })
+        return
+      } catch (error) {
+        const refused = duplicatesIn(error)
+        if (refused === undefined || attempt >= maxAttempts) throw error
+        waiting = await this.unknownOf(refused.flatMap((index) => waiting[index] ?? []))
+      }
+    }
   }
 
-  async appendOutcomes(environment: string, outcomes: readonly LateOutcome[]): Promise<void> {
+  /** They are joined with their conversations by whoever comes first, soon. */
+  async appendOutcomes(
+    environment: string,
+    outcomes: readonly LateOutcome[],
+    sources: readonly string[],
+  ): Promise<void> {
+    if (outcomes.length === 0) return
     const receivedAt = new Date()
-    await this.insert(
-      'lateOutcomes',
-      outcomes.map(({ id, ...outcome }): OutcomeDocument => ({ _id: id, environment, ...outcome, receivedAt })),
-    )
+    const operations = outcomes.map(({ id, ...outcome }): AnyBulkWriteOperation<OutcomeDocument> => {
+      const document = { _id: id, environment, ...outcome, receivedAt, sources, joinAt: receivedAt }
+      return { insertOne: { document } }
+    })
+    try {
+      await this.database.collection<OutcomeDocument>('lateOutcomes').bulkWrite(operations, { ordered: false })
+    } catch (error) {
+      if (duplicatesIn(error) === undefined) throw error
+    }
   }
 
   async find(requestId: string): Promise<LoggedRequest | undefined> {
-    const found = await this.requests().findOne({ _id: requestId }, { projection: { receivedAt: 0 } })
-    return found === null ? undefined : toLogged(found)
+    const bucket = await this.buckets().findOne({ ids: requestId })
+    return bucket === null ? undefined : requestsIn(bucket).find((request) => request.requestId === requestId)
   }
 
-  /** When the oldest row that is left was received; undefined where there is none. */
+  /** When the oldest request that is left was received; undefined where there is none. */
   async oldestReceivedAt(): Promise<number | undefined> {
-    const rows = this.requests()
+    const oldest = this.buckets()
       .find({}, { projection: { receivedAt: 1 } })
       .sort({ receivedAt: 1 })
       .limit(1)
-    return (await rows.toArray())[0]?.receivedAt.getTime()
+    return (await oldest.toArray())[0]?.receivedAt.getTime()
   }
 
-  /** In the order they were served. */
+  /** The stratum in which a conversation was served first; undefined where no such request is known. */
+  async firstStratum(
+    environment: string,
+    { task, tenant, conversation }: Pick<LateOutcome, 'task' | 'tenant' | 'conversation'>,
+  ): Promise<StratumKey | undefined> {
+    const rows = await this.ofConversation(tenant, conversation)
+    const first = rows.find((row) => row.task === task && row.environment === environment)
+    if (first === undefined) return undefined
+    const { seq, slice, arm, composite } = first
+    return { environment, task, seq, slice, arm, composite }
+  }
+
+  /** The first thousand, in the order they were served. */
   async ofConversation(tenant: string, conversation: string): Promise<LoggedRequest[]> {
-    const rows = this.requests()
-      .find({ tenant, conversation }, { projection: { receivedAt: 0 } })
-      .sort({ at: 1 })
-    return (await rows.limit(maxPage).toArray()).map(toLogged)
+    const cursor = this.buckets()
+      .find({ conversations: conversationKey(tenant, conversation) })
+      .sort({ from: 1 })
+      .limit(maxBuckets)
+    let found: LoggedRequest[] = []
+    for await (const bucket of cursor) {
+      const last = found[maxPage - 1]
+      if (last !== undefined && last.at <= bucket.from) break
+      const own = requestsIn(bucket).filter((row) => row.tenant === tenant && row.conversation === conversation)
+      found = [...found, ...own].sort((left, right) => left.at - right.at).slice(0, maxPage)
+    }
+    return found
   }
 
   /** The newest first. */
-  async ofTask(environment: string, task: string, limit = maxPage): Promise<LoggedRequest[]> {
-    const rows = this.requests()
-      .find({ environment, task }, { projection: { receivedAt: 0 } })
-      .sort({ at: -1 })
-    return (await rows.limit(Math.min(limit, maxPage)).toArray()).map(toLogged)
+  async newest({ environment, task, composite }: LogSelection, limit = maxPage): Promise<LoggedRequest[]> {
+    const wanted = Math.min(limit, maxPage)
+    const filter: Filter<RequestBucket> = { environment, task, ...(composite === undefined ? {} : { composite }) }
+    let found: LoggedRequest[] = []
+    for await (const bucket of this.buckets().find(filter).sort({ to: -1 }).limit(maxBuckets)) {
+      const last = found[wanted - 1]
+      if (last !== undefined && last.at >= bucket.to) break
+      found = [...found, ...requestsIn(bucket)].sort((left, right) => right.at - left.at).slice(0, wanted)
+    }
+    return found
+  }
+
+  /** Every composite that the log names in the lane. */
+  composites(environment: string, task: string): Promise<Digest[]> {
+    return this.buckets().distinct('composite', { environment, task })
+  }
+
+  /** Every request of the log, bucket by bucket. */
+  async *all(): AsyncGenerator<LoggedRequest> {
+    for await (const bucket of this.buckets().find()) yield* requestsIn(bucket)
   }
 
   async outcomesOf(tenant: string, conversation: string): Promise<LateOutcome[]> {
     const rows = this.database.collection<OutcomeDocument>('lateOutcomes').find({ tenant, conversation })
-    return (await rows.limit(maxPage).toArray()).map(({ _id, environment: _e, receivedAt: _r, ...rest }) => ({
-      id: _id,
-      ...rest,
+    return (await rows.limit(maxPage).toArray()).map(({ _id: id, task, metric, value, at }) => ({
+      ...{ id, task, tenant, conversation, metric, value, at },
     }))
   }
 
-  private async insert(name: string, documents: readonly { _id: string }[]): Promise<void> {
-    if (documents.length === 0) return
-    try {
-      const operations: AnyBulkWriteOperation<{ _id: string }>[] = documents.map((document) => ({
-        insertOne: { document },
-      }))
-      await this.database.collection<{ _id: string }>(name).bulkWrite(operations, { ordered: false })
-    } catch (error) {
-      const failures = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : []
-      if (failures.length === 0 || failures.some(({ code }) => code !== duplicateKey)) throw error
+  /** What of these buckets is in no other. A refused insert waits for the one it lost against, so that this finds it. */
+  private async unknownOf(buckets: readonly RequestBucket[]): Promise<RequestBucket[]> {
+    const ids = buckets.flatMap((bucket) => bucket.ids)
+    const known = new Set<string>()
+    for await (const row of this.buckets().find({ ids: { $in: ids } }, { projection: { ids: 1 } })) {
+      for (const id of row.ids) known.add(id)
     }
+    return buckets.flatMap((bucket) => withoutIds(bucket, known) ?? [])
   }
 
-  private requests() {
-    return this.database.collection<RequestDocument>('requests')
+  private buckets() {
+    return this.database.collection<RequestBucket>('requestBuckets')
   }
 }
 
-const toLogged = ({ _id, ...row }: Omit<RequestDocument, 'receivedAt'>): LoggedRequest => ({ requestId: _id, ...row })
+/** Which of the inserted documents were there already; undefined where the write failed for another reason. */
+function duplicatesIn(error: unknown): number[] | undefined {
+  const failures = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : []
+  if (failures.length === 0 || failures.some(({ code }) => code !== duplicateKey)) return undefined
+  return failures.map(({ index }) => index)
+}

@@ -70,7 +70,7 @@ export interface RowText {
 
 /** The rows of a set in order of their digests, from the one at place `from`. */
 export interface RowReader {
-  /** Throws unknown_ref, and digest_mismatch where a stored row was altered. */
+  /** Throws unknown_ref, content_dropped, and digest_mismatch where a stored row was altered. */
   texts(root: Digest, from?: number): AsyncIterable<RowText>
   /** One stored row. Throws the same. */
   row(digest: Digest): Promise<RowText>
@@ -91,23 +91,31 @@ export function createRowReader(database: Database): RowReader {
     const lost = digests[place]
     if (lost !== undefined) throw missingRow(lost)
   }
+  async function* textsIn(set: SetDocument, from: number): AsyncGenerator<RowText> {
+    const hash = createRootHash()
+    let skipped = from % pageDigests
+    for await (const page of pages.digests(set, from)) {
+      hash.add(page)
+      const digests = unpackDigests(page.subarray(skipped * digestBytes))
+      skipped = 0
+      for (let at = 0; at < digests.length; at += rowsTogether) yield* textsOf(digests.slice(at, at + rowsTogether))
+    }
+    // A reader that began in the middle has not seen what the root stands for.
+    if (from === 0 && hash.root() !== set._id) throw alteredSet(set._id, 'has other pages than its root says')
+  }
   return {
     async row(digest) {
       for await (const row of textsOf([digest])) return row
       throw missingRow(digest)
     },
     async *texts(root, from = 0) {
-      const set = await pages.set(root)
-      const hash = createRootHash()
-      let skipped = from % pageDigests
-      for await (const page of pages.digests(set, from)) {
-        hash.add(page)
-        const digests = unpackDigests(page.subarray(skipped * digestBytes))
-        skipped = 0
-        for (let at = 0; at < digests.length; at += rowsTogether) yield* textsOf(digests.slice(at, at + rowsTogether))
+      try {
+        yield* textsIn(await pages.set(root), from)
+      } catch (error) {
+        // What was dropped under the reader is told as that, and not as a row or a page that is lost.
+        await pages.set(root)
+        throw error
       }
-      // A reader that began in the middle has not seen what the root stands for.
-      if (from === 0 && hash.root() !== root) throw alteredSet(root, 'has other pages than its root says')
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import { type Backtests, createBacktests } from './backtests'
 import { captureCollections } from './capture-documents'
 import { Captures } from './captures'
 import { type Catalog, catalogCollections, createCatalog } from './catalog'
@@ -16,8 +17,10 @@ import { createLeakage, type Leakage, leakageCollections } from './leakage'
 import { createLeases, type Leases, leaseCollections } from './leases'
 import { createLedger, type Ledger, ledgerCollections } from './ledger'
 import { createLineage, type LineageStore } from './lineage'
+import { migrate } from './migrations'
 import { createOutbox, type Outbox, outboxCollections } from './outbox'
 import { createPlanner, type Planner } from './planner'
+import { ProbeReadings, probeReadingCollections } from './probe-readings'
 import { createPromotions, type Promotions } from './promotion'
 import { Providers, providerCollections } from './providers'
 import { createReleases, type Releases, releaseCollections } from './releases'
@@ -41,6 +44,7 @@ export interface Store {
   readonly ledger: Ledger
   readonly tenants: Tenants
   readonly releases: Releases
+  readonly backtests: Backtests
   readonly planner: Planner
   readonly evidence: Evidence
   readonly evaluations: EvaluationRuns
@@ -48,6 +52,7 @@ export interface Store {
   readonly leakage: Leakage
   readonly outbox: Outbox
   readonly telemetry: Telemetry
+  readonly readings: ProbeReadings
   readonly captures: Captures
   readonly providers: Providers
   readonly reproductions: Reproductions
@@ -79,16 +84,18 @@ const collections = [
   ...telemetryCollections,
   ...snapshotIndexes,
   ...captureCollections,
+  ...probeReadingCollections,
   ...providerCollections,
   ...reproductionCollections,
   ...standingIndexes,
   ...garbageCollections,
 ]
 
-/** Connects, creates collections and indexes (safe from several processes at once), and wires the aggregates. */
+/** Connects, prepares what is stored (safe from several processes at once), and wires the aggregates. */
 export async function openStore(uri: string, name: string, options: StoreOptions = {}): Promise<Store> {
   const database = await openDatabase(uri, name)
   await database.prepare(collections)
+  await migrate(database)
   return storeOn(database, options)
 }
 
@@ -102,6 +109,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
   const standings = createStandings(database, providers)
   const ledger = createLedger(database, gate)
   const tenants = createTenants(database, ledger, gate)
+  const releases = createReleases(database)
   const traffic = (environment: string, task: string) => trafficOf(telemetry, environment, task)
   return {
     database,
@@ -112,7 +120,8 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     idempotency: createIdempotencyStore(database),
     ledger,
     tenants,
-    releases: createReleases(database),
+    releases,
+    backtests: createBacktests({ catalog, releases }),
     planner: createPlanner({ catalog, ledger, tenants, traffic, read: telemetry.read }),
     evidence,
     evaluations: createEvaluationRuns(database),
@@ -120,6 +129,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     leakage: createLeakage(database, catalog),
     outbox: createOutbox(database),
     telemetry,
+    readings: new ProbeReadings(database),
     captures: new Captures(database, new Vault(options.captureKeys ?? [])),
     providers,
     reproductions: createReproductions(database),

@@ -5,6 +5,7 @@ import { armStatsOf, type Pictures, sumTotals, type Totals } from '../domain/tel
 import type { Digest } from '../domain/version'
 import { mergeSketches } from '../stats/quantile-sketch'
 import type { Database } from './database'
+import type { RequestLog } from './request-log'
 import { type SeriesDocument, type StratumDocument, seriesRetentionSeconds } from './telemetry-documents'
 import { armOfTenants, shareAmongNew } from './tenant-strata'
 
@@ -49,9 +50,11 @@ const thresholdMinimum = 20
 /** The read side of telemetry: all answers are sums that writers keep exact, so a new reader needs no memory. */
 export class TelemetryReader {
   private readonly database: Database
+  private readonly requests: RequestLog
 
-  constructor(database: Database) {
+  constructor(database: Database, requests: RequestLog) {
     this.database = database
+    this.requests = requests
   }
 
   /** The tested strata (0 < share < 1, candidate beside incumbent) of the selected entries, in seq order. */
@@ -131,12 +134,7 @@ export class TelemetryReader {
    * of a release are counted against. Cost is the uncached equivalent. Undefined below twenty requests.
    */
   async thresholds(environment: string, task: string, composite: Digest): Promise<FrozenThresholds | undefined> {
-    const rows = await this.database
-      .collection<{ uncachedCostUsd: number; latencyMs: number }>('requests')
-      .find({ environment, task, composite }, { projection: { _id: 0, uncachedCostUsd: 1, latencyMs: 1 } })
-      .sort({ at: -1 })
-      .limit(thresholdSample)
-      .toArray()
+    const rows = await this.requests.newest({ environment, task, composite }, thresholdSample)
     if (rows.length < thresholdMinimum) return undefined
     return {
       costUsd: percentile95(rows.map((row) => row.uncachedCostUsd)),

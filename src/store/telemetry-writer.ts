@@ -1,6 +1,7 @@
 import type { AnyBulkWriteOperation, ClientSession, Document } from 'mongodb'
 import { MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb'
 import { bucketOf } from '../domain/bucket'
+import type { QualityValue } from '../domain/quality'
 import { closedValueNames, type EventName, type StratumKey, type UnitReport } from '../domain/telemetry'
 import {
   mergeUnit,
@@ -8,6 +9,7 @@ import {
   sumContributions,
   sumTotals,
   type Totals,
+  tellQuality,
   type UnitContribution,
   type UnitState,
 } from '../domain/telemetry-fold'
@@ -34,6 +36,14 @@ export interface UnitWork {
   readonly salt?: string
   /** Under a release; what of it is kept by tenant. */
   readonly tenantRecord?: TenantRecordKind
+}
+
+/** A value of a custom metric that the entry of the unit watches. */
+export interface OutcomeWork {
+  readonly key: StratumKey
+  readonly unit: string
+  readonly metric: string
+  readonly told: QualityValue
 }
 
 export interface TelemetryTimes {
@@ -138,6 +148,11 @@ export class TelemetryWriter {
     return this.alone(() => this.transact((session) => this.sealDue(Math.min(limit, maxUnitsPerTransaction), session)))
   }
 
+  /** Takes told values into their units; answers those whose unit is not known. */
+  join(works: readonly OutcomeWork[]): Promise<readonly OutcomeWork[]> {
+    return this.alone(() => this.transact((session) => this.mergeOutcomes(works, session)))
+  }
+
   /** Transactions of one process never compete with each other. */
   private alone<T>(work: () => Promise<T>): Promise<T> {
     const next = this.last.then(work, work)
@@ -186,6 +201,31 @@ export class TelemetryWriter {
     })
     await changes.save(this.database, session)
     return refused
+  }
+
+  private async mergeOutcomes(works: readonly OutcomeWork[], session: ClientSession): Promise<readonly OutcomeWork[]> {
+    const idOf = ({ key, unit }: OutcomeWork): string => `${stratumId(key)}/${unit}`
+    const units = this.database.collection<UnitDocument>('units')
+    const known = new Map<string, UnitDocument>()
+    for await (const row of units.find({ _id: { $in: works.map(idOf) } }, { session })) known.set(row._id, row)
+    const changes = new Changes(this.shard, await this.database.now(session))
+    const unknown: OutcomeWork[] = []
+    for (const work of works) {
+      const before = known.get(idOf(work))
+      if (before === undefined) {
+        unknown.push(work)
+        continue
+      }
+      const { unit, delta } = tellQuality(before.state, work.metric, work.told)
+      if (unit === before.state) continue
+      const document = { ...before, state: unit }
+      known.set(before._id, document)
+      changes.unit(document)
+      changes.add(work.key, delta, false)
+      changes.evidence.unit(work.key, before.state, unit)
+    }
+    await changes.save(this.database, session)
+    return unknown
   }
 
   private documentOf(work: UnitWork, state: UnitState, before: UnitDocument | undefined, now: number): UnitDocument {

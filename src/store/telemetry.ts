@@ -1,14 +1,17 @@
 import type { Allocation } from '../domain/allocation'
 import { candidateOf } from '../domain/branch'
-import type { StratumKey, TelemetryBatch, TelemetryRefusal } from '../domain/telemetry'
+import type { RequestRecord, StratumKey, TelemetryBatch, TelemetryRefusal } from '../domain/telemetry'
 import { outputFault } from '../domain/telemetry-outputs'
 import type { CollectionSpec, Database } from './database'
 import { evidenceRecordCollections } from './evidence-changes'
 import { EvidenceReader } from './evidence-reader'
 import { Issued } from './issued'
+import { joinOutcomes } from './outcome-join'
 import type { PairReport, Providers } from './providers'
 import { Reporters, reporterCollections } from './reporters'
 import { RequestLog, requestLogCollections } from './request-log'
+import { RequestRetention } from './request-retention'
+import { StoreClock } from './store-clock'
 import { telemetryCollections as documents } from './telemetry-documents'
 import { TelemetryReader } from './telemetry-reader'
 import { type TelemetryTimes, TelemetryWriter, type UnitWork } from './telemetry-writer'
@@ -37,6 +40,8 @@ export interface Telemetry {
   ingest(batch: TelemetryBatch, principal: string, refusedBefore?: number): Promise<Ingested>
   /** Seals units that are due, oldest first; returns how many. Call it every second in every server. */
   seal(limit?: number): Promise<number>
+  /** Joins values of custom metrics with their conversations, as `seal`. */
+  join(limit?: number): Promise<number>
   readonly read: TelemetryReader
   /** Who told what, which tenants are hurt, and what is full. */
   readonly evidence: EvidenceReader
@@ -45,6 +50,7 @@ export interface Telemetry {
 }
 
 const sealBatch = 500
+const joinBatch = 200
 /** Applications correct their clock by the server's: more than this ahead is no request that was served. */
 const maxAheadMs = 60_000
 
@@ -57,34 +63,46 @@ export function createTelemetry(
   const writer = new TelemetryWriter(database, times)
   const reporters = new Reporters(database)
   const requests = new RequestLog(database)
+  const retention = new RequestRetention(database)
+  const clock = new StoreClock(database)
 
   async function ingest(batch: TelemetryBatch, principal: string, refusedBefore = 0): Promise<Ingested> {
     await reporters.assertOwned(batch.reporter, principal)
     const { works, refused } = await checkStrata(issued, batch, principal)
     const { environment, reporter } = batch
-    const checked = await checkRequests(issued, batch, (await database.now()) + maxAheadMs)
-    await requests.append(checked.taken.map((record) => ({ ...record, environment, reporter })))
-    await providers.reported(checked.taken.map(reportedPair), principal)
-    await requests.appendOutcomes(environment, batch.lateOutcomes)
-    const full = await writer.write(works)
-    if (full > 0) refused.push(refusal('/strata', `${full} units are reported by too many reporters`))
+    const checked = await checkRequests(issued, batch, (await clock.now()) + maxAheadMs)
+    const keptMs = await retention.of(checked.taken)
     refused.push(...checked.refused)
-    await reporters.saw(batch, principal, refused.length + refusedBefore)
+    // Each is idempotent and durable once it answers, and none needs another: a part that fails is all sent again.
+    const [full] = await Promise.all([
+      writer.write(works),
+      requests.append({ environment, reporter, requests: checked.taken, receivedAt: new Date(), keptMs }),
+      providers.reported(checked.taken.filter(tellsPair).map(reportedPair), principal),
+      requests.appendOutcomes(environment, batch.lateOutcomes, [`reporter/${reporter}`, `key/${principal}`]),
+      reporters.saw(batch, principal, refused.length + refusedBefore),
+    ])
+    if (full > 0) {
+      refused.push(refusal('/strata', `${full} units are reported by too many reporters`))
+      await reporters.refusedMore(reporter, 1)
+    }
     return { units: works.length - full, requests: checked.taken.length, refused }
   }
 
   return {
     ingest,
     seal: (limit = sealBatch) => writer.seal(limit),
-    read: new TelemetryReader(database),
+    join: (limit = joinBatch) => joinOutcomes({ database, issued, requests, writer }, limit),
+    read: new TelemetryReader(database, requests),
     evidence: new EvidenceReader(database),
     reporters,
     requests,
   }
 }
 
+const tellsPair = ({ model, fingerprint }: RequestRecord): boolean => model !== undefined || fingerprint !== undefined
+
 /** With a router, the candidate that answered is the provider. */
-function reportedPair({ branch, ...request }: TelemetryBatch['requests'][number]): PairReport {
+function reportedPair({ branch, ...request }: RequestRecord): PairReport {
   const candidate = branch === undefined ? undefined : candidateOf(branch)
   return candidate === undefined ? request : { ...request, candidate }
 }
@@ -130,19 +148,30 @@ function workOf(key: StratumKey, entry: Allocation): Pick<UnitWork, 'key' | 'sal
 
 /** `latest`: the log is read newest first, so one record of next year would stand for the newest for a year. */
 async function checkRequests(issued: Issued, { environment, requests }: TelemetryBatch, latest: number) {
-  const taken: (typeof requests)[number][] = []
+  const taken: RequestRecord[] = []
   const refused: TelemetryRefusal[] = []
+  // Neighbours mostly lie in the same stratum.
+  let last: { readonly record: RequestRecord; readonly entry: Allocation | string } | undefined
   for (const [index, record] of requests.entries()) {
     const { task, seq, slice, arm, composite } = record
     if (record.at > latest) {
       refused.push(refusal(`/requests/${index}`, 'The request lies in the future. Check the clock of the application.'))
       continue
     }
-    const entry = await issued.entryOf({ environment, task, seq, slice, arm, composite })
+    const known = last !== undefined && sameStratum(last.record, record) ? last.entry : undefined
+    const entry = known ?? (await issued.entryOf({ environment, task, seq, slice, arm, composite }))
+    last = { record, entry }
     if (typeof entry !== 'string') taken.push(record)
     else refused.push(refusal(`/requests/${index}`, `The stratum was never issued: ${entry}`))
   }
   return { taken, refused }
 }
+
+const sameStratum = (left: RequestRecord, right: RequestRecord): boolean =>
+  left.seq === right.seq &&
+  left.slice === right.slice &&
+  left.arm === right.arm &&
+  left.task === right.task &&
+  left.composite === right.composite
 
 const refusal = (path: string, message: string): TelemetryRefusal => ({ path, code: 'invalid_telemetry', message })

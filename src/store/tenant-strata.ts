@@ -37,7 +37,7 @@ export async function armOfTenants(database: Database, question: TenantArmQuesti
 }
 
 function tenantContribution(row: TenantUnitDocument): Totals {
-  const totals: Partial<Record<TotalName, number>> = { ...row.totals, units: 1 }
+  const totals: Record<string, number> = { ...row.totals, units: 1 }
   for (const name of Object.keys(totals) as TotalName[]) {
     if (name.startsWith('event_') || name.startsWith('closed_')) delete totals[name]
   }

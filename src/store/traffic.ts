@@ -17,7 +17,7 @@ export async function trafficOf(
   environment: string,
   task: string,
 ): Promise<TrafficRate | undefined> {
-  const newest = await telemetry.requests.ofTask(environment, task, sample)
+  const newest = await telemetry.requests.newest({ environment, task }, sample)
   if (newest.length < leastSample) return undefined
   const times = newest.map(({ at }) => at)
   const hours = Math.max(1_000, Math.max(...times) - Math.min(...times)) / hourMs

@@ -4,10 +4,19 @@ import { isDigest, parseRef } from '../domain/ref'
 import type { Registered, Registration, VersionFilter, VersionSummary } from '../domain/registration'
 import type { Digest, KindName, Version } from '../domain/version'
 import { assert, SluiceError } from '../errors'
+import { kindOf } from '../kinds'
 import { writeClaim } from './claims'
 import type { Database } from './database'
+import type { SetDocument } from './row-documents'
 import type { RowStore } from './rows'
-import { positionRange, summaryOf, type VersionDocument, versionOf } from './version-documents'
+import {
+  contentDropped,
+  positionRange,
+  readContent,
+  summaryOf,
+  type VersionDocument,
+  versionOf,
+} from './version-documents'
 import { compareDocuments, documentOf, type Judgement, judge } from './version-drafts'
 import { markUsed } from './version-uses'
 import { databaseView } from './version-view'
@@ -76,15 +85,27 @@ function listFilter({ kind, name, digest, after }: Omit<VersionFilter, 'limit'>)
  * Every label of a content that is pushed again is in use again, and has what was dropped of it: the digest was computed
  * from what came, so it is the same.
  */
-async function useAgain(
-  database: Database,
-  { kind, digest, content, references }: VersionDocument,
-  session: ClientSession,
-) {
+async function useAgain(database: Database, document: VersionDocument, session: ClientSession) {
+  const { kind, digest, content, references } = document
   const versions = database.collection<VersionDocument>('versions')
+  await requireRows(database, document, session)
   const restored = { $set: { content, usedAt: new Date(await database.now(session)) }, $unset: { dropped: 1 as const } }
   await versions.updateMany({ kind, digest, dropped: { $exists: true } }, restored, { session })
   await markUsed(database, { digests: [digest, ...references.map((reference) => reference.digest)] }, session)
+}
+
+/** A dataset that comes without its rows, as a file may bring it, brings back none that were dropped: throws content_dropped. */
+export async function requireRows(database: Database, document: VersionDocument, session?: ClientSession) {
+  const { kind, digest } = document
+  if (kindOf(kind).rowsOf === undefined) return
+  const options = session ? { session } : {}
+  const versions = database.collection<VersionDocument>('versions')
+  const gone = await versions.findOne({ kind, digest, 'dropped.what': 'rows' }, options)
+  const set = gone === null ? undefined : kindOf(kind).rowsOf?.(readContent(document))
+  if (gone === null || set === undefined) return
+  const sets = database.collection<SetDocument>('row_sets')
+  if ((await sets.findOne({ _id: set.root }, { ...options, projection: { _id: 1 } })) === null)
+    throw contentDropped(gone)
 }
 
 /**

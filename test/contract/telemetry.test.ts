@@ -30,7 +30,7 @@ beforeAll(async () => {
 })
 afterAll(() => ground.end())
 beforeEach(async () => {
-  for (const name of ['units', 'strata', 'series', 'tenantUnits', 'requests', 'reporters']) {
+  for (const name of ['units', 'strata', 'series', 'tenantUnits', 'requestBuckets', 'reporters']) {
     await ground.store.database.collection(name).deleteMany({})
   }
 })
@@ -339,9 +339,11 @@ describe('hot queries', () => {
     ['tenantUnits', { ...stratum, bucket: { $gte: 2_000 } }, undefined],
     ['series', { composite: id, environment, task, at }, undefined],
     ['series', { composite: id, at }, undefined],
-    ['requests', { environment, task, composite: id }, { at: -1 }],
-    ['requests', { environment, task }, { at: -1 }],
-    ['requests', { tenant: id, conversation: id }, { at: 1 }],
+    ['requestBuckets', { environment, task, composite: id }, { to: -1 }],
+    ['requestBuckets', { environment, task }, { to: -1 }],
+    ['requestBuckets', { conversations: id }, { from: 1 }],
+    ['requestBuckets', { ids: id }, undefined],
+    ['requestBuckets', {}, { receivedAt: 1 }],
     ['lateOutcomes', { tenant: id, conversation: id }, undefined],
     ['reporters', { environment }, { seenAt: -1 }],
     ['allocations', { environment, at: { $gt: 0 } }, undefined],

@@ -1,5 +1,6 @@
 import { connect } from '../../src/sdk'
 import { type CliGround, cliGround } from '../support/cli-ground'
+import { tamperWithRequest } from '../support/logged-requests'
 import { until } from '../support/until'
 
 interface Finding {
@@ -99,8 +100,7 @@ describe('what surrounds releases, by command line', () => {
       })
       expect((await ground.sluice('explain', 'r-1')).out).toContain('was rolled back since')
 
-      const requests = ground.store.database.collection<{ _id: string }>('requests')
-      await requests.updateOne({ _id: 'r-1' }, { $set: { arm: 'incumbent' } })
+      await tamperWithRequest(ground.store, 'r-1', (row) => ({ ...row, arm: 'incumbent' }))
       const altered = await ground.sluice('explain', 'r-1')
       expect(altered.code).toBe(1)
       expect(altered.out).toContain('DISAGREES     arm: the log says incumbent, the ledgers say candidate')

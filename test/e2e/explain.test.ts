@@ -8,6 +8,7 @@ import type { Reproduction } from '../../src/store/reproductions'
 import { ageLedgers } from '../support/aged-ledger'
 import { airlineCases } from '../support/airline'
 import { type CliGround, cliGround } from '../support/cli-ground'
+import { tamperWithRequest } from '../support/logged-requests'
 import { until } from '../support/until'
 
 const environment = 'production'
@@ -219,7 +220,7 @@ describe('a request of three months ago, by a candidate that went back', () => {
   })
 
   it('whose row the log no longer holds is told to be so', async () => {
-    await ground.store.database.collection<{ _id: string }>('requests').deleteOne({ _id: 'r-march' })
+    await tamperWithRequest(ground.store, 'r-march', () => undefined)
     const run = await ground.sluice('explain', 'r-march')
     expect([run.code, run.err]).toEqual([1, expect.stringContaining('its row expired, for rows are kept 180 days')])
   })

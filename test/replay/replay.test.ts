@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils'
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker'
 import { DeterminismViolationError } from '@temporalio/workflow'
+import { garbagePaths } from '../../tools/scripted/scripted-garbage'
 import { scriptedPaths } from '../../tools/scripted/scripted-paths'
 import { rescorePaths } from '../../tools/scripted/scripted-rescore'
 import { workflowSource } from '../../tools/scripted/scripted-worker'
@@ -22,6 +23,8 @@ describe('recorded histories replay on the workflow code of today', () => {
   test('every path of the workflows has one', () => {
     for (const path of scriptedPaths) expect(files.some((file) => file.startsWith(`release-${path.name}-`))).toBe(true)
     for (const path of rescorePaths) expect(files.some((file) => file.startsWith(`rescore-${path.name}-`))).toBe(true)
+    for (const { name } of garbagePaths)
+      expect(files.some((file) => file.startsWith(`collectGarbage-${name}-`))).toBe(true)
   })
 
   test('a history whose first activity is another one does not', async () => {

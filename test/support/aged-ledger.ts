@@ -3,6 +3,7 @@ import { emptyLane, foldEntry, type LaneState } from '../../src/domain/lane'
 import type { TenantEntry } from '../../src/domain/tenant'
 import { chainHash } from '../../src/store/canonical'
 import type { Store } from '../../src/store/store'
+import { ageRequests } from './logged-requests'
 
 type Row<T> = T & { _id: string }
 
@@ -36,9 +37,7 @@ export async function ageLedgers(
     prev = entry.hash
   }
   const ago = { $subtract: ['$at', byMs] }
-  await database
-    .collection('requests')
-    .updateMany({ environment, task }, [{ $set: { at: ago, receivedAt: { $subtract: ['$receivedAt', byMs] } } }])
+  await ageRequests(store, { environment, task, byMs })
   await database
     .collection('captureIndex')
     .updateMany({ environment, task }, [{ $set: { at: ago, expiresAt: { $subtract: ['$expiresAt', byMs] } } }])

@@ -62,7 +62,7 @@ async function main(): Promise<void> {
     queue: order.queue,
     workflows: { workflowBundle: { codePath: order.bundle } },
   }
-  const workers = await createWorkers({ store, orchestrator, release, rescore }, place)
+  const workers = await createWorkers({ store, orchestrator, release, rescore, endpoints: deps.endpoints }, place)
   process.stdout.write('ready\n')
   await Promise.all(workers.map((worker) => worker.run()))
 }

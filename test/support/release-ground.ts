@@ -92,7 +92,7 @@ export async function releaseGround(options: { readonly cases?: number } = {}): 
   const release = createReleaseActivities({ store, endpoints, notesFolder })
   const rescore = createRescoreActivities({ store, endpoints })
   const worker = testWorker(
-    { store, orchestrator, release, rescore, tickMs: 200 },
+    { store, orchestrator, release, rescore, endpoints, tickMs: 200 },
     { connection: native, namespace: 'default', queue },
   )
   const ground: ReleaseGround = {

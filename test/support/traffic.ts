@@ -49,7 +49,7 @@ export interface TestStep {
   readonly releaseId?: string
   readonly thresholds?: FrozenThresholds
   readonly leadMs?: number
-  readonly watches?: Pick<EntryDraft, 'outputs' | 'tenantSpend'>
+  readonly watches?: Pick<EntryDraft, 'outputs' | 'quality' | 'tenantSpend'>
 }
 
 const openGate: DeployGate = {

@@ -9,6 +9,7 @@ describe('the configuration', () => {
       host: '127.0.0.1',
       endpoints: {},
       logLevel: 'info',
+      gcEveryHours: 24,
       folder: resolve('.sluice'),
       cacheFolder: expect.stringMatching(/\/\.cache\/sluice$/),
     })
@@ -33,6 +34,7 @@ describe('the configuration', () => {
       SLUICE_URL: 'https://sluice.example',
       SLUICE_API_KEY: 'sluice_app_1',
       SLUICE_LOG_LEVEL: 'debug',
+      SLUICE_GC_EVERY_HOURS: '6',
       SLUICE_FOLDER: '/var/lib/sluice',
       SLUICE_CACHE: '/var/cache/sluice',
       SLUICE_WORKFLOW_BUNDLE: '/app/bundle.js',
@@ -55,6 +57,7 @@ describe('the configuration', () => {
       url: 'https://sluice.example',
       apiKey: 'sluice_app_1',
       logLevel: 'debug',
+      gcEveryHours: 6,
       folder: '/var/lib/sluice',
       cacheFolder: '/var/cache/sluice',
       workflowBundle: '/app/bundle.js',
@@ -81,6 +84,9 @@ describe('the configuration', () => {
     ['SLUICE_ENDPOINTS', '{"a":{"url":"http://a","concurrency":0}}'],
     ['SLUICE_URL', 'sluice.example'],
     ['SLUICE_LOG_LEVEL', 'loud'],
+    ['SLUICE_GC_EVERY_HOURS', '0'],
+    ['SLUICE_GC_EVERY_HOURS', '721'],
+    ['SLUICE_GC_EVERY_HOURS', 'daily'],
   ])('refuses %s=%s, naming the variable and what it takes', (name, value) => {
     expect(() => readConfig({ [name]: value })).toThrow(
       expect.objectContaining({ code: 'invalid_config', details: { variable: name } }),

@@ -5,7 +5,7 @@ import type { Plan } from '../../src/domain/plan'
 import type { Snapshot } from '../../src/domain/snapshot'
 import type { TenantEntry } from '../../src/domain/tenant'
 import type { Digest } from '../../src/domain/version'
-import type { Decision, ReleaseRecord } from '../../src/store/releases'
+import { type Decision, decisionKinds, type ReleaseRecord } from '../../src/store/releases'
 import { SnapshotBuilder } from '../../src/store/snapshots'
 import type { Application, Ended } from './fleet'
 import type { DemoGround } from './ground'
@@ -90,7 +90,7 @@ async function factsOf({ store }: DemoGround, { id }: ReleaseRecord): Promise<Re
   return {
     record,
     plan: await store.releases.plan(record.plan as Digest),
-    decisions: await store.releases.decisions(id, { limit: 1_000 }),
+    decisions: await store.releases.decisions(id, { kinds: decisionKinds, limit: 1_000 }),
   }
 }
 

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { CancelledFailure, Context } from '@temporalio/activity'
 import type { Client } from '@temporalio/client'
 import { type NativeConnection, Worker } from '@temporalio/worker'
 import type { RescoreState, RescoreStatus } from '../../src/domain/rescore'
 import type { RescoreActivities } from '../../workflows/rescore-messages'
 import { bulkQueueOf } from '../../workflows/task-queues'
-import { identity, workflowSource } from './scripted-worker'
+import { identity, untilCancelled, workflowSource } from './scripted-worker'
 
 /** One way a rescore can go, with a recorded history that must replay. */
 export interface RescorePath {
@@ -69,17 +68,6 @@ export async function runRescore(
     return { workflowId, runId: handle.firstExecutionRunId, status, scored, closed }
   }
   return main.runUntil(bulk.runUntil(work()))
-}
-
-async function untilCancelled(cancel: () => Promise<unknown>): Promise<void> {
-  await cancel()
-  const context = Context.current()
-  const beat = setInterval(() => context.heartbeat(), 100)
-  await context.cancelled.catch((error: unknown) => {
-    if (!(error instanceof CancelledFailure)) throw error
-  })
-  clearInterval(beat)
-  throw new CancelledFailure('cancelled')
 }
 
 async function endOf(result: Promise<RescoreStatus>): Promise<RescoreStatus | 'cancelled'> {

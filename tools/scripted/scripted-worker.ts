@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { CancelledFailure, Context } from '@temporalio/activity'
 import type { Client } from '@temporalio/client'
 import { type NativeConnection, Worker } from '@temporalio/worker'
 import type { ReleaseInput, ReleaseOutcome } from '../../workflows/messages'
@@ -60,4 +61,16 @@ async function outcomeOf(result: Promise<ReleaseOutcome>): Promise<ScriptedRun['
     if ((error as Error).name === 'WorkflowFailedError') return 'cancelled'
     throw error
   }
+}
+
+/** Within an activity: asks for the cancellation and ends with it. */
+export async function untilCancelled(cancel: () => Promise<unknown>): Promise<void> {
+  await cancel()
+  const context = Context.current()
+  const beat = setInterval(() => context.heartbeat(), 100)
+  await context.cancelled.catch((error: unknown) => {
+    if (!(error instanceof CancelledFailure)) throw error
+  })
+  clearInterval(beat)
+  throw new CancelledFailure('cancelled')
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { garbagePhases, garbageRunStates } from '../../domain/retention'
 import { digestSchema } from '../../kinds/kind'
 import type { ApiDeps, App } from '../app'
-import { droppedSchema, kindSchema } from '../catalog-schemas'
+import { droppedSchema, kindSchema, page, pageOf, pageQuery } from '../catalog-schemas'
 
 const maxDays = 3_650
 const maxListed = 1_000
@@ -16,6 +17,7 @@ const policyShape = {
 }
 const settingSchema = z.object({
   ...policyShape,
+  automatic: z.boolean(),
   by: z.string().optional(),
   reason: z.string().optional(),
   at: z.number().optional(),
@@ -49,10 +51,23 @@ const verdictSchema = z.object({
   dropped: droppedSchema.optional(),
 })
 
+const runSchema = z.object({
+  id: z.string(),
+  by: z.string(),
+  state: z.enum(garbageRunStates),
+  policy: z.object(policyShape),
+  startedAt: z.number(),
+  endedAt: z.number().optional(),
+  phase: z.enum(garbagePhases).optional(),
+  totals,
+  failure: z.string().optional(),
+})
+
 /** What nothing needs any more: what a run would drop, and why a thing stays. Times are ms since the epoch. */
 export function gcRoutes(app: App, deps: ApiDeps): void {
   planRoutes(app, deps)
   policyRoutes(app, deps)
+  runRoutes(app, deps)
 }
 
 function planRoutes(app: App, { store }: ApiDeps): void {
@@ -65,9 +80,28 @@ function planRoutes(app: App, { store }: ApiDeps): void {
 
 function policyRoutes(app: App, { store }: ApiDeps): void {
   app.get('/v1/gc/policy', { schema: { response: { 200: settingSchema } } }, () => store.garbage.policy())
-  const body = z.strictObject({ ...policyShape, reason: z.string().max(1_000) })
+  const body = z.strictObject({ ...policyShape, automatic: z.boolean().default(false), reason: z.string().max(1_000) })
   const set = { body, response: { 200: settingSchema } }
   app.put('/v1/gc/policy', { schema: set }, ({ body: { reason, ...policy }, principal }) =>
     store.garbage.setPolicy(policy, { by: principal.name, reason }),
   )
+}
+
+/** Only one runs at a time: who asks for another one is given that, and its workflow is started again where it was lost. */
+function runRoutes(app: App, { store, orchestrator }: ApiDeps): void {
+  const one = { params: z.object({ id: text }), response: { 200: runSchema } }
+  const start = { body: z.strictObject({}).optional(), response: { 202: runSchema } }
+  app.post('/v1/gc/runs', { schema: start }, async ({ principal }, reply) => {
+    const run = await store.garbage.open(principal.name)
+    await orchestrator.startGarbage({ runId: run.id, by: run.by })
+    return reply.status(202).send(run)
+  })
+  const many = { querystring: z.strictObject(pageQuery), response: { 200: pageOf(runSchema) } }
+  app.get('/v1/gc/runs', { schema: many }, async ({ query: { after, limit } }) => {
+    const found = await store.garbage.runs({ limit: limit + 1, ...(after === undefined ? {} : { after }) })
+    return page(found, limit, ({ id }) => id)
+  })
+  app.get('/v1/gc/runs/:id', { schema: one }, ({ params: { id } }) => store.garbage.run(id))
+  // In the store itself, so that it also holds at once where Temporal does not answer.
+  app.post('/v1/gc/runs/:id/cancel', { schema: one }, ({ params: { id } }) => store.garbage.close(id, 'cancelled'))
 }

@@ -2,6 +2,7 @@ import type { ApiDeps, App } from '../app'
 import { openApiRoute } from '../openapi'
 import { artifactRoutes } from './artifacts'
 import { auditRoutes } from './audit'
+import { backtestRoutes } from './backtests'
 import { captureRoutes } from './captures'
 import { compositeRoutes } from './composites'
 import { datasetRoutes } from './datasets'
@@ -49,5 +50,6 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   reproductionRoutes,
   providerRoutes,
   auditRoutes,
+  backtestRoutes,
   gcRoutes,
 ]

@@ -7,6 +7,7 @@ import type { Digest } from '../../domain/version'
 import { metrics } from '../../metrics'
 import { judge, openRelease } from '../../store/assessor'
 import { digestOf } from '../../store/canonical'
+import { decisionKinds } from '../../store/releases'
 import type { ApiDeps, App } from '../app'
 import { page } from '../catalog-schemas'
 import { defined } from '../defined'
@@ -52,9 +53,9 @@ export function releaseRoutes(app: App, deps: ApiDeps): void {
   }
 }
 
-function planRoutes(app: App, { store }: ApiDeps): void {
+function planRoutes(app: App, { store, endpoints }: ApiDeps): void {
   app.post('/v1/plans', { schema: { body: releaseRequest, response: { 200: anything } } }, async (request) => {
-    const plan = await store.planner.plan(defined(request.body))
+    const plan = await store.planner.plan(defined(request.body), endpoints)
     return { digest: digestOf(plan), text: planText(plan), plan }
   })
   const digest = z.strictObject({ digest: z.string().regex(/^sha256:[0-9a-f]{64}$/, 'is not a digest') })
@@ -86,17 +87,21 @@ function readRoutes(app: App, deps: ApiDeps): void {
   app.get('/v1/releases/:id', { schema: { params: id, response: { 200: anything } } }, async (request) => ({
     ...(await viewRelease(deps, request.params.id)),
   }))
-  const after = z.strictObject({ after: z.coerce.number().int().min(0).optional(), limit })
+  const after = z.strictObject({
+    after: z.coerce.number().int().min(0).optional(),
+    limit,
+    /** False: without the looks that are kept between decisions. */
+    checkpoints: z.stringbool().default(true),
+  })
   app.get(
     '/v1/releases/:id/decisions',
     { schema: { params: id, querystring: after, response: { 200: z.object({ items: z.array(anything) }) } } },
     async (request) => {
       await store.releases.get(request.params.id)
-      return {
-        items: (await store.releases.decisions(request.params.id, defined(request.query))).map((decision) => ({
-          ...decision,
-        })),
-      }
+      const { checkpoints, ...page } = defined(request.query)
+      const wanted = { ...page, ...(checkpoints ? {} : { kinds: decisionKinds }) }
+      const found = await store.releases.decisions(request.params.id, wanted)
+      return { items: found.map((decision) => ({ ...decision })) }
     },
   )
   app.get('/v1/releases/:id/metrics', { schema: { params: id, response: { 200: anything } } }, async (request) => {

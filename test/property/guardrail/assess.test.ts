@@ -1,82 +1,7 @@
 import fc from 'fast-check'
 import { assess } from '../../../src/domain/analysis'
 import { effects } from '../../../src/domain/effect'
-import type { AssessmentInput } from '../../../src/domain/guardrail'
-import { metricNames } from '../../../src/domain/metric'
-import { type ArmStats, closedValueNames, eventNames, type StratumStats } from '../../../src/domain/telemetry'
-import { policyWith } from '../../support/assessment'
-
-const count = fc.oneof(fc.nat(5), fc.nat(5000), fc.nat(2_000_000_000))
-const amount = fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1e9, noNaN: true }))
-const moments = fc.record({
-  n: count,
-  sum: amount,
-  sumSquares: amount,
-  logSum: fc.double({ min: -1e6, max: 1e6, noNaN: true }),
-  logSumSquares: amount,
-})
-const recordOf = <K extends string, V>(names: readonly K[], value: fc.Arbitrary<V>): fc.Arbitrary<Record<K, V>> =>
-  fc.record(Object.fromEntries(names.map((name) => [name, value]))) as fc.Arbitrary<Record<K, V>>
-const arm: fc.Arbitrary<ArmStats> = fc.record({
-  units: count,
-  requests: count,
-  costUsd: amount,
-  uncachedCostUsd: amount,
-  latencyMs: amount,
-  inputTokens: count,
-  outputTokens: count,
-  errorRequests: count,
-  schemaFailureRequests: count,
-  events: recordOf(eventNames, count),
-  closed: recordOf(closedValueNames, moments),
-})
-const stratum: fc.Arbitrary<StratumStats> = fc.record({
-  environment: fc.constantFrom('staging', 'production'),
-  task: fc.constant('csat-scoring'),
-  seq: fc.integer({ min: 1, max: 4 }),
-  slice: fc.integer({ min: 0, max: 2 }),
-  share: fc.constantFrom(0, 0.01, 0.25, 0.5, 0.95, 1),
-  by: fc.constantFrom('conversation' as const, 'tenant' as const),
-  candidate: arm,
-  incumbent: arm,
-})
-const policy = fc
-  .record({
-    margin: fc.constantFrom(0, 0.1, 0.25),
-    role: fc.constantFrom('rollback' as const, 'pause' as const, 'notify' as const),
-    noEvidence: fc.constantFrom('pause' as const, 'extend' as const, 'rollback' as const, 'ask' as const),
-  })
-  .map((row) =>
-    policyWith({
-      guardrails: metricNames.map((metric) => ({ metric, ...row })),
-      breakers: [
-        { kind: 'errors', events: ['error'], minCount: 10, minRate: 0.3, windowMs: 60_000 },
-        { kind: 'budget', usdPerHour: 100, usdPerRelease: 1000 },
-      ],
-    }),
-  )
-const input: fc.Arbitrary<AssessmentInput> = fc
-  .record({
-    policy,
-    strata: fc.array(stratum, { maxLength: 5 }),
-    windows: fc.array(fc.record({ windowMs: fc.constant(60_000), requests: count, errors: count, costUsd: amount }), {
-      maxLength: 1,
-    }),
-    spend: fc.record({ releaseUsd: amount, lastHourUsd: amount }),
-    hasIncumbent: fc.boolean(),
-    reporting: fc.option(fc.record({ silent: fc.boolean(), full: fc.boolean() }), { nil: undefined }),
-    step: fc.option(
-      fc.record({
-        environment: fc.constant('production'),
-        seqs: fc.constant([3, 4]),
-        minimumSample: fc.constantFrom(0, 50),
-        bakeComplete: fc.boolean(),
-        units: fc.record({ candidate: count, incumbent: count }),
-      }),
-      { nil: undefined },
-    ),
-  })
-  .map(({ reporting, step, ...rest }) => ({ ...rest, ...(reporting && { reporting }), ...(step && { step }) }))
+import { anyInput } from '../../support/any-assessment'
 
 /** Every number in a value, however deep. */
 const numbersIn = (value: unknown): number[] =>
@@ -89,7 +14,7 @@ const numbersIn = (value: unknown): number[] =>
 describe('assess', () => {
   it('holds only finite numbers, and no text shows anything else', () => {
     fc.assert(
-      fc.property(input, (situation) => {
+      fc.property(anyInput, (situation) => {
         const assessment = assess(situation)
         expect(numbersIn(assessment).every(Number.isFinite)).toBe(true)
         for (const { text } of assessment.verdicts) expect(text).not.toMatch(/NaN|Infinity|undefined/)
@@ -100,7 +25,7 @@ describe('assess', () => {
 
   it('never advances without the minimum sample, with a fail, or with a mismatch', () => {
     fc.assert(
-      fc.property(input, (situation) => {
+      fc.property(anyInput, (situation) => {
         const { mayAdvance, verdicts, waitingFor, action } = assess(situation)
         expect(mayAdvance).toBe(situation.step !== undefined && waitingFor.length === 0)
         if (!mayAdvance) return
@@ -114,7 +39,7 @@ describe('assess', () => {
 
   it('does not depend on the order of strata', () => {
     fc.assert(
-      fc.property(input, (situation) => {
+      fc.property(anyInput, (situation) => {
         const forward = assess(situation)
         const backward = assess({ ...situation, strata: [...situation.strata].reverse() })
         expect(backward.action).toBe(forward.action)
@@ -125,7 +50,7 @@ describe('assess', () => {
 
   it('says the same of strata that nobody may compare as of none', () => {
     fc.assert(
-      fc.property(input, (situation) => {
+      fc.property(anyInput, (situation) => {
         const tested = situation.strata.filter(({ share }) => share > 0 && share < 1)
         expect(assess({ ...situation, strata: tested }).verdicts).toEqual(assess(situation).verdicts)
       }),

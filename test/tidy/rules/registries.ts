@@ -1,7 +1,7 @@
 import { importsOf } from '../imports'
 import type { Finding, Rule, SourceFile } from '../source'
 
-const registries = ['kinds', 'metrics', 'scorers', 'notify', 'engines'] as const
+const registries = ['kinds', 'metrics', 'scorers', 'notify', 'engines', 'probes'] as const
 
 /** A registry is the one list of its folder: every file is in it or serves one that is, and the list is typed. */
 export const registryRule: Rule = {

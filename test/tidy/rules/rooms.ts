@@ -15,7 +15,7 @@ export interface Room {
 }
 
 const pure = ['stats', 'domain', 'errors'] as const
-const registries = ['kinds', 'metrics', 'scorers', 'notify', 'engines'] as const
+const registries = ['kinds', 'metrics', 'scorers', 'notify', 'engines', 'probes'] as const
 const registry = [...pure, 'log'] as const
 
 /** What workflows tell others: messages, search attributes, task queues. */
@@ -30,6 +30,7 @@ export const rooms = {
   metrics: { path: /^src\/metrics\//, rooms: registry, packages: [] },
   scorers: { path: /^src\/scorers\//, rooms: registry, packages: ['zod', 'ajv', 'ajv-formats', 'node'] },
   notify: { path: /^src\/notify\//, rooms: registry, packages: ['zod', 'node'] },
+  probes: { path: /^src\/probes\//, rooms: registry, packages: ['node'] },
   engines: { path: /^src\/engines\//, rooms: registry, packages: ['zod', 'node', 'undici'] },
   /** How a composite answers one request; applications and evaluations go through it alike. */
   pipeline: { path: /^src\/pipeline\//, rooms: [...pure, 'kinds'], packages: [] },

@@ -72,16 +72,9 @@ async function billed({ ground, snapshot }: Facts): Promise<Books & { readonly a
 }
 
 async function requestLog({ ground }: Facts): Promise<Books> {
-  const requests = ground.store.database.collection('requests')
-  const sum = {
-    inputTokens: { $sum: '$inputTokens' },
-    outputTokens: { $sum: '$outputTokens' },
-    costUsd: { $sum: '$costUsd' },
-  }
-  const [found] = await requests
-    .aggregate<Books>([{ $group: { _id: null, ...sum } }, { $project: { _id: 0 } }])
-    .toArray()
-  return found ?? { inputTokens: 0, outputTokens: 0, costUsd: 0 }
+  let sum = sumOf([])
+  for await (const request of ground.store.telemetry.requests.all()) sum = sumOf([sum, request])
+  return sum
 }
 
 async function telemetryTotals({ ground, snapshot }: Facts): Promise<Books> {
@@ -96,11 +89,12 @@ async function telemetryTotals({ ground, snapshot }: Facts): Promise<Books> {
 export const requestsAddUp: Claim = {
   text: 'The request log holds every served request once, and no record was dropped or refused',
   async check({ ground, rows, ends }) {
-    const ids = await ground.store.database
-      .collection<{ _id: string; composite: string }>('requests')
-      .find({}, { projection: { composite: 1 } })
-      .toArray()
-    const logged = new Map(ids.map(({ _id, composite }) => [_id, composite]))
+    const logged = new Map<string, string>()
+    let doubled = 0
+    for await (const { requestId, composite } of ground.store.telemetry.requests.all()) {
+      if (logged.has(requestId)) doubled += 1
+      logged.set(requestId, composite)
+    }
     const missing = rows.filter(({ requestId, composite }) => logged.get(requestId) !== composite)
     const reporters = await ground.store.telemetry.reporters.list(production)
     const lost = ends.reduce((sum, { dropped }) => sum + dropped, 0)
@@ -109,6 +103,7 @@ export const requestsAddUp: Claim = {
     const faults = [
       ...missing.map(({ requestId }) => `${requestId} is not in the request log as it was served`),
       ...(logged.size === rows.length ? [] : [`the log has ${logged.size} requests, ${rows.length} were served`]),
+      ...(doubled === 0 ? [] : [`${doubled} requests are in the log twice`]),
       ...(lost + refused === 0 ? [] : [`${lost} records were dropped, ${refused} refused`]),
       ...ends.flatMap((end) => end.faults),
     ]
