@@ -1,6 +1,7 @@
 import { createParser } from 'eventsource-parser'
 import { buildServer } from '../src/api/server'
 import { changedLane, type LaneView, type SnapshotDelta } from '../src/domain/snapshot'
+import { assertNever } from '../src/errors'
 import { connect } from '../src/sdk'
 import { openStore } from '../src/store/store'
 
@@ -68,7 +69,10 @@ async function run(task: DeliveryTask): Promise<void> {
       }
       await Promise.all(Array.from({ length: atOnce }, lane))
       tell({})
+      return
     }
+    default:
+      return assertNever(task)
   }
 }
 
