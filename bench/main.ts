@@ -6,8 +6,10 @@ import { onTerminal } from '../src/embedded/progress'
 import { benchEvaluate } from './evaluate'
 import { benchLeakage } from './leakage'
 import type { Finding, Row } from './measure'
+import { benchConnections, benchPropagation } from './propagation'
 import { benchPush } from './push'
 import { benchReleases } from './releases'
+import { benchReport } from './report'
 import { benchResolve } from './resolve'
 import { benchPeers } from './resolve-peers'
 import { benchIngest } from './telemetry'
@@ -15,11 +17,14 @@ import { benchWatch } from './watch'
 import { benchWatchMany } from './watch-many'
 
 /** `resolve` comes first, into a heap that nothing else has filled. */
-const local = { resolve: benchResolve, peers: benchPeers, leakage: benchLeakage } as const
+const local = { resolve: benchResolve, peers: benchPeers, report: benchReport, leakage: benchLeakage } as const
 const onServers = {
   releases: ({ temporalAddress, namespace }: Ground) => benchReleases(temporalAddress, namespace),
   ingest: ({ mongodbUri }: Ground) => benchIngest(mongodbUri),
-  watch: async (ground: Ground) => [...(await benchWatch(ground.mongodbUri)), ...(await benchWatchMany(ground))],
+  watch: ({ mongodbUri }: Ground) => benchWatch(mongodbUri),
+  watches: benchWatchMany,
+  propagation: ({ mongodbUri }: Ground) => benchPropagation(mongodbUri),
+  connections: ({ mongodbUri }: Ground) => benchConnections(mongodbUri),
   evaluate: ({ mongodbUri }: Ground) => benchEvaluate(mongodbUri),
   push: ({ mongodbUri }: Ground) => benchPush(mongodbUri),
 } as const

@@ -64,16 +64,26 @@ export class CompiledPins {
     return row
   }
 
-  /** After lanes or composites changed: where the pins of these lanes, and those on these composites, stand now. */
+  /**
+   * After lanes or composites changed: where the pins of these lanes stand now. `isConcerned`: whether the pinned composite
+   * may stand elsewhere than before, which of most is known at once.
+   */
   renew(
     lanes: ReadonlyMap<number, PinnedLane>,
-    isConcerned: (lane: number, composite: Digest | undefined) => boolean,
+    isConcerned: (lane: number, composite: Digest) => boolean,
     lookUp: LookUp,
   ): void {
+    const known = new Map<number, number | undefined>()
     this.table.renew((index, source) => {
       const lane = lanes.get(index)
-      if (lane === undefined || !isConcerned(index, this.sources[source]?.composite)) return undefined
-      return this.placeOf(source, lane.revoked, lookUp)
+      const composite = this.sources[source]?.composite
+      if (lane === undefined || composite === undefined) return undefined
+      const name = index * this.sources.length + source
+      const place = known.get(name)
+      if (place !== undefined || known.has(name)) return place
+      const renewed = isConcerned(index, composite) ? this.placeOf(source, lane.revoked, lookUp) : undefined
+      known.set(name, renewed)
+      return renewed
     })
   }
 

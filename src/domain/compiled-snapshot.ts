@@ -132,13 +132,21 @@ export class CompiledSnapshot {
       tenant,
       history && compileTenant(history, this.pins, laneOf, lookUp),
     ])
+    const before = new Map(
+      [...made.keys()].map((task): [number, Revocations] => {
+        const { index, revoked } = this.lanes.get(task) as CompiledLane
+        return [index, revoked]
+      }),
+    )
     put(this.lanes, made)
     put(this.tenants, tenants)
     put(this.composites, changes)
     if (made.size + changes.size === 0) return
-    const concerned = new Set([...made.values()].map(({ index }) => index))
-    const byIndex = new Map([...this.lanes.values()].map((lane): [number, PinnedLane] => [lane.index, lane]))
-    this.pins.renew(byIndex, (lane, pinned) => concerned.has(lane) || changes.has(pinned as Digest), lookUp)
+    const concerned = new Map([...this.lanes.values()].map((lane): [number, CompiledLane] => [lane.index, lane]))
+    const mayHaveMoved = (lane: number, pinned: Digest): boolean =>
+      changes.has(pinned) || before.get(lane)?.has(pinned) === true || concerned.get(lane)?.revoked.has(pinned) === true
+    if (changes.size === 0) for (const index of concerned.keys()) if (!before.has(index)) concerned.delete(index)
+    this.pins.renew(concerned, mayHaveMoved, lookUp)
   }
 
   private snapshotAfter(delta: SnapshotDelta, views: readonly [string, LaneView | undefined][]): Snapshot {

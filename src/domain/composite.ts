@@ -34,9 +34,15 @@ export interface ServedComposite extends Composite {
 
 /** The role named after a kind, else the only role of that kind; undefined where there is none or more than one. */
 export function roleOfKind(composite: Composite, kind: KindName): string | undefined {
-  if (composite.roles[kind]?.kind === kind) return kind
-  const roles = rolesOfKind(composite, kind)
-  return roles.length === 1 ? roles[0] : undefined
+  const { roles } = composite
+  if (roles[kind]?.kind === kind) return kind
+  let only: string | undefined
+  for (const role in roles) {
+    if (roles[role]?.kind !== kind) continue
+    if (only !== undefined) return undefined
+    only = role
+  }
+  return only
 }
 
 /** The roles of a kind, sorted. */

@@ -37,6 +37,11 @@ export class Revocations {
     }
   }
 
+  /** Whether any of the entries revokes the composite. */
+  has(composite: Digest): boolean {
+    return this.byComposite.has(composite)
+  }
+
   /** Terminates: every move goes to a strictly later entry. */
   standing(boundSeq: number, composite: Digest | undefined): Standing {
     let current = composite

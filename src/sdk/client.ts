@@ -238,12 +238,13 @@ export class Sluice {
         amounts,
         events: eventsOf(outcome, amounts, thresholds),
         gap: serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt),
-        ...(outputs && outcome === 'ok' ? { outputs: observedOutputs(outputs, output) } : {}),
-        ...(report.model === undefined ? {} : { model: report.model }),
-        ...(report.fingerprint === undefined ? {} : { fingerprint: report.fingerprint }),
-        ...(report.branch === undefined ? {} : { branch: branchText(report.branch) }),
+        outputs: outputs && outcome === 'ok' ? observedOutputs(outputs, output) : undefined,
+        model: report.model,
+        fingerprint: report.fingerprint,
+        branch: report.branch === undefined ? undefined : branchText(report.branch),
       })
-      this.captures.add(this.held.compiled?.lanes.get(serving.task)?.view.capture, serving, requestId, content)
+      const share = this.held.compiled?.lanes.get(serving.task)?.view.capture
+      if (share !== undefined) this.captures.add(share, serving, requestId, content)
       return true
     } catch (error) {
       return this.refused(error)

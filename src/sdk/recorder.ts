@@ -9,9 +9,11 @@ import type {
   TelemetryBatch,
   UnitReport,
 } from '../domain/telemetry'
+import { BoundedQueue } from './bounded-queue'
 import type { Gap } from './held-snapshot'
 import type { Amounts } from './report'
 import type { Serving } from './serving'
+import { type Listed, UsageList } from './usage-list'
 
 /** Bounds of what one process keeps. At the bound the oldest goes first, and is counted in `dropped`. */
 export interface RecorderBounds {
@@ -29,10 +31,12 @@ const idleMs = 10 * 60_000
 type MutableUnit = { -readonly [K in keyof UnitReport]: UnitReport[K] }
 type Stratum = Omit<StratumKey, 'environment'>
 
-interface Held {
+interface Held extends Listed {
   readonly key: string
   readonly stratum: Stratum
+  readonly conversation: string
   readonly startedAt: number | undefined
+  /** Its `unit` is hashed when it is first sent, and not while a request waits. */
   readonly report: MutableUnit
   /** The highest revision that the server has. */
   acked: number
@@ -59,10 +63,10 @@ export interface Recorded {
   readonly events: readonly EventName[]
   readonly gap: boolean
   /** By watched field of the entry: what the output showed. */
-  readonly outputs?: NonNullable<UnitReport['outputs']>
-  readonly model?: string
-  readonly fingerprint?: string
-  readonly branch?: string
+  readonly outputs?: NonNullable<UnitReport['outputs']> | undefined
+  readonly model?: string | undefined
+  readonly fingerprint?: string | undefined
+  readonly branch?: string | undefined
 }
 
 /**
@@ -70,18 +74,24 @@ export interface Recorded {
  * and the request log. Memory is bounded at any rate of traffic; nothing here waits or throws.
  */
 export class Recorder {
-  /** The least recently used first. */
   private readonly units = new Map<string, Held>()
+  /** Each of `units` is in one of them: whether the server has it as it is. Those give way first. */
+  private readonly settled = new UsageList<Held>()
+  private readonly busy = new UsageList<Held>()
   private readonly unsent = new Set<Held>()
-  private requests: RequestRecord[] = []
-  private lateOutcomes: LateOutcome[] = []
-  private late: LateEntry[] = []
+  private readonly composites = new Map<string, number>()
+  private readonly requests: BoundedQueue<RequestRecord>
+  private readonly lateOutcomes: BoundedQueue<LateOutcome>
+  private readonly late = new BoundedQueue<LateEntry>(batchBounds.late)
   private nextPart = 0
+  private nextNumber = 0
   private lost = 0
   private readonly bounds: RecorderBounds
 
   constructor(bounds: RecorderBounds = defaultBounds) {
     this.bounds = bounds
+    this.requests = new BoundedQueue(bounds.requests)
+    this.lateOutcomes = new BoundedQueue(bounds.lateOutcomes)
   }
 
   /** Records lost since the start, to keep memory bounded or because the server refused them. */
@@ -95,32 +105,29 @@ export class Recorder {
   }
 
   get pending(): boolean {
-    return this.unsent.size + this.requests.length + this.lateOutcomes.length + this.late.length > 0
+    return this.unsent.size + this.requests.size + this.lateOutcomes.size + this.late.size > 0
   }
 
   record(serving: Serving, request: Recorded): void {
     if (request.outcome !== 'filtered') this.addToUnit(serving, request)
-    this.requests.push(logged(serving, request))
-    this.lost += trim(this.requests, this.bounds.requests)
+    this.lost += this.requests.push(logged(serving, request))
   }
 
   /** The conversation ended. Nothing to tell of one that this process did not report on, or forgot as acknowledged. */
   close(serving: Serving): void {
-    const held = this.units.get(keyOf(serving))
+    const held = this.units.get(this.keyOf(serving))
     if (held === undefined || held.report.closed) return
     held.report.closed = true
     this.touch(held)
   }
 
   addLateOutcome(outcome: LateOutcome): void {
-    this.lateOutcomes.push(outcome)
-    this.lost += trim(this.lateOutcomes, this.bounds.lateOutcomes)
+    this.lost += this.lateOutcomes.push(outcome)
   }
 
   /** Conversations that began in the gap are shown, never tested. */
   markGap(gap: Gap, late: LateEntry | undefined): void {
-    if (late) this.late.push(late)
-    this.lost += trim(this.late, batchBounds.late)
+    if (late) this.lost += this.late.push(late)
     for (const held of this.units.values()) {
       const { startedAt, stratum, report } = held
       const within = startedAt !== undefined && gap.from <= startedAt && startedAt < gap.to
@@ -134,11 +141,14 @@ export class Recorder {
   take(share = 1): Taken | undefined {
     if (!this.pending) return undefined
     const part = (bound: number) => Math.max(1, Math.floor(bound * share))
-    const units = [...first(this.unsent, part(batchBounds.units))].map((held) => ({ held, sent: { ...held.report } }))
+    const units = [...first(this.unsent, part(batchBounds.units))].map((held) => {
+      held.report.unit ||= unitHash(held.report.tenant, held.conversation)
+      return { held, sent: { ...held.report } }
+    })
     for (const { held } of units) this.unsent.delete(held)
-    const requests = this.requests.splice(0, part(batchBounds.requests))
-    const lateOutcomes = this.lateOutcomes.splice(0, part(batchBounds.lateOutcomes))
-    const late = this.late.splice(0)
+    const requests = this.requests.take(part(batchBounds.requests))
+    const lateOutcomes = this.lateOutcomes.take(part(batchBounds.lateOutcomes))
+    const late = this.late.take(batchBounds.late)
     const settle = (): void => {
       for (const { held, sent } of units) this.acknowledge(held, sent.revision)
     }
@@ -154,11 +164,7 @@ export class Recorder {
       acknowledged: settle,
       returned: () => {
         for (const { held } of units) if (this.units.get(held.key) === held) this.unsent.add(held)
-        this.requests = [...requests, ...this.requests]
-        this.lateOutcomes = [...lateOutcomes, ...this.lateOutcomes]
-        this.late = [...late, ...this.late]
-        this.lost += trim(this.requests, this.bounds.requests) + trim(this.lateOutcomes, this.bounds.lateOutcomes)
-        this.lost += trim(this.late, batchBounds.late)
+        this.lost += this.requests.putBack(requests) + this.lateOutcomes.putBack(lateOutcomes) + this.late.putBack(late)
       },
       refused: () => {
         settle()
@@ -170,14 +176,12 @@ export class Recorder {
   /** Forgets idle conversations that the server has. Call it now and then. */
   forgetIdle(): void {
     const before = performance.now() - idleMs
-    for (const held of this.units.values()) {
-      if (held.touchedAt > before) return
-      if (held.acked === held.report.revision) this.units.delete(held.key)
-    }
+    for (let held = this.settled.oldest; held && held.touchedAt <= before; held = this.settled.oldest) this.forget(held)
   }
 
   private addToUnit(serving: Serving, { outcome, amounts, events, gap, outputs }: Recorded): void {
-    const held = this.units.get(keyOf(serving)) ?? this.begin(serving)
+    const key = this.keyOf(serving)
+    const held = this.units.get(key) ?? this.begin(serving, key)
     const { report } = held
     report.requests++
     if (outcome === 'error') report.errors++
@@ -188,7 +192,7 @@ export class Recorder {
     report.inputTokens += amounts.inputTokens
     report.cachedTokens += amounts.cachedTokens
     report.outputTokens += amounts.outputTokens
-    if (events.some((event) => !report.events.includes(event)))
+    if (events.length > 0 && events.some((event) => !report.events.includes(event)))
       report.events = [...new Set([...report.events, ...events])]
     report.gap ||= gap
     // The first value of a field stays: a conversation is evidence once.
@@ -196,15 +200,16 @@ export class Recorder {
     this.touch(held)
   }
 
-  private begin(serving: Serving): Held {
+  private begin(serving: Serving, key: string): Held {
     this.makeRoom()
     const { task, seq, slice, arm, composite } = serving
     const held: Held = {
-      key: keyOf(serving),
+      key,
       stratum: { task, seq, slice, arm, composite: composite.id },
+      conversation: serving.conversation,
       startedAt: serving.startedAt,
       report: {
-        unit: unitHash(serving.tenant, serving.conversation),
+        unit: '',
         tenant: serving.tenant,
         part: this.nextPart++,
         revision: 0,
@@ -215,42 +220,60 @@ export class Recorder {
       },
       acked: 0,
       touchedAt: 0,
+      list: undefined,
+      older: undefined,
+      newer: undefined,
     }
+    this.units.set(key, held)
     return held
   }
 
   private touch(held: Held): void {
     held.report.revision++
     held.touchedAt = performance.now()
-    this.units.delete(held.key)
-    this.units.set(held.key, held)
+    this.busy.use(held)
     this.unsent.add(held)
   }
 
   private acknowledge(held: Held, revision: number): void {
     held.acked = Math.max(held.acked, revision)
-    const done = held.acked === held.report.revision && held.report.closed
-    if (done && this.units.get(held.key) === held) this.units.delete(held.key)
+    if (held.acked !== held.report.revision || this.units.get(held.key) !== held) return
+    if (held.report.closed) this.forget(held)
+    else this.settled.use(held)
   }
 
-  /** Acknowledged conversations go first, the oldest of those looked at; else the oldest, which is lost. */
+  private forget(held: Held): void {
+    this.units.delete(held.key)
+    held.list?.remove(held)
+    this.unsent.delete(held)
+  }
+
+  /** What the server has goes first; else the oldest, which is lost. */
   private makeRoom(): void {
     if (this.units.size < this.bounds.units) return
-    let oldest: Held | undefined
-    for (const held of first(this.units.values(), maxLookedAt)) {
-      oldest ??= held
-      if (held.acked !== held.report.revision) continue
-      this.units.delete(held.key)
-      return
-    }
-    if (oldest === undefined) return
-    this.units.delete(oldest.key)
-    this.unsent.delete(oldest)
-    this.lost++
+    const leaving = this.settled.oldest ?? this.busy.oldest
+    if (leaving === undefined) return
+    if (leaving.list === this.busy) this.lost++
+    this.forget(leaving)
+  }
+
+  /** NUL cannot occur in ids, so no two conversations share a text. */
+  private keyOf({ task, seq, slice, arm, composite, tenant, conversation }: Serving): string {
+    return `${seq}/${slice}/${arm}/${this.numberOf(composite.id)}/${task}\0${tenant}\0${conversation}`
+  }
+
+  /** A digest is long to be hashed with every request; a conversation that meets another number only begins a new part. */
+  private numberOf(composite: string): number {
+    const known = this.composites.get(composite)
+    if (known !== undefined) return known
+    if (this.composites.size >= maxNumbered) this.composites.clear()
+    this.nextNumber++
+    this.composites.set(composite, this.nextNumber)
+    return this.nextNumber
   }
 }
 
-const maxLookedAt = 64
+const maxNumbered = 10_000
 
 const noCounts = {
   requests: 0,
@@ -267,14 +290,6 @@ const noCounts = {
 /** NUL cannot occur in ids, so no two conversations share a text. First 64 bits of SHA-256, as 16 hex digits. */
 export const unitHash = (tenant: string, conversation: string): string =>
   createHash('sha256').update(`${tenant}\0${conversation}`).digest('hex').slice(0, 16)
-
-const keyOf = ({ task, seq, slice, arm, composite, tenant, conversation }: Serving): string =>
-  `${seq}/${slice}/${arm}/${composite.id}/${task}\0${tenant}\0${conversation}`
-
-/** Takes the oldest away until the list fits; how many went. */
-function trim(list: unknown[], bound: number): number {
-  return list.length > bound ? list.splice(0, list.length - bound).length : 0
-}
 
 function* first<T>(items: Iterable<T>, count: number): Iterable<T> {
   let left = count
@@ -296,29 +311,33 @@ function grouped(rows: readonly { stratum: Stratum; sent: UnitReport }[]): Telem
 }
 
 function logged(serving: Serving, request: Recorded): RequestRecord {
-  const { requestId, at, outcome, amounts, model, fingerprint, branch } = request
-  const { task, seq, slice, arm, tenant, conversation, reason, binding, cacheAgeMs, headSeq, tenantSeq, stale } =
-    serving
-  return {
-    requestId,
-    task,
-    seq,
-    slice,
-    arm,
+  const { amounts, model, fingerprint, branch } = request
+  const record: { -readonly [K in keyof RequestRecord]: RequestRecord[K] } = {
+    requestId: request.requestId,
+    task: serving.task,
+    seq: serving.seq,
+    slice: serving.slice,
+    arm: serving.arm,
     composite: serving.composite.id,
-    tenant,
-    conversation,
-    reason,
-    binding,
-    at,
-    outcome,
-    ...amounts,
-    cacheAgeMs,
-    headSeq,
-    tenantSeq,
-    stale,
-    ...(model === undefined ? {} : { model }),
-    ...(fingerprint === undefined ? {} : { fingerprint }),
-    ...(branch === undefined ? {} : { branch }),
+    tenant: serving.tenant,
+    conversation: serving.conversation,
+    reason: serving.reason,
+    binding: serving.binding,
+    at: request.at,
+    outcome: request.outcome,
+    latencyMs: amounts.latencyMs,
+    inputTokens: amounts.inputTokens,
+    cachedTokens: amounts.cachedTokens,
+    outputTokens: amounts.outputTokens,
+    costUsd: amounts.costUsd,
+    uncachedCostUsd: amounts.uncachedCostUsd,
+    cacheAgeMs: serving.cacheAgeMs,
+    headSeq: serving.headSeq,
+    tenantSeq: serving.tenantSeq,
+    stale: serving.stale,
   }
+  if (model !== undefined) record.model = model
+  if (fingerprint !== undefined) record.fingerprint = fingerprint
+  if (branch !== undefined) record.branch = branch
+  return record
 }

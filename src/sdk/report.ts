@@ -51,26 +51,43 @@ const maxTextLength = 200
 export function amountsOf(report: Report, engine: EngineContent | undefined): Amounts {
   const { latencyMs, inputTokens = 0, cachedTokens = 0, outputTokens = 0 } = report
   const usage = { inputTokens, cachedTokens, outputTokens }
-  const priced = engine ? costOf(engine.pricePerMillion, usage) : { costUsd: 0, uncachedCostUsd: 0 }
+  const priced = engine ? costOf(engine.pricePerMillion, usage) : noCost
   const costUsd = report.costUsd ?? priced.costUsd
   const uncachedCostUsd = report.uncachedCostUsd ?? uncachedOf(costUsd, priced)
-  const faults = [
+  const isPossible =
+    isAmount(latencyMs, most.latencyMs) &&
+    isCount(inputTokens) &&
+    isCount(cachedTokens) &&
+    isCount(outputTokens) &&
+    isAmount(costUsd, most.costUsd) &&
+    isAmount(uncachedCostUsd, most.costUsd) &&
+    isId(report.requestId) &&
+    isText(report.model) &&
+    isText(report.fingerprint)
+  const amounts = { latencyMs, inputTokens, cachedTokens, outputTokens, costUsd, uncachedCostUsd }
+  if (!isPossible) throw refusal(report, amounts)
+  return amounts
+}
+
+/** Names what cannot be true. */
+function refusal(report: Report, amounts: Amounts): SluiceError {
+  const { latencyMs, costUsd, uncachedCostUsd, ...tokens } = amounts
+  const fields = [
     ...(isAmount(latencyMs, most.latencyMs) ? [] : ['latencyMs']),
-    ...Object.entries(usage).flatMap(([name, value]) =>
-      isAmount(value, most.tokens) && Number.isInteger(value) ? [] : [name],
-    ),
+    ...Object.entries(tokens).flatMap(([name, value]) => (isCount(value) ? [] : [name])),
     ...(isAmount(costUsd, most.costUsd) ? [] : ['costUsd']),
     ...(isAmount(uncachedCostUsd, most.costUsd) ? [] : ['uncachedCostUsd']),
-    ...((report.requestId?.length ?? 1) <= 256 && report.requestId !== '' ? [] : ['requestId']),
-    ...((report.model?.length ?? 0) <= maxTextLength ? [] : ['model']),
-    ...((report.fingerprint?.length ?? 0) <= maxTextLength ? [] : ['fingerprint']),
+    ...(isId(report.requestId) ? [] : ['requestId']),
+    ...(isText(report.model) ? [] : ['model']),
+    ...(isText(report.fingerprint) ? [] : ['fingerprint']),
   ]
-  if (faults.length > 0) {
-    const text = `The report is refused: ${faults.join(', ')} cannot be true.`
-    throw new SluiceError('invalid_telemetry', text, { fields: faults })
-  }
-  return { latencyMs, ...usage, costUsd, uncachedCostUsd }
+  return new SluiceError('invalid_telemetry', `The report is refused: ${fields.join(', ')} cannot be true.`, { fields })
 }
+
+const noCost: Cost = { costUsd: 0, uncachedCostUsd: 0 }
+const isCount = (value: number): boolean => isAmount(value, most.tokens) && Number.isInteger(value)
+const isText = (text: string | undefined): boolean => (text?.length ?? 0) <= maxTextLength
+const isId = (id: string | undefined): boolean => id === undefined || (id !== '' && id.length <= 256)
 
 /**
  * The engine whose prices a report goes by. Throws `invalid_telemetry` where a router chose it and the report tells

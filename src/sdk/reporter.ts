@@ -9,6 +9,8 @@ import type { ShadowQueue } from './shadow-queue'
 const sendTimeoutMs = 10_000
 /** Also without traffic: "this process lives and serves by these entries". */
 const heartbeatMs = 10_000
+/** A change reaches all applications at once; what they tell of it must not reach the server at once. */
+const headsWithinMs = 5_000
 const backoffMs = { first: 500, most: 30_000 }
 const maxBatchesPerFlush = 200
 const smallestShare = 1 / 1_024
@@ -33,6 +35,8 @@ export class Reporter {
   private loop: Promise<void> = Promise.resolve()
   private sentAt = Number.NEGATIVE_INFINITY
   private sentHeads = ''
+  /** When the server is to learn of the heads at the latest; absent: it knows them. */
+  private headsDueAt: number | undefined
   private share = 1
   private failing = false
 
@@ -80,9 +84,11 @@ export class Reporter {
 
   private due(): boolean {
     const { recorder, captures, shadows } = this.parts
-    if (recorder.pending || captures.pending || shadows.pending || performance.now() - this.sentAt >= heartbeatMs)
-      return true
-    return JSON.stringify(this.parts.heads()) !== this.sentHeads
+    const now = performance.now()
+    if (recorder.pending || captures.pending || shadows.pending || now - this.sentAt >= heartbeatMs) return true
+    if (JSON.stringify(this.parts.heads()) === this.sentHeads) this.headsDueAt = undefined
+    else this.headsDueAt ??= now + Math.random() * headsWithinMs
+    return this.headsDueAt !== undefined && this.headsDueAt <= now
   }
 
   private flushOnce(): Promise<void> {
@@ -121,6 +127,7 @@ export class Reporter {
       taken?.acknowledged()
       this.sentAt = performance.now()
       this.sentHeads = JSON.stringify(appliedHeads)
+      this.headsDueAt = undefined
       this.share = Math.min(1, this.share * 2)
       if (answer.refusedCount > 0) this.parts.failed(refusedError(answer))
     } catch (error) {

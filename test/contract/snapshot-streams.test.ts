@@ -3,7 +3,9 @@ import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { SnapshotHub } from '../../src/api/snapshot-hub'
 import { SnapshotStreams } from '../../src/api/snapshot-streams'
+import type { SnapshotDelta } from '../../src/domain/snapshot'
 import { environment, type TrafficGround, trafficGround } from '../support/traffic'
+import { until } from '../support/until'
 
 let ground: TrafficGround
 let hub: SnapshotHub
@@ -18,7 +20,7 @@ afterAll(async () => {
 })
 
 describe('streams of snapshots', () => {
-  it('cut a reader off that does not keep up, so that it never takes the server down', async () => {
+  it('cut a reader off that does not keep up, and hold back nobody else', async () => {
     await ground.settle(0)
     const streams = new SnapshotStreams(hub, 64 * 1024)
     const server = createServer((request, response) => {
@@ -30,18 +32,34 @@ describe('streams of snapshots', () => {
     reader.on('error', () => undefined)
     reader.write('GET / HTTP/1.1\r\nhost: sluice\r\n\r\n')
     await once(reader, 'readable')
+    const other = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const seen: string[] = []
+    const reading = (async () => {
+      const decoder = new TextDecoder()
+      let text = ''
+      for await (const bytes of other.body ?? []) {
+        text += decoder.decode(bytes as Uint8Array, { stream: true })
+        const lines = text.split('\n')
+        text = lines.pop() ?? ''
+        seen.push(...lines.filter((line) => line.startsWith('id: ')))
+      }
+    })()
     let open = await connections(server)
-    expect(open).toBe(1)
+    expect(open).toBe(2)
+    const versions: string[] = []
     // Each change brings a composite of half a megabyte, which the reader never takes.
-    for (let change = 1; change <= maxChanges && open > 0; change++) {
-      const told = new Promise((resolve) => void hub.attach(environment, undefined, resolve))
+    for (let change = 1; change <= maxChanges && open > 1; change++) {
+      const told = new Promise<SnapshotDelta>((resolve) => void hub.attach(environment, undefined, resolve))
       await ground.settle(change, 'x'.repeat(400_000))
-      await told
+      versions.push(`id: ${(await told).to}`)
+      await until('the other reader has it too', async () => seen.length === versions.length)
       open = await connections(server)
     }
-    expect(open).toBe(0)
+    expect(open).toBe(1)
+    expect(seen).toEqual(versions)
     reader.destroy()
     streams.close()
+    await reading
     await new Promise((resolve) => server.close(resolve))
   })
 

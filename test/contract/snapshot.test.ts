@@ -2,8 +2,10 @@ import { SnapshotHub } from '../../src/api/snapshot-hub'
 import { horizonMs, type Snapshot, type SnapshotDelta } from '../../src/domain/snapshot'
 import { everything, LiveSnapshot, type SnapshotChanges } from '../../src/store/live-snapshot'
 import { SnapshotBuilder } from '../../src/store/snapshots'
+import { killChangeStreams } from '../support/change-streams'
 import { applyDelta } from '../support/snapshot-delta'
 import { environment, type TrafficGround, task, trafficGround } from '../support/traffic'
+import { until } from '../support/until'
 
 let ground: TrafficGround
 const author = { by: 'test', reason: 'test' }
@@ -176,20 +178,7 @@ describe('the snapshot hub', () => {
     await ground.settle(0)
     const before = (await hub.current(environment)).compiled.snapshot
     const after = follow(before, 2, (take) => void hub.attach(environment, before.version, take))
-    const admin = ground.store.database.client.db('admin')
-    const cursors = await admin
-      .aggregate(
-        [
-          { $currentOp: { allUsers: true, idleCursors: true } },
-          { $match: { 'cursor.tailable': true, ns: { $regex: `^${ground.store.database.db.databaseName}\\.` } } },
-        ],
-        { readConcern: { level: 'local' } },
-      )
-      .toArray()
-    for (const { ns, cursor } of cursors) {
-      const collection = String(ns).slice(String(ns).indexOf('.') + 1)
-      await ground.store.database.db.command({ killCursors: collection, cursors: [cursor.cursorId] })
-    }
+    await until('the change stream is killed', async () => (await killChangeStreams(ground.store.database)) > 0)
     await ground.step({ incumbent: 0, candidate: 1 })
     expect(seqs(await after)).toEqual([1, 2])
   })

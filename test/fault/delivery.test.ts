@@ -1,0 +1,64 @@
+import type { Sluice } from '../../src/sdk'
+import { killChangeStreams } from '../support/change-streams'
+import { served, type TrafficGround, task, trafficGround } from '../support/traffic'
+import { until } from '../support/until'
+
+const applications = 12
+/** Of the default lead, the shortest pause between two polls of one application. */
+const pollMs = 500
+
+describe('many applications while delivery breaks', () => {
+  let ground: TrafficGround
+  beforeEach(async () => {
+    ground = await trafficGround()
+  })
+  afterEach(() => ground.end())
+
+  /** Every entry up to this one can be resolved by, so none was skipped. */
+  function expectEveryEntry(sluice: Sluice, head: number): void {
+    for (let seq = 1; seq <= head; seq++) {
+      const serving = sluice.resolve(task, { tenant: 'acme', conversation: 'c-1', binding: `b1.${seq}.0` })
+      expect(serving).toMatchObject({ seq })
+    }
+    expect(() => sluice.resolve(task, { tenant: 'acme', conversation: 'c', binding: `b1.${head + 1}.0` })).toThrow()
+  }
+
+  test('the change stream is cut and the server restarted: each ends at the head, nothing is skipped, nobody storms', async () => {
+    await ground.settle(0)
+    const server = await ground.serve()
+    const clients = await Promise.all(Array.from({ length: applications }, () => ground.connect(server.url)))
+    let killed = 0
+    await until('the server follows a change stream', async () => {
+      killed += await killChangeStreams(ground.store.database)
+      return killed > 0
+    })
+    await ground.step({ incumbent: 0, candidate: 1 })
+    await ground.rollback('release-1')
+    await Promise.all(clients.map((client) => served(client, 3)))
+    const told = { fetch: globalThis.fetch, polls: 0, streams: 0 }
+    globalThis.fetch = (input, init) => {
+      const path = new URL(String(input)).pathname
+      if (path === '/v1/snapshot') told.polls++
+      if (path === '/v1/snapshot/events') told.streams++
+      return told.fetch(input, init)
+    }
+    try {
+      const from = performance.now()
+      await server.close()
+      await ground.step({ incumbent: 0, candidate: 2, releaseId: 'release-2' })
+      await ground.settle(2)
+      await ground.serve(Number(new URL(server.url).port))
+      await Promise.all(clients.map((client) => served(client, 5)))
+      await until('every application streams again', async () => told.streams >= applications)
+      const most = applications * ((performance.now() - from) / pollMs + 2)
+      expect(told.polls).toBeLessThanOrEqual(most)
+      expect(told.streams).toBeLessThanOrEqual(most)
+    } finally {
+      globalThis.fetch = told.fetch
+    }
+    await ground.step({ incumbent: 2, candidate: 3, releaseId: 'release-3' })
+    await Promise.all(clients.map((client) => served(client, 6)))
+    for (const client of clients) expectEveryEntry(client, 6)
+    expect(new Set(clients.map(({ snapshot }) => snapshot.version)).size).toBe(1)
+  })
+})
