@@ -36,7 +36,7 @@ export const watching = () =>
   proxyActivities<WatchActivities>({
     taskQueue: watchQueueOf(workflowInfo().taskQueue),
     startToCloseTimeout: 30 * 24 * 60 * minute,
-    heartbeatTimeout: '8s',
+    heartbeatTimeout: '5s',
     retry: { initialInterval: '200ms', maximumInterval: '2s' },
     cancellationType: ActivityCancellationType.TRY_CANCEL,
   })
