@@ -36,6 +36,6 @@ export interface TenantEvents {
 /** Tenants with the most conversations that had an event, whatever their arm. */
 export interface TenantsOfInterest {
   readonly watched: readonly TenantEvents[]
-  /** How many tenants have the policy's minimum of such conversations, watched or not. */
+  /** How many tenants have the policy's minimum of such conversations, watched or not; where many have, maybe more. */
   readonly eligible: number
 }

@@ -9,6 +9,7 @@ import { observedOutputs } from '../domain/telemetry-outputs'
 import { SluiceError } from '../errors'
 import type { PromptValue } from '../kinds/prompt-render'
 import { compileSchema } from '../kinds/schema-compile'
+import { flushAtExit, forgetAtExit } from './at-exit'
 import { CaptureQueue, type ServedContent } from './capture-queue'
 import { Feed } from './feed'
 import { type Gap, HeldSnapshot, lateEntryOf } from './held-snapshot'
@@ -64,7 +65,6 @@ export class Sluice {
   private staleTimer: NodeJS.Timeout | undefined
   private savedAt = Number.NEGATIVE_INFINITY
   private stopped: Promise<void> | undefined
-  private readonly atExit = () => void this.flush().catch(() => undefined)
   private readonly runner = (serving: Serving, values: Readonly<Record<string, PromptValue>>, options?: RunOptions) =>
     this.run(serving, values, options)
 
@@ -132,7 +132,7 @@ export class Sluice {
     }
     this.feed.start()
     this.reporter.start()
-    process.once('beforeExit', this.atExit)
+    flushAtExit(this)
   }
 
   /** The answer takes the listener away again. */
@@ -292,7 +292,7 @@ export class Sluice {
   }
 
   private async stop(): Promise<void> {
-    process.off('beforeExit', this.atExit)
+    forgetAtExit(this)
     clearTimeout(this.staleTimer)
     this.shadows.close()
     await Promise.all([this.feed.close(), this.reporter.close()])

@@ -63,16 +63,19 @@ export class LastKnownGood {
     return this.writing
   }
 
+  /** A write that fails does not keep the newer content from being written: what counts is whether the last one did. */
   private async drain(): Promise<void> {
-    try {
-      while (this.next) {
-        const known = this.next
-        this.next = undefined
-        await this.replace(known)
-      }
-    } finally {
-      this.writing = undefined
+    let failure: unknown
+    while (this.next) {
+      const known = this.next
+      this.next = undefined
+      failure = await this.replace(known).then(
+        () => undefined,
+        (error: unknown) => error,
+      )
     }
+    this.writing = undefined
+    if (failure !== undefined) throw failure
   }
 
   private async replace({ snapshot, confirmedAt }: KnownGood): Promise<void> {

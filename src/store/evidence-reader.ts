@@ -10,7 +10,8 @@ import type { FullDocument, SourceDocument, SourceSeriesDocument, TenantRecordDo
 export const maxToldApart = 16
 /** Rows of sources that one look reads. Beyond, processes are not told apart: their API keys still are. */
 const maxSourceRows = 20_000
-const maxEligible = 10_000
+/** Tenants that a look counts. Beyond, all records there are stand for them: too many hides harm, too few makes it up. */
+export const maxCountedTenants = 10_000
 
 export interface SourceQuestion {
   readonly environment: string
@@ -43,13 +44,12 @@ export class EvidenceReader {
     return (['key', 'reporter'] as const).flatMap((kind) => gathered(kind, question, lost, windows))
   }
 
-  /** Tenants with the most conversations that had an event, and how many have at least the minimum. */
+  /** Tenants with the most conversations that had an event, and at least as many as have the minimum. */
   async tenants(question: TenantQuestion, minimumEvents: number): Promise<TenantsOfInterest> {
     const records = this.tenantRecords()
     const filter = { ...question, events: { $gte: minimumEvents } }
     const rows = await records.find(filter).sort({ events: -1 }).limit(maxWatchedTenants).toArray()
-    const eligible =
-      rows.length < maxWatchedTenants ? rows.length : await records.countDocuments(filter, { limit: maxEligible })
+    const eligible = rows.length < maxWatchedTenants ? rows.length : await this.eligible(filter)
     const watched = rows.map(({ tenant, strata = {} }) => ({
       tenant,
       strata: Object.entries(strata).map(([name, { candidate = {}, incumbent = {} }]) => {
@@ -126,6 +126,13 @@ export class EvidenceReader {
         return parts
       }),
     )
+  }
+
+  /** Never too few: the threshold of each tenant grows with it. */
+  private async eligible(filter: object): Promise<number> {
+    const records = this.tenantRecords()
+    const counted = await records.countDocuments(filter, { limit: maxCountedTenants })
+    return counted < maxCountedTenants ? counted : Math.max(counted, await records.estimatedDocumentCount())
   }
 
   private tenantRecords() {

@@ -65,23 +65,27 @@ export class Reporters {
     this.owners.set(reporter, owner)
   }
 
-  async saw(batch: TelemetryBatch, principal: string, refused: number): Promise<void> {
-    const { environment, appliedHeads, dropped, late } = batch
+  /** The reporter lives, and serves by these entries; idempotent. */
+  async saw({ reporter, environment, appliedHeads, dropped }: TelemetryBatch, principal: string): Promise<void> {
     await this.reporters().updateOne(
-      { _id: batch.reporter },
+      { _id: reporter },
       {
-        $setOnInsert: { principal },
+        $setOnInsert: { principal, refused: 0, late: [] },
         $set: { environment, appliedHeads: { ...appliedHeads }, dropped },
         $currentDate: { seenAt: true },
-        $inc: { refused },
-        $push: { late: { $each: [...late], $slice: -maxLate } },
       },
       { upsert: true },
     )
   }
 
-  async refusedMore(reporter: string, refused: number): Promise<void> {
-    await this.reporters().updateOne({ _id: reporter }, { $inc: { refused } })
+  /** Adds what one batch told: once a batch. */
+  async count(
+    reporter: string,
+    { refused, late }: Pick<ReporterDocument, 'refused'> & Pick<TelemetryBatch, 'late'>,
+  ): Promise<void> {
+    if (refused === 0 && late.length === 0) return
+    const update = { $inc: { refused }, $push: { late: { $each: [...late], $slice: -maxLate } } }
+    await this.reporters().updateOne({ _id: reporter }, update)
   }
 
   /** Reporters of the last day, the most recent first. */

@@ -29,7 +29,9 @@ export const defaultTelemetryTimes: TelemetryTimes = { sealGraceMs: 2_000, idleM
 export interface Ingested {
   readonly units: number
   readonly requests: number
+  /** One of them may stand for many units. */
   readonly refused: readonly TelemetryRefusal[]
+  readonly refusedCount: number
 }
 
 /** Live traffic as it is reported: totals by stratum, the request log, who reports. */
@@ -83,13 +85,13 @@ export function createTelemetry(
       requests.append({ environment, reporter, requests: checked.taken, receivedAt: new Date(), keptMs }),
       providers.reported(checked.taken.filter(tellsPair).map(reportedPair), principal),
       requests.appendOutcomes(environment, batch.lateOutcomes, [`reporter/${reporter}`, `key/${principal}`]),
-      reporters.saw(batch, principal, refused.length + refusedBefore),
+      reporters.saw(batch, principal),
     ])
-    if (full > 0) {
-      refused.push(refusal('/strata', `${full} units are reported by too many reporters`))
-      await reporters.refusedMore(reporter, 1)
-    }
-    return { units: works.length - full, requests: checked.taken.length, refused }
+    const refusedCount = refused.length + full
+    if (full > 0) refused.push(refusal('/strata', `${full} units are reported by too many reporters`))
+    // Counts add up, and a batch that fails is sent again: so they come once all the rest is taken.
+    await reporters.count(reporter, { refused: refusedBefore + refusedCount, late: batch.late })
+    return { units: works.length - full, requests: checked.taken.length, refused, refusedCount }
   }
 
   return {

@@ -22,7 +22,7 @@ export function telemetryRoutes(app: App, deps: ApiDeps): void {
       return {
         accepted: { units: taken.units, requests: taken.requests, lateOutcomes: batch.lateOutcomes.length },
         refused: all.slice(0, maxNamedRefusals),
-        refusedCount: all.length,
+        refusedCount: refused.length + taken.refusedCount,
       }
     },
   )

@@ -1,0 +1,53 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Snapshot } from '../../src/domain/snapshot'
+import { LastKnownGood } from '../../src/sdk/last-known-good'
+
+const environment = 'production'
+const changes = 200
+
+let directory: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'sluice-known-'))
+})
+afterEach(() => rm(directory, { recursive: true, force: true }))
+
+const plain = (version: number): Snapshot => ({
+  ...{ specVersion: 1, environment, version: `sha256:${version}`, leadMs: 2_000 },
+  ...{ lanes: {}, tenants: {}, composites: {} },
+})
+
+/** A snapshot that tells when it is written out. */
+const telling = (version: number, written: (version: number) => void): Snapshot =>
+  Object.assign(plain(version), {
+    toJSON() {
+      written(version)
+      return plain(version)
+    },
+  })
+
+it('writes one snapshot at a time, and of those that wait the newest only', async () => {
+  const disk = new LastKnownGood(directory, environment)
+  const written: number[] = []
+  const all = Array.from({ length: changes }, (_, index) => {
+    return disk.write({ snapshot: telling(index, (version) => written.push(version)), confirmedAt: index })
+  })
+  await Promise.all(all)
+  expect(written).toEqual([0, changes - 1])
+  expect(await disk.read()).toEqual({ snapshot: plain(changes - 1), confirmedAt: changes - 1 })
+  expect(await readdir(directory)).toEqual(['sluice-production.snapshot'])
+})
+
+it('writes the newest also where one before it could not be written', async () => {
+  const disk = new LastKnownGood(directory, environment)
+  const fail = () => {
+    throw new Error('the disk is full')
+  }
+  const first = disk.write({ snapshot: telling(0, fail), confirmedAt: 0 })
+  const second = disk.write({ snapshot: plain(1), confirmedAt: 1 })
+  await Promise.all([first, second])
+  expect(await disk.read()).toEqual({ snapshot: plain(1), confirmedAt: 1 })
+  await expect(disk.write({ snapshot: telling(2, fail), confirmedAt: 2 })).rejects.toThrow('the disk is full')
+  expect(await disk.read()).toEqual({ snapshot: plain(1), confirmedAt: 1 })
+})
