@@ -56,7 +56,7 @@ export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<
 
 async function watchOpened(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutcome> {
   const { store, tickMs, reads = watchReads(store) } = deps
-  const told = await toldBefore(store, file.record.id)
+  const told = new Set(await store.releases.pauseCauses(file.record.id))
   const checkpoints = await Checkpoints.open(store.releases, file.record.id)
   for (;;) {
     const look = await tryLook(store, reads, file)
@@ -133,18 +133,23 @@ async function withdrawn(store: Store, file: ReleaseFile, look: Look): Promise<W
 
 /**
  * Each cause pauses once per step: a person who resumes in spite of it is not asked again by the same evidence, whatever
- * else comes and goes meanwhile.
+ * else comes and goes meanwhile. Another attempt of this watch may still run, or have run before, and have told it. It is
+ * asked first and written down then: an attempt that dies in between leaves a pause that is asked for again, not a lost one.
  */
 async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, told: Set<string>): Promise<void> {
   const causes = pauseCauses(look)
-  if (causes.every((cause) => told.has(cause))) return
+  const isKnown = () => causes.every((cause) => told.has(cause))
+  if (isKnown()) return
+  const { releases } = deps.store
+  const releaseId = file.record.id
   try {
+    for (const cause of await releases.pauseCauses(releaseId)) told.add(cause)
+    if (isKnown()) return
     const examples = await examplesOf(deps.store, look)
     const reason = `${look.reason}${examplesText(examples)}`
     await deps.askPause(file.record, reason)
     const evidence = { ...evidenceOf(look), causes, ...(examples.length === 0 ? {} : { examples }) }
-    const releaseId = file.record.id
-    await deps.store.releases.decide({ releaseId, kind: 'pause', by: 'guardrail', reason, evidence })
+    await releases.decidePause({ releaseId, reason, evidence }, causes)
   } catch (error) {
     log.warn('the release could not be told to pause; the next tick tries again', { error: String(error) })
     return
@@ -180,16 +185,6 @@ const faultsOfEvidence: readonly VerdictReason[] = [
 
 const asksForPause = ({ role, verdict, reason }: GuardrailVerdict): boolean =>
   (verdict === 'fail' && role === 'pause') || faultsOfEvidence.includes(reason)
-
-/** What earlier attempts of this watch paused for: a new worker does not undo what a person decided. */
-async function toldBefore(store: Store, releaseId: string): Promise<Set<string>> {
-  const told = new Set<string>()
-  for await (const { by, evidence } of store.releases.decisionsOf(releaseId, 'pause')) {
-    const { causes = [] } = evidence as { readonly causes?: readonly string[] }
-    if (by === 'guardrail') for (const cause of causes) told.add(cause)
-  }
-  return told
-}
 
 const evidenceOf = ({ judgement }: Look) => judgement && { input: judgement.input, assessment: judgement.assessment }
 

@@ -103,6 +103,10 @@ export interface Releases {
   decide(draft: DecisionDraft, session?: ClientSession): Promise<Decision>
   /** The decision of this kind, made now unless there is one: for what is decided once per release. */
   decideOnce(draft: DecisionDraft): Promise<Decision>
+  /** The decision of a guardrail to pause for these causes; undefined where all of them were paused for before. */
+  decidePause(draft: Omit<DecisionDraft, 'kind' | 'by'>, causes: readonly string[]): Promise<Decision | undefined>
+  /** What guardrails paused the release for. */
+  pauseCauses(releaseId: string, session?: ClientSession): Promise<ReadonlySet<string>>
   /** Keeps a look of the safety clock among the decisions; two watches at once keep it once. */
   keepCheckpoint(draft: Pick<DecisionDraft, 'releaseId' | 'reason'>, kept: KeptLook): Promise<Decision>
   lastCheckpoint(releaseId: string): Promise<Checkpoint | undefined>
@@ -276,6 +280,19 @@ class MongoReleases implements Releases {
       const made = await this.journal.findOne({ releaseId, kind }, { session, projection: { _id: 0 } })
       return made ?? this.decideIn(draft, session)
     })
+  }
+
+  decidePause(draft: Omit<DecisionDraft, 'kind' | 'by'>, causes: readonly string[]): Promise<Decision | undefined> {
+    return this.database.transact(async (session) => {
+      const told = await this.pauseCauses(draft.releaseId, session)
+      if (causes.every((cause) => told.has(cause))) return undefined
+      return this.decideIn({ ...draft, kind: 'pause', by: 'guardrail' }, session)
+    })
+  }
+
+  async pauseCauses(releaseId: string, session?: ClientSession): Promise<ReadonlySet<string>> {
+    const filter = { releaseId, kind: 'pause', by: 'guardrail' } as const
+    return new Set<string>(await this.journal.distinct('evidence.causes', filter, session ? { session } : {}))
   }
 
   keepCheckpoint(
