@@ -1,6 +1,7 @@
 import { assess } from '../../../src/domain/analysis'
 import { type BeforeAfterLook, dueLook, firstLookMs, maxBeforeAfterLooks } from '../../../src/domain/before-after'
 import { judgeBeforeAfter } from '../../../src/domain/before-after-guardrail'
+import { policyKind } from '../../../src/kinds/policy'
 import { addPair, emptyPairs, type PairedMoments } from '../../../src/stats/paired-difference'
 import { inputOf, policyWith } from '../../support/assessment'
 
@@ -70,6 +71,19 @@ describe('tenants that have the candidate alone', () => {
     expect(found.verdicts.at(-1)).toMatchObject({ name: 'before_after', verdict: 'fail' })
     expect({ ...found, verdicts: found.verdicts.slice(0, -1) }).toEqual(without)
   })
+})
+
+describe('the schema of a policy', () => {
+  const parse = (change: object) => policyKind.schema.safeParse({ beforeAfter: change })
+
+  it('fills the defaults', () => {
+    expect(parse({ metric: 'error_rate' }).data?.beforeAfter).toEqual(rule)
+  })
+
+  it.each([{ role: 'pause' }, { role: 'rollback' }, { minimumTenants: 4 }, { margin: -1 }, { metric: 'latency_mean' }])(
+    'refuses %j',
+    (change) => expect(parse(change).success).toBe(false),
+  )
 })
 
 describe('the looks', () => {
