@@ -4,6 +4,7 @@ import { readConfig } from '../src/config'
 import { type Ground, startEmbedded } from '../src/embedded/embedded'
 import { onTerminal } from '../src/embedded/progress'
 import { benchEvaluate } from './evaluate'
+import { benchGc } from './gc'
 import { benchLeakage } from './leakage'
 import type { Finding, Row } from './measure'
 import { benchConnections, benchPropagation } from './propagation'
@@ -27,6 +28,7 @@ const onServers = {
   connections: ({ mongodbUri }: Ground) => benchConnections(mongodbUri),
   evaluate: ({ mongodbUri }: Ground) => benchEvaluate(mongodbUri),
   push: ({ mongodbUri }: Ground) => benchPush(mongodbUri),
+  gc: ({ mongodbUri }: Ground) => benchGc(mongodbUri),
 } as const
 const names = [...Object.keys(local), ...Object.keys(onServers)]
 

@@ -57,6 +57,9 @@ export function cliPage(): string {
   return `${head}${leavesOf(commandTree()).map(section).join('')}`
 }
 
+/** A bar ends a cell, in code too. */
+const asCell = (text: string): string => text.replaceAll('|', '\\|')
+
 function section({ path, command }: Leaf): string {
   const places = command.registeredArguments.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`))
   const rows = [
@@ -65,7 +68,7 @@ function section({ path, command }: Leaf): string {
       .filter(({ long }) => long !== '--json')
       .map((one) => [`\`${one.flags}\``, `${one.description}${one.mandatory ? ' (required)' : ''}`] as const),
   ]
-  const table = rows.map(([name, does]) => `| ${name} | ${does.replaceAll('|', '\\|')} |\n`).join('')
+  const table = rows.map((cells) => `| ${cells.map(asCell).join(' | ')} |\n`).join('')
   return [
     `\n## ${path}\n\n`,
     `\`sluice ${[path, ...places].join(' ')}\`: ${command.description()}.\n`,

@@ -154,6 +154,7 @@ const waits: Readonly<Record<VerdictReason, string>> = {
   no_control: 'a control',
   one_reporter: 'more than one reporter to say the same',
   tenant_harmed: 'a tenant that is hurt',
+  worse_than_before: 'tenants that are no worse than before',
   output_differs: 'a person to look at outputs that differ',
   no_outcomes: 'values of a custom metric',
   capture_off: 'capture in this lane: outputs are to be judged',

@@ -1,3 +1,4 @@
+import { judgeBeforeAfter } from './before-after-guardrail'
 import { judgeBreakers } from './breaker'
 import { testedStrata } from './comparison'
 import type { ArmSummary, Assessment, AssessmentInput, GuardrailVerdict, VerdictReason } from './guardrail'
@@ -33,7 +34,12 @@ export function assess(input: AssessmentInput): Assessment {
     verdict: situation.ratio,
     action: situation.ratio.reason === 'ratio_mismatch' ? 'pause' : 'continue',
   }
-  const watched = [...judgeProbes(input), ...judgeOutputs(situation), ...judgeMaxHarm(situation)]
+  const watched = [
+    ...judgeProbes(input),
+    ...judgeOutputs(situation),
+    ...judgeMaxHarm(situation),
+    ...judgeBeforeAfter(input),
+  ]
   const all = [...relative, ratio, ...absolute, ...watched, ...judgeProviders(input)]
   const waitingFor = reasonsToWait(all, situation)
   return {

@@ -1,3 +1,4 @@
+import type { BeforeAfterLook } from './before-after'
 import type { SourceShare, TenantsOfInterest } from './live-evidence'
 import type { GuardrailPolicy, Policy } from './policy'
 import type { ProbeReading } from './probe'
@@ -28,6 +29,8 @@ export type VerdictReason =
   | 'one_reporter'
   /** One tenant is badly hurt, whatever the mean says. */
   | 'tenant_harmed'
+  /** Tenants that have the candidate alone got worse than the others did meanwhile. */
+  | 'worse_than_before'
   /** Outputs are different, which is not worse. */
   | 'output_differs'
   /** No value of a custom metric was told of one arm. */
@@ -44,7 +47,7 @@ export type VerdictReason =
 export interface GuardrailVerdict {
   /**
    * A metric of the policy, `sample_ratio`, `error_breaker`, `budget_per_hour`, `budget_per_release`,
-   * `budget_per_tenant`, `output:<field>`, `max_harm`, `probe:<name>` or `provider`.
+   * `budget_per_tenant`, `output:<field>`, `max_harm`, `before_after`, `probe:<name>` or `provider`.
    */
   readonly name: string
   /** The role in force: a `rollback` guardrail that fails by `share_too_high` stands here as `pause`. */
@@ -57,6 +60,7 @@ export interface GuardrailVerdict {
   /**
    * Relative guardrails and the sample ratio: the e-value against "not worse than the margin" (against the intended
    * shares) and 1/α, at which it fails. Breakers: the count or the money, and its limit.
+   * `before_after`: 1/p, and looks/α.
    */
   readonly statistic?: number
   readonly threshold?: number
@@ -113,6 +117,8 @@ export interface AssessmentInput {
   readonly sources?: readonly SourceShare[]
   /** Tenants that may be hurt more than the mean. Absent: not looked at. */
   readonly tenants?: TenantsOfInterest
+  /** Looks at tenants without a control, the oldest first. Absent: no tenants have the candidate alone. */
+  readonly beforeAfter?: readonly BeforeAfterLook[]
   /** One per probe of the policy, in its order. Absent: none was read. */
   readonly readings?: readonly ProbeReading[]
   /** False in a lane without incumbent: relative guardrails and the ratio check are not applicable. */

@@ -1,4 +1,5 @@
 import type { Slice } from './allocation'
+import type { BeforeAfterMetric } from './before-after'
 import type { ProbeProviderName } from './probe'
 import type { CustomMetric } from './quality'
 import type { ShadowMetric } from './shadow'
@@ -82,6 +83,17 @@ export interface MaxHarmPolicy {
   readonly minimumEvents: number
 }
 
+/** Where tenants have the candidate alone: how their rate changed, against how that of the others did. It only tells. */
+export interface BeforeAfterPolicy {
+  readonly metric: BeforeAfterMetric
+  /** Nobody was drawn for such an exposure, so nothing may be stopped by it. */
+  readonly role: 'notify'
+  /** Relative: 0.25 tolerates a quarter more than the tenants would have come to. */
+  readonly margin: number
+  /** Exposed tenants, and others, with enough conversations before and after. */
+  readonly minimumTenants: number
+}
+
 /** The step before anybody is served: the candidate answers copies of requests, and nothing of it leaves the application. */
 export interface ShadowPolicy {
   /** Share of the conversations that the incumbent serves. */
@@ -147,6 +159,8 @@ export interface Policy {
   readonly outputs?: readonly OutputPolicy[]
   /** Absent: `pause` beyond a margin of a half. */
   readonly maxHarm?: MaxHarmPolicy
+  /** Absent: tenants without a control are not looked at. */
+  readonly beforeAfter?: BeforeAfterPolicy
   /** Longest wait for the minimum sample of a step after its bake; then the action of `onDeadline`. */
   readonly deadlineMs: number
   readonly onDeadline: 'pause' | 'rollback'

@@ -50,6 +50,7 @@ export function recast(recorded: RecordedEvidence, policy: Policy): RecastEviden
     ...probes.missing,
     ...outputs.missing,
     ...tenants.missing,
+    ...missingBeforeAfter(input.policy, policy),
     ...step.missing,
   ]
   const { tenants: _tenants, step: _step, readings: _readings, ...rest } = input
@@ -224,6 +225,12 @@ const eventsOf = ({ strata }: TenantsOfInterest['watched'][number]): number =>
   strata
     .flatMap(({ candidate, incumbent }) => [...Object.values(candidate), ...Object.values(incumbent)])
     .reduce((sum, count) => sum + count, 0)
+
+/** Looks are counted for one metric; margin, minimum and alpha are read of them later. */
+function missingBeforeAfter({ beforeAfter: made }: Policy, { beforeAfter: wanted }: Policy): readonly NotRecorded[] {
+  if (wanted === undefined || made?.metric === wanted.metric) return []
+  return [{ name: 'before_after', nth: 0, what: `${wanted.metric} by tenant, before and after` }]
+}
 
 /** Sample and bake as the other policy has them for the step of the same name. */
 function recastStep({ input, step: name, elapsedMs }: RecordedEvidence, policy: Policy) {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { beforeAfterMetrics } from '../domain/before-after'
 import type { PromptContent } from '../domain/contents'
 import { diffJson } from '../domain/diff'
 import { metricNames } from '../domain/metric'
@@ -160,6 +161,13 @@ const maxHarm = z.strictObject({
   minimumEvents: z.int().min(1).max(1_000_000).default(defaultMaxHarm.minimumEvents),
 })
 
+const beforeAfter = z.strictObject({
+  metric: z.enum(beforeAfterMetrics).default('error_rate'),
+  role: z.literal('notify').default('notify'),
+  margin: z.number().min(0).max(100).default(0.25),
+  minimumTenants: z.int().min(5).max(100_000).default(10),
+})
+
 const shadow = z.strictObject({
   basisPoints: z.int().min(1).max(10_000).default(1_000),
   minimumSample: z.int().min(1).max(shadowBounds.pairs).default(200),
@@ -231,6 +239,7 @@ const policySchema = z
     judges: judges.exactOptional(),
     outputs: outputs.exactOptional(),
     maxHarm: maxHarm.exactOptional(),
+    beforeAfter: beforeAfter.exactOptional(),
     deadlineMs: durationMs.default(24 * hourMs),
     onDeadline: z.enum(['pause', 'rollback']).default('pause'),
     exceptions: z

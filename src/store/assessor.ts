@@ -8,6 +8,7 @@ import { rolloutEnvironment } from '../domain/rollout'
 import { maxHarmOf } from '../domain/tenant-harm'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
+import type { BeforeAfter } from './before-after'
 import type { Captures } from './captures'
 import type { Catalog } from './catalog'
 import type { Evidence } from './evidence'
@@ -33,6 +34,7 @@ export interface AssessorDeps {
   readonly providers: Pick<Providers, 'changes'>
   readonly captures: Pick<Captures, 'isOn'>
   readonly readings: Pick<ProbeReadings, 'of'>
+  readonly beforeAfter: Pick<BeforeAfter, 'looks'>
 }
 
 export type JudgeDeps = Omit<AssessorDeps, 'catalog' | 'releases'>
@@ -81,20 +83,22 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
   const entries = await read.entriesOfRelease({ ...release, headSeq })
   const inForce = stepInForce(file, lane, entries)
   const seqs = inForce?.seqs ?? []
-  const [figures, sums, silent, changes, tenants, topTenant, shadowUsd, readings, captured] = await Promise.all([
-    read.figures({ ...release, candidate: composite, headSeq, step: seqs }),
-    read.series.sums({ ...place, composite, windowsMs }),
-    deps.telemetry.reporters.silent(environment),
-    voidingChanges(deps, file, incumbent),
-    told.tenants(release, maxHarmOf(policy).minimumEvents),
-    byTenant ? told.topTenant(release) : undefined,
-    budget && policy.shadow !== undefined ? deps.shadows.spent(record.id) : 0,
-    deps.readings.of(
-      record.id,
-      (policy.probes ?? []).map(({ name }) => name),
-    ),
-    policy.judges === undefined || deps.captures.isOn(environment, plan.task),
-  ])
+  const [figures, sums, silent, changes, tenants, topTenant, shadowUsd, readings, captured, beforeAfter] =
+    await Promise.all([
+      read.figures({ ...release, candidate: composite, headSeq, step: seqs }),
+      read.series.sums({ ...place, composite, windowsMs }),
+      deps.telemetry.reporters.silent(environment),
+      voidingChanges(deps, file, incumbent),
+      told.tenants(release, maxHarmOf(policy).minimumEvents),
+      byTenant ? told.topTenant(release) : undefined,
+      budget && policy.shadow !== undefined ? deps.shadows.spent(record.id) : 0,
+      deps.readings.of(
+        record.id,
+        (policy.probes ?? []).map(({ name }) => name),
+      ),
+      policy.judges === undefined || deps.captures.isOn(environment, plan.task),
+      looksBeforeAfter(deps, file, entries),
+    ])
   const { strata, totals } = figures
   const step = inForce && { ...inForce, bakeComplete, units: figures.stepUnits }
   const judged = [...new Set([...strata.map(({ seq }) => seq), ...seqs])]
@@ -113,6 +117,7 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
     reporting: { silent, full, ...(captured ? {} : { captureOff: true }) },
     tenants,
     ...(readings.length === 0 ? {} : { readings }),
+    ...(beforeAfter === undefined ? {} : { beforeAfter }),
     hasIncumbent: plan.lanes.at(-1)?.incumbent !== undefined,
     ...(step === undefined ? {} : { step }),
     ...(changes.length === 0 ? {} : { providerChanges: changes.map(voidText) }),
@@ -124,6 +129,15 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
   const sources = await told.sources({ ...place, candidate: composite, seqs: judged, breakers })
   const checked = { ...input, sources }
   return { input: checked, assessment: assess(checked), lane }
+}
+
+/** Only where the policy asks for it, and there was something before. */
+async function looksBeforeAfter({ beforeAfter }: JudgeDeps, file: ReleaseFile, entries: readonly Allocation[]) {
+  const { policy, plan, record } = file
+  const incumbent = plan.lanes.at(-1)?.incumbent
+  if (policy.beforeAfter === undefined || incumbent === undefined) return undefined
+  const { metric } = policy.beforeAfter
+  return beforeAfter.looks({ releaseId: record.id, candidate: plan.candidate, incumbent, metric, entries })
 }
 
 /** Provider changes since the release began, for as long as the suite was not run again since. */

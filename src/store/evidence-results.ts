@@ -61,6 +61,8 @@ export interface ResultStore {
   read(keys: readonly ResultKey[]): Promise<readonly StoredResult[]>
   /** Every stored result of a composite on a suite, one after the other, in no order. */
   each(set: ResultSet): AsyncIterable<StoredResult>
+  /** How an output of the set was dropped; absent where none was. */
+  dropped(set: ResultSet): Promise<OutputDropped | undefined>
   /** Those of the keys that have a result, without reading the outputs. */
   known(keys: readonly ResultKey[]): Promise<readonly ResultKey[]>
   /** Counts a call before it is made, so that one lost to a crash is known. */
@@ -85,6 +87,15 @@ export interface ResultStore {
   figures(set: ResultSet): Promise<readonly Pick<RawResult, 'costUsd' | 'latencyMs'>[]>
 }
 
+/** What retention leaves of an output, beside its figures. */
+export interface OutputDropped {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly by: string
+  /** The run that dropped it. */
+  readonly run: string
+}
+
 export interface Charge {
   readonly evaluationId: string
   readonly costUsd: number
@@ -97,6 +108,8 @@ interface ResultDocument extends ResultKey {
   readonly calls: number
   readonly charges?: readonly Charge[]
   readonly result?: RawResult
+  /** Its text is gone then. */
+  readonly dropped?: OutputDropped
   /** The result was made under another suite, where its call and its cost are counted. */
   readonly adopted?: true
 }
@@ -155,6 +168,16 @@ class MongoResults implements ResultStore {
   async *each({ composite, suite }: ResultSet): AsyncGenerator<StoredResult> {
     const found = this.documents.find({ ...(await this.current(composite)), suite, 'result.text': { $exists: true } })
     for await (const document of found) yield* storedOf(document)
+  }
+
+  async dropped({ composite, suite }: ResultSet): Promise<OutputDropped | undefined> {
+    const gone = {
+      ...(await this.current(composite)),
+      suite,
+      dropped: { $exists: true },
+      'result.text': { $exists: false },
+    }
+    return (await this.documents.findOne(gone, { projection: { dropped: 1 } }))?.dropped
   }
 
   async begin(key: ResultKey): Promise<void> {

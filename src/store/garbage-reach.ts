@@ -19,7 +19,7 @@ export interface Reach {
   path(digest: Digest): readonly string[]
 }
 
-/** Digests of what is needed are held in memory, about 250 bytes each. */
+/** Digests of what is needed are held in memory, with how each was reached: about 400 bytes each. */
 const maxReached = 2_000_000
 const pageSize = 500
 

@@ -7,7 +7,7 @@ import { batches, type Collection, dropIn, type Rules } from './garbage-run'
 import { namedRoots } from './garbage-versions'
 import { compareDigests, digestBytes, packSorted, pageDigests } from './row-digests'
 import type { DroppedSetDocument, Kept, PageDocument, RowDocument, SetDocument } from './row-documents'
-import { type PageReader, pageReader } from './row-reader'
+import { type PageReader, type Pages, pageReader } from './row-reader'
 import { readContent, type VersionDocument } from './version-documents'
 
 const dropBatch = 500
@@ -128,6 +128,8 @@ type OldRow = Pick<RowDocument, '_id' | 'bytes'>
 
 /** Rows that are looked for at once, about 300 bytes each: memory grows neither with their number nor with that of sets. */
 const rowsTogether = 200_000
+/** Sets whose next page is read in one question: most sets have one page, and a page has up to 128 KiB. */
+const setsTogether = 64
 
 /** Old rows in order of their digests, a block at a time, each block held against every set. */
 async function* unneededRows(
@@ -141,7 +143,9 @@ async function* unneededRows(
   for await (const block of batches(old as AsyncIterable<OldRow>, rowsTogether)) {
     const packed = packSorted(block.map(({ _id }) => _id))
     const isNeeded = new Uint8Array(block.length)
-    for (const place of places) await markStanding(database, place, { packed, isNeeded })
+    for (let from = 0; from < places.length; from += setsTogether) {
+      await markTogether(database, places.slice(from, from + setsTogether), { packed, isNeeded })
+    }
     for (const [index, row] of block.entries()) if (isNeeded[index] === 0) yield row
   }
 }
@@ -158,28 +162,60 @@ interface Place {
   page: number
 }
 
+async function markTogether(database: Database, places: readonly Place[], block: Block): Promise<void> {
+  const next = places.flatMap(({ set, page }) => set.pages[page] ?? [])
+  const read = await pageReader(database).pages([...new Set(next)])
+  for (const place of places) await markStanding(database, place, { block, read })
+}
+
+/** What of the pages was read before is not read again. */
+interface Marking {
+  readonly block: Block
+  readonly read: Pages
+}
+
 /** A set that another worker on the same run dropped meanwhile needs nothing any more. */
-async function markStanding(database: Database, place: Place, block: Block): Promise<void> {
+async function markStanding(database: Database, place: Place, marking: Marking): Promise<void> {
   try {
-    await markNeeded(pageReader(database), place, block)
+    await markNeeded(pageReader(database), place, marking)
   } catch (error) {
     const sets = database.collection<SetDocument>('row_sets')
     if ((await sets.findOne({ _id: place.set._id }, { projection: { _id: 1 } })) !== null) throw error
   }
 }
 
-async function markNeeded(pages: PageReader, place: Place, block: Block): Promise<void> {
+async function markNeeded(pages: PageReader, place: Place, { block, read }: Marking): Promise<void> {
   let at = 0
   let page = place.page
-  for await (const digests of pages.digests(place.set, page * pageDigests)) {
+  for await (const digests of pages.digests(place.set, page * pageDigests, read)) {
     place.page = page
     page += 1
     for (let of = 0; of < digests.length && at < block.packed.length; ) {
       const order = compareDigests(digests, of, block.packed, at)
       if (order === 0) block.isNeeded[at / digestBytes] = 1
       if (order <= 0) of += digestBytes
-      else at += digestBytes
+      else at = seek(block.packed, at, digests, of)
     }
     if (at >= block.packed.length) return
   }
+}
+
+/**
+ * Where the first digest is that is not below this one, given that the one at `from` is. Near places are tried first: a
+ * set that is as dense as the block costs a step a digest, and a small one the logarithm of what it leaves out.
+ */
+function seek(packed: Buffer, from: number, digests: Buffer, of: number): number {
+  let low = from
+  let step = digestBytes
+  while (low + step < packed.length && compareDigests(digests, of, packed, low + step) > 0) {
+    low += step
+    step *= 2
+  }
+  let high = Math.min(low + step, packed.length)
+  while (high - low > digestBytes) {
+    const middle = low + Math.floor((high - low) / digestBytes / 2) * digestBytes
+    if (compareDigests(digests, of, packed, middle) > 0) low = middle
+    else high = middle
+  }
+  return high
 }

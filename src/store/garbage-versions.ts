@@ -109,12 +109,11 @@ async function usedAgain(
   return new Set([...labels, ...referring, ...pinning])
 }
 
-/** Roots of all datasets whose rows are to stay. */
-export async function namedRoots(database: Database, reach?: Reach, of?: Rules): Promise<ReadonlySet<Digest>> {
-  const going = new Set<string>()
-  if (reach !== undefined && of !== undefined) {
-    for await (const item of droppable(database, reach, of)) if (item.what === 'rows') going.add(item.ref)
-  }
+/** Roots of all datasets whose rows are to stay, if these, by label, were dropped. */
+export async function namedRoots(
+  database: Database,
+  going: ReadonlySet<string> = new Set(),
+): Promise<ReadonlySet<Digest>> {
   const roots = new Set<Digest>()
   const standing = database
     .collection<VersionDocument>('versions')

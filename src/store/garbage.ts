@@ -114,9 +114,11 @@ class MongoGarbage implements Garbage {
     const of = await this.rules()
     const reach = await this.reach(of)
     const items: GarbageItem[] = []
+    const withRows = new Set<string>()
     let versions: GarbageTally = { count: 0, bytes: 0 }
     for await (const item of droppable(this.database, reach, of)) {
       versions = { count: versions.count + 1, bytes: versions.bytes + item.bytes }
+      if (item.what === 'rows') withRows.add(item.ref)
       if (items.length < limit) items.push(item)
     }
     const standing = { dropped: { $exists: false } }
@@ -126,7 +128,7 @@ class MongoGarbage implements Garbage {
       totals: {
         versions,
         outputs: await measureOutputs(this.database, reach, of),
-        rows: await measureRows(this.database, await namedRoots(this.database, reach, of), of),
+        rows: await measureRows(this.database, await namedRoots(this.database, withRows), of),
         captures: { count: await this.contents().countDocuments(expired(of)), bytes: 0 },
       },
       items,

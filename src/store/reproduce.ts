@@ -19,6 +19,7 @@ import {
 } from '../pipeline/pipeline'
 import { requirePostprocessors } from '../pipeline/postprocess'
 import type { ReadContent } from './captures'
+import type { OutputDropped } from './evidence-results'
 import { loggedRequest, type Missing, orMissing } from './explainer'
 import type { PairSeen, Reproduction, ReproductionResult } from './reproductions'
 import type { LoggedRequest } from './request-log'
@@ -102,7 +103,8 @@ export async function runReproduction(
   const { answers, failed, stopped } = await callRepeatedly(prepared, hooks)
   const repeats = answers.map((answer) => readOutput(answer, pipeline))
   const missing: Missing[] = []
-  const cases = (await orMissing(() => evaluatedCases(store, logged, pipeline), missing, evidenceOf(logged))) ?? []
+  const evaluated = await orMissing(() => evaluatedCases(store, logged, pipeline), missing, evidenceOf(logged))
+  const { cases, dropped } = evaluated ?? noCases
   const finding = judgeReproduction({
     repeats,
     cases,
@@ -119,9 +121,7 @@ export async function runReproduction(
     provider: { same: sameProvider(loggedPair(logged), seen), logged: loggedPair(logged), seen },
     missing: [
       ...missing.map(({ of: what, why }) => `${what}: ${why}`),
-      ...(cases.length === 0
-        ? ['no evaluated case has two outputs or more: the spread of repeats is not compared']
-        : []),
+      ...(cases.length === 0 ? [`${withoutCases(logged, dropped)}: the spread of repeats is not compared`] : []),
       ...(stopped === undefined ? [] : [stopped]),
     ],
   }
@@ -129,6 +129,13 @@ export async function runReproduction(
 
 const evidenceOf = ({ composite }: LoggedRequest) =>
   ({ what: 'evidence', of: `evaluated cases of ${composite}` }) as const
+
+function withoutCases({ composite }: LoggedRequest, dropped: OutputDropped | undefined): string {
+  if (dropped === undefined) return 'no evaluated case has two outputs or more'
+  const { at, by, run } = dropped
+  const when = new Date(at).toISOString()
+  return `the outputs of evaluated cases of ${composite} were dropped at ${when} by ${by} in the run ${run} of retention`
+}
 
 interface Repeats {
   readonly answers: readonly EngineAnswer[]
@@ -209,25 +216,32 @@ const checked = (output: unknown, { schema, postprocess }: Pipeline, { outcome }
       : compileSchema(schema)(output).length === 0,
 })
 
+interface EvaluatedCases {
+  readonly cases: readonly (readonly ReproducedOutput[])[]
+  /** Retention dropped outputs that could have been among them. */
+  readonly dropped?: OutputDropped
+}
+
+const noCases: EvaluatedCases = { cases: [] }
+
 /** The stored outputs of the composite's newest verdict, case by case, their repeats in order. */
-async function evaluatedCases(
-  store: Store,
-  { composite }: LoggedRequest,
-  pipeline: Pipeline,
-): Promise<readonly (readonly ReproducedOutput[])[]> {
+async function evaluatedCases(store: Store, { composite }: LoggedRequest, pipeline: Pipeline): Promise<EvaluatedCases> {
   const [verdict] = await store.evidence.verdicts({ candidate: composite, limit: 1 })
-  if (verdict === undefined) return []
+  if (verdict === undefined) return noCases
+  const set = { composite, suite: verdict.suite }
   const cases = new Map<string, (Reply & { readonly repeat: number })[]>()
-  for await (const { caseId, repeat, result } of store.evidence.results.each({ composite, suite: verdict.suite })) {
+  for await (const { caseId, repeat, result } of store.evidence.results.each(set)) {
     const { text, toolCalls = [] } = result
     const known = cases.get(caseId)
     if (known) known.push({ repeat, text, toolCalls })
     else if (cases.size < maxCases) cases.set(caseId, [{ repeat, text, toolCalls }])
   }
-  return [...cases.values()]
+  const repeated = [...cases.values()]
     .filter((outputs) => outputs.length >= 2)
     .map((outputs) => outputs.toSorted((left, right) => left.repeat - right.repeat))
     .map((outputs) => outputs.map((answer) => readOutput(answer, pipeline)))
+  const dropped = await store.evidence.results.dropped(set)
+  return { cases: repeated, ...(dropped === undefined ? {} : { dropped }) }
 }
 
 function pairsSeen(answers: readonly EngineAnswer[], candidate: string | undefined): readonly PairSeen[] {

@@ -22,8 +22,13 @@ export interface PageReader {
   /** In the order asked for, one as often as it is named. Throws unknown_ref. */
   sets(roots: readonly Digest[]): Promise<readonly SetDocument[]>
   /** The sorted digests of a set, a page at a time, from the page in which the row at `from` is. */
-  digests(set: SetDocument, from?: number): AsyncIterable<Buffer>
+  digests(set: SetDocument, from?: number, read?: Pages): AsyncIterable<Buffer>
+  /** Those of these pages that are there, in one question, to be handed to `digests`. */
+  pages(names: readonly Digest[]): Promise<Pages>
 }
+
+/** Pages that were read before, by name. */
+export type Pages = ReadonlyMap<Digest, PageDocument>
 
 export function pageReader(database: Database): PageReader {
   const pages = database.collection<PageDocument>('row_pages')
@@ -38,9 +43,13 @@ export function pageReader(database: Database): PageReader {
   return {
     sets,
     set: async (root) => (await sets([root]))[0] ?? raise(missingSet(root)),
-    async *digests(set, from = 0) {
+    async pages(names) {
+      const found = await pages.find({ _id: { $in: [...names] } }).toArray()
+      return new Map(found.map((page) => [page._id, page]))
+    },
+    async *digests(set, from = 0, read) {
       for (const name of set.pages.slice(Math.floor(from / pageDigests))) {
-        const page = await pages.findOne({ _id: name })
+        const page = read?.get(name) ?? (await pages.findOne({ _id: name }))
         const digests = page?.digests.buffer
         if (digests === undefined) throw alteredSet(set._id, `lost the page ${name}`)
         if (textDigest(digests) !== name) throw alteredSet(set._id, `has an altered page ${name}`)

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { type Backtests, createBacktests } from './backtests'
+import { BeforeAfter, beforeAfterCollections } from './before-after'
 import { captureCollections } from './capture-documents'
 import { Captures } from './captures'
 import { type Catalog, catalogCollections, createCatalog } from './catalog'
@@ -57,6 +58,7 @@ export interface Store {
   readonly outbox: Outbox
   readonly telemetry: Telemetry
   readonly readings: ProbeReadings
+  readonly beforeAfter: BeforeAfter
   readonly captures: Captures
   readonly providers: Providers
   readonly reproductions: Reproductions
@@ -91,6 +93,7 @@ const collections = [
   ...snapshotIndexes,
   ...captureCollections,
   ...probeReadingCollections,
+  ...beforeAfterCollections,
   ...liveJudgingCollections,
   ...providerCollections,
   ...reproductionCollections,
@@ -138,6 +141,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     outbox: createOutbox(database),
     telemetry,
     readings: new ProbeReadings(database),
+    beforeAfter: new BeforeAfter(database),
     captures: new Captures(database, new Vault(options.captureKeys ?? [])),
     providers,
     reproductions: createReproductions(database),

@@ -13,7 +13,7 @@ export type WatchReads = Omit<AssessorDeps, 'catalog' | 'releases'> & {
 }
 
 export function watchReads(store: Store): WatchReads {
-  const { ledger, releases, telemetry, evidence, providers, readings, shadows, captures } = store
+  const { ledger, releases, telemetry, evidence, providers, readings, beforeAfter, shadows, captures } = store
   const lanes = batchedReads<LaneState>((ids) => ledger.lanesNamed(ids))
   const records = batchedReads<ReleaseRecord>((ids) => releases.named(ids))
   const fullSets = batchedReads<true>((ids) => telemetry.evidence.fullOf(ids))
@@ -25,6 +25,7 @@ export function watchReads(store: Store): WatchReads {
   return {
     evidence,
     readings,
+    beforeAfter,
     shadows,
     captures,
     ledger: {

@@ -128,7 +128,7 @@ describe('what surrounds releases, by command line', () => {
       expect([broken.code, broken.out]).toEqual([1, expect.stringContaining(`BROKEN  production/${ground.task}: `)])
       await allocations.updateOne({ _id }, { $set: { by } })
       const decisions = ground.store.database.collection<{ _id: string; reason: string }>('decisions')
-      const last = await decisions.find().sort({ _id: -1 }).limit(1).toArray()
+      const last = await decisions.find().sort({ seq: -1 }).limit(1).toArray()
       await decisions.deleteOne({ _id: last[0]?._id ?? '' })
       expect((await ground.sluice('audit', 'verify', '--task', ground.task)).out).toContain(
         'end before their recorded head',

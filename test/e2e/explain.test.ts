@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { ProviderChange } from '../../src/domain/provider-change'
+import { defaultRetention } from '../../src/domain/retention'
 import { connect, type Serving, type Sluice } from '../../src/sdk'
 import { runEvaluation } from '../../src/store/evaluation-run'
 import type { ExplainedRequest } from '../../src/store/explainer'
+import { dropOutputs } from '../../src/store/garbage-outputs'
 import type { Reproduction } from '../../src/store/reproductions'
 import { ageLedgers } from '../support/aged-ledger'
 import { airlineCases } from '../support/airline'
@@ -185,6 +187,25 @@ describe('a request of three months ago, by a candidate that went back', () => {
       expect([line, code, err.replaceAll(/^(reproduction|\d+ of).*\n/gm, '')]).toEqual([line, 0, ''])
     }
     expect(lines.length).toBeGreaterThan(8)
+  })
+
+  it('is reproduced without the outputs of its evaluation, and told which run of retention dropped them', async () => {
+    const { database } = ground.store
+    const before = await database.collection('eval_results').find().toArray()
+    const nothing = { size: 0, isNeeded: () => false, path: () => [] }
+    const rules = { policy: defaultRetention, now: Date.now() + 2 * defaultRetention.experimentDays * dayMs }
+    const counted = { count: async () => undefined, proceed: () => undefined }
+    await dropOutputs(database, nothing, { ...rules, ...counted, id: 'run-1', by: 'ann' })
+    const run = await reproduced('r-march', '-n', '2')
+    for (const document of before) await database.collection('eval_results').replaceOne({ _id: document._id }, document)
+    expect(run.result?.missing).toEqual([
+      expect.stringMatching(
+        /^the outputs of evaluated cases of sha256:\w+ were dropped at \S+ by ann in the run run-1 of retention: /,
+      ),
+    ])
+    expect((await reproduced('r-march', '-n', '2')).result?.missing).toEqual([
+      expect.stringContaining('no evaluated case has two outputs or more'),
+    ])
   })
 
   it('names what retention dropped, and answers the rest', async () => {

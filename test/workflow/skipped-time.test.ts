@@ -1,13 +1,11 @@
 import { Client, Connection } from '@temporalio/client'
 import { temporal } from '@temporalio/proto'
-import { TestWorkflowEnvironment } from '@temporalio/testing'
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
-import { readConfig } from '../../src/config'
 import { searchAttributeNames } from '../../src/embedded/temporal-client'
-import { provisionTestServer } from '../../src/embedded/test-server'
 import type { ScriptedPath } from '../../tools/scripted/scripted-paths'
 import { runScripted } from '../../tools/scripted/scripted-worker'
 import { groundAddress } from '../support/ground'
+import { skippingServer } from '../support/skipping-server'
 
 Runtime.install({ logger: new DefaultLogger('ERROR') })
 
@@ -41,16 +39,13 @@ describe('the history of a release does not depend on time', () => {
     await connection.close()
     await native.close()
 
-    const program = await provisionTestServer(readConfig(), () => undefined)
-    const skipping = await TestWorkflowEnvironment.createTimeSkipping({
-      server: { executable: { type: 'existing-path', path: program } },
-    })
+    const skipping = await skippingServer()
     try {
-      await skipping.connection.operatorService.addSearchAttributes({
+      await skipping.client.connection.operatorService.addSearchAttributes({
         namespace: 'default',
         searchAttributes: keywords,
       })
-      const week = await runScripted(skipping.client, skipping.nativeConnection, path((7 * daysMs) / 6))
+      const week = await runScripted(skipping.client, skipping.native, path((7 * daysMs) / 6))
       const skipped = await skipping.client.workflow.getHandle(week.workflowId).fetchHistory()
       expect([quick.outcome, week.outcome]).toEqual(['done', 'done'])
       expect(week.activities.calls).toEqual(quick.activities.calls)
@@ -61,7 +56,7 @@ describe('the history of a release does not depend on time', () => {
       const [first, last] = [skipped.events?.at(0)?.eventTime, skipped.events?.at(-1)?.eventTime]
       expect(Number(last?.seconds) - Number(first?.seconds)).toBeGreaterThanOrEqual((7 * daysMs) / 1_000)
     } finally {
-      await skipping.teardown()
+      await skipping.stop()
     }
   })
 })

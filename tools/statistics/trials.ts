@@ -2,6 +2,12 @@ import type { Policy } from '../../src/domain/policy'
 import { busyRamp, holdback, upAndDown, upInOutage } from '../scenarios'
 import { simulatedPolicy, simulateRelease } from '../simulated-release'
 import { type Counting, countings, type Scenario } from '../simulated-traffic'
+import {
+  type BeforeAfterScenario,
+  beforeAfterCountings,
+  sharedOutage,
+  simulateBeforeAfter,
+} from './before-after-traffic'
 import { type Experiment, experiments, idOf } from './experiments'
 import {
   namedPilot,
@@ -87,6 +93,11 @@ const tenantsOf = (id: string, scenario: TenantScenario): Trial => ({
   ),
 })
 
+const beforeAfterOf = (id: string, scenario: BeforeAfterScenario): Trial => ({
+  id,
+  run: perSeed(beforeAfterCountings, (seed) => atTick(simulateBeforeAfter(scenario, seed))),
+})
+
 /** Harmless releases under the whole policy: five guardrails share the alpha. */
 export const harmlessReleases: readonly Trial[] = [
   releasesOf('1 → 5 → 25 → 50 → 5 %, outage on the way down; margin 0', upAndDown, simulatedPolicy(0)),
@@ -102,6 +113,8 @@ export const traps: readonly Trial[] = [
   slicesOf('pilots by name at 100 % beside 5 % of the rest', namedPilot),
   slicesOf("Simpson's case: bad tenants have the candidate more often", simpsonHarmless),
   tenantsOf('exposure by tenant, 5 → 25 → 50 %', tenantRamp),
+  beforeAfterOf('before and after by name at 100 %, shared outage', sharedOutage),
+  beforeAfterOf('the same, ten tenants a side', { ...sharedOutage, tenants: 10 }),
 ]
 
 /** Harm that a wrong way of counting hides, or that a whole policy is to find. */
@@ -115,6 +128,7 @@ export const harmfulReleases: readonly Trial[] = [
 export const hiddenHarm: readonly Trial[] = [
   slicesOf("Simpson's case: errors doubled, good tenants have the candidate more often", simpsonHarmful),
   tenantsOf('exposure by tenant, errors times three', { ...tenantRamp, effect: 3 }),
+  beforeAfterOf('before and after by name at 100 %, errors doubled', { ...sharedOutage, tenants: 100, effect: 2 }),
 ]
 
 export const trials: readonly Trial[] = [

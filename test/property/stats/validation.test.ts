@@ -1,5 +1,6 @@
 import { wilsonInterval } from '../../../src/stats/binomial-interval'
 import { simulatedPolicy } from '../../../tools/simulated-release'
+import { sharedOutage, simulateBeforeAfter } from '../../../tools/statistics/before-after-traffic'
 import { type Experiment, experiments, idOf } from '../../../tools/statistics/experiments'
 import { referenceDelay } from '../../../tools/statistics/reference'
 import { namedPilot, simpsonHarmful, simpsonHarmless, simulateSlices } from '../../../tools/statistics/sliced-traffic'
@@ -80,6 +81,26 @@ describe('traps that break correct formulas', () => {
       runs.filter((run) => run[counting] !== undefined).length
     expect(clearlyAbove(alarmed('right'), runs.length)).toBe(false)
     expect(clearlyAbove(alarmed('conversations'), runs.length)).toBe(true)
+  })
+})
+
+describe('tenants without a control, held against the others', () => {
+  const seeds = Array.from({ length: 100 }, (_, index) => index + 1)
+  const toldOf = (scenario: typeof sharedOutage) => {
+    const runs = seeds.map((seed) => simulateBeforeAfter(scenario, seed))
+    return (counting: 'right' | 'conversations' | 'exposed alone'): number =>
+      runs.filter((run) => run[counting] !== undefined).length
+  }
+
+  it.each([10, 30])('an outage of everybody is no harm, with %d tenants a side', (tenants) => {
+    const told = toldOf({ ...sharedOutage, tenants })
+    expect(clearlyAbove(told('right'), seeds.length)).toBe(false)
+    expect(clearlyAbove(told('exposed alone'), seeds.length)).toBe(true)
+  })
+
+  it('doubled errors are found through it', () => {
+    const told = toldOf({ ...sharedOutage, tenants: 100, effect: 2 })
+    expect(told('right')).toBeGreaterThanOrEqual(95)
   })
 })
 

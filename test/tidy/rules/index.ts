@@ -5,6 +5,7 @@ import { closureRule } from './closures'
 import { cycles } from './cycles'
 import { deadFiles } from './dead-files'
 import { docLinks } from './doc-links'
+import { docTables } from './doc-tables'
 import { errorCodes } from './error-codes'
 import { errorDocs } from './error-docs'
 import { fileLength } from './file-length'
@@ -36,4 +37,5 @@ export const rules: readonly Rule[] = [
   histories,
   machinePaths,
   docLinks,
+  docTables,
 ]

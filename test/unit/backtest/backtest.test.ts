@@ -144,6 +144,12 @@ describe('a backtest', () => {
       'values of thumbs',
     ],
     ['a probe', { probes: [probe] }, 'probe:saturation', 'an answer'],
+    [
+      'rates before and after',
+      { beforeAfter: { metric: 'error_rate', role: 'notify', margin: 0, minimumTenants: 10 } },
+      'before_after',
+      'error_rate by tenant',
+    ],
     ['tenants with fewer events', { maxHarm: { role: 'pause', margin: 0.5, minimumEvents: 1 } }, 'max_harm', 'so few'],
   ])('does not guess what was never recorded: %s', (_, change, name, what) => {
     const tenants = { watched: [], eligible: 0 }

@@ -181,21 +181,22 @@ describe('the claims of the demo', () => {
   })
 
   it('find a request that the log lacks, doubles or knows otherwise, and a record that was dropped', async () => {
-    const check = (logged: readonly { _id: string; composite: string }[], dropped = 0) => {
-      const collection = () => ({ find: () => ({ toArray: async () => logged }) })
+    const check = (logged: readonly { requestId: string; composite: Digest }[], dropped = 0) => {
+      const requests = {
+        async *all() {
+          yield* logged
+        },
+      }
       const reporters = { list: async () => [{ refused: 0, dropped: 0, late: [] }] }
-      const ground = { store: { database: { collection }, telemetry: { reporters } } }
+      const ground = { store: { telemetry: { reporters, requests } } }
       return faults(requestsAddUp, [row({})], { ground: ground as never, ends: [{ dropped, faults: [] }] })
     }
-    expect(await check([{ _id: 'q', composite: old }])).toEqual([])
+    const known = { requestId: 'q', composite: old }
+    expect(await check([known])).toEqual([])
     expect(await check([])).toHaveLength(2)
-    expect(await check([{ _id: 'q', composite: next }])).toHaveLength(1)
-    expect(
-      await check([
-        { _id: 'q', composite: old },
-        { _id: 'r', composite: old },
-      ]),
-    ).toHaveLength(1)
-    expect(await check([{ _id: 'q', composite: old }], 1)).toHaveLength(1)
+    expect(await check([{ requestId: 'q', composite: next }])).toHaveLength(1)
+    expect(await check([known, { requestId: 'r', composite: old }])).toHaveLength(1)
+    expect(await check([known, known])).toHaveLength(1)
+    expect(await check([known], 1)).toHaveLength(1)
   })
 })
