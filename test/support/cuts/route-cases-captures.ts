@@ -67,12 +67,21 @@ export const captureCases: readonly RouteCase[] = [
       provider_pairs: 'Sets of conversations: the batch is sent again.',
     },
     apart: {
-      'series._id': 'It names the second and a shard that is drawn.',
+      'series._id': 'It names the minute and a shard that is drawn.',
+      'series.seconds': 'Its names are seconds of the clock.',
       'series.shard': 'Drawn afresh.',
       'strata._id': 'It names a shard that is drawn.',
       'strata.shard': 'Drawn afresh.',
     },
     prepare: async (ground) => ({ path: '/v1/telemetry', body: await batch(ground) }),
+  },
+  {
+    route: 'POST /v1/shadow',
+    writesNothing: 'Nothing is taken where no release is shadowed.',
+    prepare: async () => ({
+      path: '/v1/shadow',
+      body: { reporter: 'reporter-1', environment: 'production', pairs: [] },
+    }),
   },
   {
     route: 'POST /v1/resolve',
