@@ -165,6 +165,7 @@ function liveCalls({ task }: CutGround): readonly Row[] {
     ['DELETE /v1/captures', 'invalid_id', { path: `/v1/captures?tenant=a${nul}b&conversation=c` }],
     ['POST /v1/telemetry', 'unknown_environment', { body: telemetry }],
     ['POST /v1/telemetry', 'invalid_request', { body: JSON.parse(`{"reporter":"reporter-1","__proto__":{}}`) }],
+    ['POST /v1/shadow', 'unknown_environment', { body: { reporter: 'reporter-1', environment: 'nowhere', pairs: [] } }],
     ['POST /v1/resolve', 'unknown_environment', { body: { ...question, environment: 'nowhere' } }],
     ['POST /v1/resolve', 'unknown_task', { body: { ...question, task: 'none' } }],
     ['POST /v1/requests/:id/reproductions', 'not_found', { path: '/v1/requests/none/reproductions', body: {} }],

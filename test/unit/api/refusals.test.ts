@@ -93,4 +93,4 @@ describe('a call that is refused', () => {
 
 const nameOf = ({ route, path, body }: RefusedCall): string => `${route} ${path} ${JSON.stringify(body)}`
 
-const forApplications = ['POST /v1/captures', 'POST /v1/telemetry', 'POST /v1/resolve']
+const forApplications = ['POST /v1/captures', 'POST /v1/telemetry', 'POST /v1/resolve', 'POST /v1/shadow']
