@@ -13,6 +13,16 @@ export function openLog(name: string, level: LogLevel): Log {
   )
 }
 
+/** Only what went wrong and where is logged: a driver's error carries the documents that it could not write. */
+export function logFault(
+  log: Log | undefined,
+  error: unknown,
+  about: { readonly text: string; readonly [field: string]: unknown },
+): void {
+  const { text, ...fields } = about
+  log?.error({ ...fields, stack: (error as Partial<Error> | undefined)?.stack ?? String(error) }, text)
+}
+
 /** Credentials a careless log line could carry. */
 const secretPaths = [
   'apiKey',

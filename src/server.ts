@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   const notesFolder = notesFolderOf(config)
   const notes = createCommunicateActivities({ store, notesFolder, source: createNoteSource(store) })
   const retract = (releaseId: string) => notes.enqueueNotes({ releaseId, kind: 'retraction' })
-  const app = buildServer({ store, orchestrator, endpoints: config.endpoints, retract }, log)
+  const app = buildServer({ store, orchestrator, endpoints: config.endpoints, retract, log })
   const url = await app.listen({ host: config.host, port: config.port ?? 0 })
   const finish = createReleaseEffects({ store, endpoints: config.endpoints, notesFolder })
   const reconciler = new Reconciler({ store, orchestrator, finish })

@@ -7,6 +7,7 @@ import type {
 } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Endpoints } from '../engines/engine'
+import type { Log } from '../log'
 import type { Store } from '../store/store'
 import type { Orchestrator } from '../temporal'
 
@@ -27,6 +28,8 @@ export interface ApiDeps {
   readonly endpoints: Endpoints
   /** Queues the retraction of a settled release that is rolled back; absent: nobody is told. */
   readonly retract?: (releaseId: string) => Promise<unknown>
+  /** Where faults of the server are written that no caller hears of; absent: nowhere. */
+  readonly log?: Log
 }
 
 /** The authenticated caller; set on every request but health. */

@@ -1,10 +1,10 @@
 import { ulid } from 'ulid'
 import type { EvidenceKey } from '../domain/evaluation'
-import type { Endpoints } from '../engines/engine'
 import { SluiceError } from '../errors'
+import { logFault } from '../log'
 import { runEvaluation } from '../store/evaluation-run'
 import type { EvaluationRun } from '../store/evaluations'
-import type { Store } from '../store/store'
+import type { ApiDeps } from './app'
 
 /** Evaluations that one server runs at the same time; further ones are told to come back. */
 const maxRunning = 4
@@ -21,7 +21,7 @@ export interface EvaluationRunner {
   stop(): Promise<void>
 }
 
-export function createEvaluationRunner(store: Store, endpoints: Endpoints): EvaluationRunner {
+export function createEvaluationRunner({ store, endpoints, log }: ApiDeps): EvaluationRunner {
   const running = new Map<string, Promise<void>>()
   const stopping = new AbortController()
   return {
@@ -39,7 +39,10 @@ export function createEvaluationRunner(store: Store, endpoints: Endpoints): Eval
       const { signal } = stopping
       // What goes wrong is written into the run, where whoever asked for it reads it.
       const work = runEvaluation({ ...store, endpoints }, { ...order, evaluationId: id }, { signal }).catch(
-        () => undefined,
+        (error: unknown) => {
+          if (!(error instanceof SluiceError))
+            logFault(log, error, { text: 'an evaluation ended on an unexpected fault', id })
+        },
       )
       const ended = work.then(() => {
         running.delete(id)

@@ -1,4 +1,5 @@
 import { SluiceError } from '../errors'
+import { type Log, logFault } from '../log'
 import type { Database } from '../store/database'
 import type { SnapshotSource } from '../store/snapshot-reading'
 import type { Telemetry } from '../store/telemetry'
@@ -24,17 +25,19 @@ const standardEnvironments = ['development', 'staging', 'production'] as const
 export function liveOf(app: App, deps: ApiDeps): Live {
   const known = lives.get(app)
   if (known) return known
-  const { store } = deps
+  const { store, log } = deps
   const source: SnapshotSource = store
   const environments = new Set<string>(standardEnvironments)
   const live: Live = {
-    hub: new SnapshotHub(source),
+    hub: new SnapshotHub(source, (error) =>
+      logFault(log, error, { text: 'a snapshot could not be read; it is tried again' }),
+    ),
     clock: new StoreClock(store.database),
     telemetry: store.telemetry,
     assertEnvironment: (environment) => assertEnvironment(store.database, environments, environment),
   }
   lives.set(app, live)
-  const stopSealing = sealWhileListening(app, live.telemetry)
+  const stopSealing = sealWhileListening(app, live.telemetry, log)
   // A client's spare connection that never carried a request counts as busy and would hold up the end for a minute.
   app.addHook('preClose', async () => {
     setTimeout(() => app.server.closeAllConnections(), closeGraceMs).unref()
@@ -57,7 +60,7 @@ async function assertEnvironment(database: Database, known: Set<string>, environ
 }
 
 /** Units are sealed, and told values joined, by whichever server comes first; a failed round is repeated by the next. */
-function sealWhileListening(app: App, telemetry: Telemetry): () => Promise<void> {
+function sealWhileListening(app: App, telemetry: Telemetry, log: Log | undefined): () => Promise<void> {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
   const round = async (): Promise<void> => {
@@ -65,7 +68,7 @@ function sealWhileListening(app: App, telemetry: Telemetry): () => Promise<void>
       while ((await telemetry.seal()) > 0 && timer !== undefined);
       while ((await telemetry.join()) > 0 && timer !== undefined);
     } catch (error) {
-      app.log.warn(error, 'sealing failed; the next round repeats it')
+      logFault(log, error, { text: 'sealing failed; the next round repeats it' })
     }
   }
   app.addHook('onListen', async () => {

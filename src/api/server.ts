@@ -7,7 +7,7 @@ import {
 } from 'fastify-type-provider-zod'
 import { nestingFault, nestingText } from '../domain/nesting'
 import { type ErrorCode, SluiceError } from '../errors'
-import type { Log } from '../log'
+import { type Log, logFault } from '../log'
 import type { ApiDeps, App } from './app'
 import { installIdempotency } from './idempotency'
 import { installOpenApi } from './openapi'
@@ -19,9 +19,10 @@ const maxBodyLevels = 1000
 
 /**
  * The HTTP API: authentication, validation, problem+json errors (RFC 9457) and every route of the registry. Faults of the
- * server are written to `log`.
+ * server are written to the log of `deps`.
  */
-export function buildServer(deps: ApiDeps, log?: Log): App {
+export function buildServer(deps: ApiDeps): App {
+  const { log } = deps
   const app = fastify({ logger: false, bodyLimit: bodyLimitBytes }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
@@ -76,12 +77,11 @@ interface Faulty {
   readonly log: Log | undefined
 }
 
-/** Only message and stack are logged: a driver's error carries the documents that it could not write. */
 function answerError(error: unknown, { request, reply, log }: Faulty): void {
   const problem = problemOf(error)
   if (problem.status >= 500) {
     const route = `${request.method} ${request.routeOptions.url ?? ''}`
-    log?.error({ code: problem.code, route, stack: (error as Error).stack }, String(error))
+    logFault(log, error, { text: String(error), code: problem.code, route })
   }
   reply.status(problem.status).type('application/problem+json').send(JSON.stringify(problem))
 }

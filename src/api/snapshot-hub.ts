@@ -42,6 +42,7 @@ export class SnapshotHub {
   private readonly watched = new Map<string, Watched>()
   private readonly opening = new Map<string, Promise<Watched>>()
   private readonly source: SnapshotSource
+  private readonly onFault: (error: unknown) => void
   private readonly ending = new AbortController()
   private readonly follower: ChangeFollower
   private following = false
@@ -52,8 +53,10 @@ export class SnapshotHub {
   private confirmedAt = Number.NEGATIVE_INFINITY
   private readAt = 0
 
-  constructor(source: SnapshotSource) {
+  /** `onFault` hears why an environment cannot be read, once until all can be read again. */
+  constructor(source: SnapshotSource, onFault: (error: unknown) => void = () => undefined) {
     this.source = source
+    this.onFault = onFault
     this.follower = new ChangeFollower(source.database, followed, {
       changed: (change) => this.changed(change),
       lost: () => this.lost(),
@@ -165,7 +168,9 @@ export class SnapshotHub {
     for (const watched of this.watched.values()) {
       try {
         await watched.update(await this.source.database.now())
-      } catch {
+      } catch (error) {
+        // The first of a row: what is tried again fails again.
+        if (!this.failing && whole) this.onFault(error)
         whole = false
       }
     }

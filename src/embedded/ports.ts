@@ -19,16 +19,19 @@ export interface ReservedPort {
  * and listening on it another checkout could choose the same, so it is locked until then.
  */
 export async function reservePort(preferred: number | undefined, host: string = loopback): Promise<ReservedPort> {
+  let why = ''
   for (let attempt = 0; attempt < attempts; attempt++) {
     const wanted = attempt === 0 ? (preferred ?? 0) : 0
     const lock = wanted === 0 ? undefined : await tryLock(wanted)
     if (wanted !== 0 && lock === undefined) continue
-    const port = await listenOn(wanted, host).catch(() => undefined)
+    const port = await listenOn(wanted, host).catch((error: Error) => {
+      why = ` The last one: ${error.message}.`
+    })
     const held = lock ?? (port === undefined ? undefined : await tryLock(port))
     if (port !== undefined && held !== undefined) return { port, release: () => held.release() }
     held?.release()
   }
-  throw new SluiceError('provision_failed', `No free port on ${host} was found in ${attempts} attempts.`)
+  throw new SluiceError('provision_failed', `No free port on ${host} was found in ${attempts} attempts.${why}`)
 }
 
 /** Whether a port can be listened on now. */

@@ -161,6 +161,27 @@ describe('the snapshot hub', () => {
     expect((await hub.current(environment)).compiled.snapshot).toEqual(built)
   })
 
+  it('says once why it cannot read, and goes on when it can', async () => {
+    await ground.settle(0)
+    const faults: unknown[] = []
+    let broken = false
+    const now = () => (broken ? Promise.reject(new Error('broken on purpose')) : ground.store.database.now())
+    const source = { ...ground.store, database: { ...ground.store.database, now } }
+    const failing = new SnapshotHub(source, (error) => faults.push(error))
+    try {
+      const { version, compiled } = await failing.current(environment)
+      const after = follow(compiled.snapshot, 2, (take) => void failing.attach(environment, version, take))
+      broken = true
+      await ground.step({ incumbent: 0, candidate: 1 })
+      await until('it tried again', async () => !failing.confirmed && faults.length > 0, 10_000)
+      broken = false
+      await after
+      expect(faults).toEqual([new Error('broken on purpose')])
+    } finally {
+      await failing.close()
+    }
+  })
+
   it('gives what was missed since a version that it knows, and nothing for one that it does not', async () => {
     await ground.settle(0)
     const before = (await hub.current(environment)).compiled.snapshot

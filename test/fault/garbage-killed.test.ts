@@ -43,7 +43,10 @@ describe('collections of garbage', () => {
     return version.content as DatasetContent
   }
 
-  /** What tombstones say that a run dropped, held against what it counted: of one moment, for a killed worker's last transaction may yet commit. */
+  /**
+   * What tombstones say that a run dropped, and rows that are gone, held against what it counted. All of one moment: the
+   * last transaction of a killed worker may still commit.
+   */
   async function requireHonest(id: string, name: string): Promise<void> {
     const { totals, told, halfDropped, gone } = await store.database.transact(async (session) => {
       const versions = store.database.collection('versions')

@@ -27,8 +27,9 @@ export function evaluationRoutes(app: App, deps: ApiDeps): void {
   compareRoute(app, deps)
 }
 
-function startRoute(app: App, { store, endpoints }: ApiDeps): void {
-  const runner = createEvaluationRunner(store, endpoints)
+function startRoute(app: App, deps: ApiDeps): void {
+  const { store } = deps
+  const runner = createEvaluationRunner(deps)
   app.addHook('onClose', () => runner.stop())
   const schema = {
     params: z.strictObject({ ref }),

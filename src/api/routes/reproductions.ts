@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { Endpoints } from '../../engines/engine'
 import { SluiceError } from '../../errors'
 import { digestSchema } from '../../kinds/kind'
+import { type Log, logFault } from '../../log'
 import { prepareReproduction, runReproduction } from '../../store/reproduce'
 import type { Reproduction } from '../../store/reproductions'
 import type { Store } from '../../store/store'
@@ -83,8 +83,9 @@ const bodySchema = z.strictObject({
 })
 
 /** Running the pinned composite of a served request again, in the background of the server. */
-export function reproductionRoutes(app: App, { store, endpoints }: ApiDeps): void {
-  const runner = createRunner(store, endpoints)
+export function reproductionRoutes(app: App, deps: ApiDeps): void {
+  const { store } = deps
+  const runner = createRunner(deps)
   app.addHook('onClose', () => runner.stop())
   app.post(
     '/v1/requests/:id/reproductions',
@@ -114,7 +115,7 @@ export function reproductionRoutes(app: App, { store, endpoints }: ApiDeps): voi
 
 type Order = Parameters<typeof prepareReproduction>[2]
 
-function createRunner(store: Store, endpoints: Endpoints) {
+function createRunner({ store, endpoints, log }: ApiDeps) {
   const running = new Map<string, Promise<void>>()
   const stopping = new AbortController()
   return {
@@ -141,7 +142,7 @@ function createRunner(store: Store, endpoints: Endpoints) {
         }
         running.set(
           order.id,
-          follow(store, prepared, stopping.signal).finally(() => running.delete(order.id)),
+          follow(store, prepared, { signal: stopping.signal, log }).finally(() => running.delete(order.id)),
         )
         return run
       } catch (error) {
@@ -160,7 +161,7 @@ function createRunner(store: Store, endpoints: Endpoints) {
 async function follow(
   store: Store,
   prepared: Awaited<ReturnType<typeof prepareReproduction>>,
-  signal: AbortSignal,
+  { signal, log }: { readonly signal: AbortSignal; readonly log: Log | undefined },
 ): Promise<void> {
   const { id: runId } = prepared.order
   let savedAt = Number.NEGATIVE_INFINITY
@@ -173,8 +174,13 @@ async function follow(
   try {
     await store.reproductions.finish(runId, await runReproduction(store, prepared, { signal, onProgress }))
   } catch (error) {
-    const { code, message } = error instanceof SluiceError ? error : new SluiceError('internal', 'An unexpected fault.')
+    const known = error instanceof SluiceError
+    // The run names no more than a code; why is for whoever reads the log.
+    if (!known) logFault(log, error, { text: 'a reproduction ended on an unexpected fault', runId })
+    const { code, message } = known ? error : new SluiceError('internal', 'An unexpected fault.')
     const state = signal.aborted ? 'cancelled' : 'failed'
-    await store.reproductions.end(runId, state, { code, message }).catch(() => undefined)
+    await store.reproductions.end(runId, state, { code, message }).catch((unwritten: unknown) => {
+      logFault(log, unwritten, { text: 'the end of a reproduction was not written; it is shown as interrupted', runId })
+    })
   }
 }

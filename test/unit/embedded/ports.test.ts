@@ -35,4 +35,9 @@ describe('a port', () => {
     for (const reserved of [first, ...others]) reserved.release()
     expect(new Set(ports).size).toBe(ports.length)
   })
+
+  it('that cannot be had is refused with the reason', async () => {
+    // Of TEST-NET-3 (RFC 5737): no machine has it.
+    await expect(reservePort(undefined, '203.0.113.1')).rejects.toThrow('EADDRNOTAVAIL')
+  })
 })
