@@ -3,6 +3,7 @@ import { readConfig } from '../../src/config'
 import { type Ground, startEmbedded } from '../../src/embedded/embedded'
 import { onTerminal } from '../../src/embedded/progress'
 import { buildWorkflowBundle } from '../../src/embedded/workflow-bundle'
+import { requireFreshBuild } from './fresh-build'
 
 const key = Symbol.for('sluice.test.grounds')
 /** jest loads set-up and tear-down apart from each other; what passes between them lies on the global object. */
@@ -19,6 +20,7 @@ export async function startGround(): Promise<void> {
 
 /** For projects that run workflows: the servers, and the workflows bundled once, at SLUICE_WORKFLOW_BUNDLE. */
 export async function startGroundWithBundle(): Promise<void> {
+  requireFreshBuild(join(__dirname, '..', '..'))
   // Both set-ups may run in one jest; the second then finds the servers of the first in the environment.
   await startGround()
   const bundle = join(readConfig().folder, 'test', 'workflow-bundle.js')
