@@ -102,11 +102,26 @@ function bucketOf(requests: readonly RequestRecord[], delivery: Omit<LogDelivery
     to = Math.max(to, at)
   }
   return {
-    ...{ environment, reporter, task, composite, from, to, receivedAt, expiresAt: new Date(to + keptMs(task)) },
+    ...{
+      environment,
+      reporter,
+      task,
+      composite,
+      from,
+      to,
+      receivedAt,
+      expiresAt: expiryOf(to, receivedAt, keptMs(task)),
+    },
     ids: requests.map(({ requestId }) => requestId),
     conversations: [...conversations],
     rows: JSON.stringify(requests.map((request) => rowFields.map((name) => request[name]))),
   }
+}
+
+/** From when it was served. A time that was over before it arrived is of a wrong clock, and the arrival counts instead. */
+function expiryOf(servedAt: number, receivedAt: Date, keptMs: number): Date {
+  const expiresAt = servedAt + keptMs
+  return new Date(expiresAt > receivedAt.getTime() ? expiresAt : receivedAt.getTime() + keptMs)
 }
 
 function chunksOf<T>(items: readonly T[], size: number): T[][] {

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
+import type { RequestRecord } from '../../src/domain/telemetry'
+import type { Digest } from '../../src/domain/version'
 import { migrate } from '../../src/store/migrations'
 import type { LoggedRequest, RequestBucket } from '../../src/store/request-buckets'
 import { RequestLog } from '../../src/store/request-log'
@@ -124,11 +126,25 @@ describe('how long requests are kept', () => {
   const expiries = async () =>
     (await buckets().find().sort({ to: 1 }).toArray()).map(({ to, expiresAt }) => (expiresAt.getTime() - to) / dayMs)
 
-  it('is 180 days from each request by itself, and what the policy of the task says where it says it', async () => {
-    const incumbent = await ground.settle(0)
+  let incumbent: Digest
+  let row: RequestRecord
+  beforeAll(async () => {
+    incumbent = await ground.settle(0)
     const candidate = await ground.composite(1)
     const { seq } = await ground.step({ incumbent: 0, candidate: 1 })
-    const { environment: _e, reporter: _r, ...row } = request({ seq, composite: candidate, arm: 'candidate' })
+    const { environment: _e, reporter: _r, ...rest } = request({ seq, composite: candidate, arm: 'candidate' })
+    row = rest
+  })
+
+  it('is counted from its arrival where the clock of the application would have let it expire before', async () => {
+    await server().ingest({ ...emptyBatch('replica-1'), requests: [{ ...row, at: 1 }] }, 'app')
+    const kept = (await buckets().find().toArray()).map(
+      ({ receivedAt, expiresAt }) => (expiresAt.getTime() - receivedAt.getTime()) / dayMs,
+    )
+    expect(kept).toEqual([180])
+  })
+
+  it('is 180 days from each request by itself, and what the policy of the task says where it says it', async () => {
     const old = { ...row, requestId: 'r-old', at: row.at - 3 * dayMs }
     await server().ingest({ ...emptyBatch('replica-1'), requests: [old, row] }, 'app')
     expect(await expiries()).toEqual([180, 180])
