@@ -102,16 +102,8 @@ function bucketOf(requests: readonly RequestRecord[], delivery: Omit<LogDelivery
     to = Math.max(to, at)
   }
   return {
-    ...{
-      environment,
-      reporter,
-      task,
-      composite,
-      from,
-      to,
-      receivedAt,
-      expiresAt: expiryOf(to, receivedAt, keptMs(task)),
-    },
+    ...{ environment, reporter, task, composite, from, to, receivedAt },
+    expiresAt: expiryOf(to, receivedAt, keptMs(task)),
     ids: requests.map(({ requestId }) => requestId),
     conversations: [...conversations],
     rows: JSON.stringify(requests.map((request) => rowFields.map((name) => request[name]))),
