@@ -41,6 +41,10 @@ async function start({ program, folder, port }: MongoOptions): Promise<ManagedPr
       ...['--wiredTigerCacheSizeGB', '0.5', '--oplogSize', '512', '--nounixsocket'],
       ...['--setParameter', 'diagnosticDataCollectionEnabled=false'],
       ...['--setParameter', 'shutdownTimeoutMillisForSignaledShutdown=1000'],
+      // Of a database that is dropped the files stay open for as long, 300 to 600 s by default: with many, mongod runs out of
+      // handles and aborts. Transactions hold what they read by themselves.
+      ...['--setParameter', 'minSnapshotHistoryWindowInSeconds=5'],
+      ...['--setParameter', 'wiredTigerFileHandleCloseIdleTime=30'],
     ],
     folder,
     marker: data,
