@@ -1,5 +1,6 @@
 import type { Plan } from '../src/domain/plan'
 import type { Policy, ShadowPolicy } from '../src/domain/policy'
+import { rolloutEnvironment } from '../src/domain/rollout'
 import { judgeShadow, type ShadowJudgement } from '../src/domain/shadow-judgement'
 import { formatUsd } from '../src/domain/verdict-text'
 import { assertNever, SluiceError } from '../src/errors'
@@ -29,6 +30,11 @@ export async function shadowRelease(store: Store, releaseId: string): Promise<Sh
   }
   const { policy } = file
   if (!hasShadow(file.plan, policy)) throw new SluiceError('invalid_request', `${releaseId} has no shadow.`)
+  // Where nothing serves nothing is copied, and its time would run out.
+  if ((await store.ledger.lane(rolloutEnvironment(policy), file.plan.task)).disabled) {
+    await store.shadows.end(releaseId)
+    return { kind: 'disabled' }
+  }
   const shadow = await opened(store, file)
   if ('kind' in shadow) return shadow
   const judgement = judgeShadow(policy, await store.shadows.units(releaseId))
@@ -46,6 +52,7 @@ export async function shadowRelease(store: Store, releaseId: string): Promise<Sh
 }
 
 type Refused = Extract<ShadowOutcome, { kind: 'refused' }>
+type Judged = Exclude<ShadowOutcome, Refused | { kind: 'disabled' }>
 
 async function opened(store: Store, file: ReleaseFile): Promise<ShadowDocument | Refused> {
   const { id } = file.record
@@ -74,7 +81,7 @@ function outcomeOf(
   { verdict, units, reasons }: ShadowJudgement,
   { at, until }: ShadowDocument,
   now: number,
-): Exclude<ShadowOutcome, Refused> | undefined {
+): Judged | undefined {
   const reason = reasons.join('; ')
   const isBaked = now >= at + policy.bakeMs
   switch (verdict) {
@@ -94,7 +101,7 @@ function outcomeOf(
 }
 
 /** Applications that only `resolve` and `report` cannot answer copies: that is why no pairs may come at all. */
-function overdue(policy: ShadowPolicy, reason: string, isOver: boolean): Exclude<ShadowOutcome, Refused> | undefined {
+function overdue(policy: ShadowPolicy, reason: string, isOver: boolean): Judged | undefined {
   if (!isOver) return undefined
   const why = `no evidence: ${reason}; pairs come from applications that call \`run\``
   switch (policy.noEvidence) {

@@ -13,12 +13,19 @@ import { benchReleases } from './releases'
 import { benchReport } from './report'
 import { benchResolve } from './resolve'
 import { benchPeers } from './resolve-peers'
+import { benchSnapshot } from './snapshot'
 import { benchIngest } from './telemetry'
 import { benchWatch } from './watch'
 import { benchWatchMany } from './watch-many'
 
 /** `resolve` comes first, into a heap that nothing else has filled. */
-const local = { resolve: benchResolve, peers: benchPeers, report: benchReport, leakage: benchLeakage } as const
+const local = {
+  resolve: benchResolve,
+  peers: benchPeers,
+  snapshot: benchSnapshot,
+  report: benchReport,
+  leakage: benchLeakage,
+} as const
 const onServers = {
   releases: ({ temporalAddress, namespace }: Ground) => benchReleases(temporalAddress, namespace),
   ingest: ({ mongodbUri }: Ground) => benchIngest(mongodbUri),

@@ -5,12 +5,10 @@ import { createReleaseEffects } from '../activities/release'
 import { rest } from '../activities/rest'
 import { buildServer } from './api/server'
 import { readCaptureKeys, readConfig, requireServers } from './config'
-import type { Endpoints } from './engines/engine'
+import { LiveJudges } from './live-judges'
 import { type Log, openLog } from './log'
 import { notesFolderOf, runMain } from './main'
 import { Reconciler } from './reconciler'
-import { openRelease } from './store/assessor'
-import { judgeRound } from './store/live-judging'
 import { openStore, type Store } from './store/store'
 import { connectTemporal } from './temporal'
 
@@ -20,8 +18,6 @@ const reconcileLeaseMs = 15_000
 const dispatchEveryMs = 2_000
 const dispatchLimit = 200
 const judgeEveryMs = 5_000
-const judgeLeaseMs = 60_000
-const maxOpenReleases = 1_000
 /** A Temporal that was away, or a schedule that somebody deleted, is found this soon. */
 const scheduleEveryMs = 60_000
 
@@ -37,6 +33,7 @@ async function main(): Promise<void> {
   const url = await app.listen({ host: config.host, port: config.port ?? 0 })
   const finish = createReleaseEffects({ store, endpoints: config.endpoints, notesFolder })
   const reconciler = new Reconciler({ store, orchestrator, finish })
+  const judges = new LiveJudges({ store, endpoints: config.endpoints, log, holder, roundMs: judgeEveryMs })
   const loops = [
     startLoop(log, { name: 'reconcile', everyMs: reconcileEveryMs, work: () => reconcileOnce(store, reconciler, log) }),
     startLoop(log, {
@@ -44,7 +41,7 @@ async function main(): Promise<void> {
       everyMs: dispatchEveryMs,
       work: () => dispatchOutbox({ store, notesFolder }, { limit: dispatchLimit }),
     }),
-    startLoop(log, { name: 'judge', everyMs: judgeEveryMs, work: () => judgeOnce(store, config.endpoints, log) }),
+    startLoop(log, { name: 'judge', everyMs: judgeEveryMs, work: () => judges.once() }),
     startLoop(log, {
       name: 'schedule',
       everyMs: scheduleEveryMs,
@@ -65,30 +62,6 @@ async function reconcileOnce(store: Store, reconciler: Reconciler, log: Log): Pr
   if (!(await store.leases.take('reconcile', holder, reconcileLeaseMs))) return
   for (const done of await reconciler.once())
     log.warn(done, `release ${done.release} of ${done.task} ${done.did}: ${done.why}`)
-}
-
-/** Live outputs are judged by one server at a time, the only process that can read captures; it renews while a round lasts. */
-async function judgeOnce(store: Store, endpoints: Endpoints, log: Log): Promise<void> {
-  const take = () => store.leases.take('judge', holder, judgeLeaseMs)
-  if (!(await take())) return
-  const renewing = setInterval(() => void take().catch(() => undefined), judgeLeaseMs / 4)
-  try {
-    for (const { id, plan } of await store.releases.list({ open: true, limit: maxOpenReleases })) {
-      if (plan === undefined) continue
-      const file = await openRelease(store, id)
-      for (const judge of file.policy.judges ?? []) {
-        // One judge whose endpoint is not configured must not keep the others from their turn.
-        await judgeRound({ ...store, endpoints, roundMs: judgeEveryMs }, file, judge).catch((error: unknown) =>
-          log.error(
-            { error: String(error), release: id, metric: judge.metric },
-            'judging failed; the next round tries again',
-          ),
-        )
-      }
-    }
-  } finally {
-    clearInterval(renewing)
-  }
 }
 
 interface Loop {

@@ -144,6 +144,7 @@ export type AdvanceOutcome =
 export type ShadowOutcome =
   | { readonly kind: 'pass' | 'go_on' | 'fail' | 'withdraw'; readonly reason: string }
   | { readonly kind: 'pause'; readonly reason: string }
+  | { readonly kind: 'disabled' }
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
 
 export type WatchOutcome =

@@ -18,7 +18,7 @@ export class Stop extends Error {
 }
 
 /** What to note of a shadow after which the release goes on; throws `Stop` where it does not. */
-export function passedShadow(outcome: Exclude<ShadowOutcome, { kind: 'pause' }>): string {
+export function passedShadow(outcome: Exclude<ShadowOutcome, { kind: 'pause' | 'disabled' }>): string {
   switch (outcome.kind) {
     case 'refused':
       throw new Stop('withdraw', `${outcome.code}: ${outcome.message}`, false)

@@ -178,6 +178,10 @@ class ReleaseRun {
       )
       if (outcome === undefined) continue
       this.board.set((state) => ({ ...state, waitingFor: [] }))
+      if (outcome.kind === 'disabled') {
+        this.pause('sluice', 'disabled')
+        continue
+      }
       if (outcome.kind === 'pause') this.pause('sluice', `the shadow: ${outcome.reason}`)
       else this.board.note(passedShadow(outcome))
       return this.until(() => this.state.paused === undefined)

@@ -10,6 +10,7 @@ const reasonWidth = 80
 const graceMs = 10_000
 const maxDead = 200
 const shownReleases = 3
+const shownReplicas = 20
 
 /** Lanes that wait for a person, notes that did not arrive, and applications that do not follow. */
 export async function laneFindings(store: Store, lanes: readonly LaneState[]): Promise<readonly Finding[]> {
@@ -92,6 +93,13 @@ function replicaFindings(
     const remedy = 'it reports but gets no snapshots: check its way to /v1/snapshot, or restart it'
     return lags.length === 0 ? [] : [wrong(`replica ${reporter.reporter}`, `serves ${text} in ${environment}`, remedy)]
   })
+  if (stale.length > shownReplicas) {
+    const more = `${stale.length - shownReplicas} more applications serve by older entries in ${environment}`
+    return [
+      ...stale.slice(0, shownReplicas),
+      wrong(environment, more, `they are listed by sluice active --env ${environment}`),
+    ]
+  }
   if (stale.length > 0) return stale
   if (live.length === 0) return [ok(environment, 'no application reports')]
   const verb = live.length === 1 ? 'serves' : 'serve'

@@ -6,6 +6,8 @@ import { assess } from '../../src/domain/analysis'
 import type { Plan } from '../../src/domain/plan'
 import type { LiveJudgePolicy, Policy } from '../../src/domain/policy'
 import type { Digest } from '../../src/domain/version'
+import { LiveJudges } from '../../src/live-judges'
+import type { Log } from '../../src/log'
 import { unitHash } from '../../src/sdk/recorder'
 import type { ReleaseFile } from '../../src/store/assessor'
 import { Captures } from '../../src/store/captures'
@@ -246,4 +248,55 @@ it('holds the step with a reason of its own where the lane captures nothing', as
   expect(assessment).toMatchObject({ mayAdvance: false, waitingFor: ['capture_off'] })
   expect(await captures.isOn(environment, task)).toBe(true)
   expect(await captures.isOn(environment, 'other')).toBe(false)
+})
+
+describe('rounds of the servers', () => {
+  const faults: object[] = []
+  const log = { error: (fields: object) => faults.push(fields) } as unknown as Log
+  beforeEach(() => faults.splice(0))
+
+  const servers = (holder: string) =>
+    new LiveJudges({ store: { ...ground.store, captures }, endpoints, log, holder, roundMs: 60_000 })
+
+  /** An open release of this test's step, with a judge that has an endpoint behind one that has none. */
+  async function open(id: string, policy: Digest): Promise<void> {
+    const request = { task, change: {}, why: 'a test' }
+    await ground.store.releases.adopt({ id, task, request, author: 'ann', workflowId: `release/${id}`, runId: id })
+    const plan = { request, task, candidate, policy, lanes: [], steps: [] } as unknown as Plan
+    await ground.store.releases.update(id, { plan: await ground.store.releases.putPlan(plan), candidate })
+    // Before what is judged was served.
+    const createdAt = (await ground.store.database.now()) - 120_000
+    await ground.store.database.collection<{ _id: string }>('releases').updateOne({ _id: id }, { $set: { createdAt } })
+  }
+
+  async function judged(): Promise<Digest> {
+    const about = { semver: '1.0.0', author: 'test', description: 'a policy' }
+    const { pricePerMillion } = { pricePerMillion: { input: 2, cachedInput: 1, output: 8 } }
+    const content = { endpoint: 'nowhere', model: 'sim-1', pricePerMillion, maxAttempts: 1 }
+    await ground.store.catalog.register({ ...about, kind: 'engine', name: 'nowhere', content })
+    const own = { ...judge, engine: 'sim@1.0.0', prompt: 'judge@1.0.0' }
+    const judges = [{ ...own, metric: 'judged_nowhere', engine: 'nowhere@1.0.0' }, own]
+    const guardrails = judges.map((one) => ({ metric: one.metric, custom, role: 'rollback', margin: 0 }))
+    const policy = { ...policyWith({ environments: [environment] }), judges, guardrails }
+    const made = await ground.store.catalog.register({ ...about, kind: 'policy', name: 'judged', content: policy })
+    return made.version.digest
+  }
+
+  it('judge every open release, whatever is wrong with another one, and only where the lease is theirs', async () => {
+    await open('release-without-a-policy', `sha256:${'9'.repeat(64)}`)
+    await open(releaseId, await judged())
+    await serve(names('b', 5), 'candidate', 'a bad answer')
+    await ground.store.leases.take('judge', 'another server', 60_000)
+    await servers('this server').once()
+    expect([shown, faults]).toEqual([[], []])
+    await ground.store.database.collection('leases').deleteMany({})
+    await servers('this server').once()
+    expect(shown).toHaveLength(5)
+    expect(faults).toEqual([
+      expect.objectContaining({ release: 'release-without-a-policy', metric: undefined }),
+      expect.objectContaining({ release: releaseId, metric: 'judged_nowhere' }),
+    ])
+    await servers('another server').once()
+    expect(shown).toHaveLength(5)
+  })
 })

@@ -257,6 +257,13 @@ describe('what surrounds releases, by command line', () => {
       expect(about(found, 'app-that-lags')[0]?.text).toContain(`serves ${ground.task} by entry 1 of `)
       const active = await ground.sluice('active', '--env', 'production')
       expect(active.out).toMatch(new RegExp(`app-that-lags had ${ground.task} at entry 1 of \\d+`))
+      const lagging = await reporters.findOne({ _id: 'app-that-lags' })
+      await reporters.insertMany(Array.from({ length: 30 }, (_, index) => ({ ...lagging, _id: `lags-${index}` })))
+      const many = (await findings()).found
+      expect([about(many, 'replica').length, about(many, 'production').map(({ text }) => text)]).toEqual([
+        20,
+        expect.arrayContaining(['11 more applications serve by older entries in production']),
+      ])
     })
   })
 })

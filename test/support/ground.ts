@@ -9,10 +9,12 @@ export function groundAddress(name: 'MONGODB_URI' | 'TEMPORAL_ADDRESS'): string 
 }
 
 /** A store on a database of its own; `drop` removes it. */
-export async function testStore(): Promise<{ store: Store; drop(): Promise<void> }> {
+export async function testStore(
+  mongodbUri = groundAddress('MONGODB_URI'),
+): Promise<{ store: Store; drop(): Promise<void> }> {
   const name = `test_${randomUUID().slice(0, 13).replace('-', '')}`
   const captureKeys = [createSecretKey(randomBytes(32))]
-  const store = await openStore(groundAddress('MONGODB_URI'), name, { captureKeys })
+  const store = await openStore(mongodbUri, name, { captureKeys })
   return {
     store,
     async drop() {

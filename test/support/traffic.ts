@@ -59,8 +59,8 @@ const openGate: DeployGate = {
 }
 const policy: Digest = `sha256:${'0'.repeat(64)}`
 
-export async function trafficGround(): Promise<TrafficGround> {
-  const { store, drop } = await testStore()
+export async function trafficGround(mongodbUri = groundAddress('MONGODB_URI')): Promise<TrafficGround> {
+  const { store, drop } = await testStore(mongodbUri)
   await store.database.prepare([...ledgerCollections, ...tenantCollections])
   const ledger = createLedger(store.database, openGate)
   const tenants = createTenants(store.database, ledger, openGate)
@@ -113,7 +113,7 @@ export async function trafficGround(): Promise<TrafficGround> {
       await ledger.restore({ ...place(), by: 'test', reason: 'errors', penalties, releaseId })
     },
     async serve(port = 0) {
-      const server = await startServer(store.database.db.databaseName, port)
+      const server = await startServer(mongodbUri, store.database.db.databaseName, port)
       servers.push(server)
       return server
     },
@@ -146,8 +146,8 @@ async function register(store: Store, number: number, padding: string): Promise<
   return (await store.catalog.commitComposite(roles)).id
 }
 
-async function startServer(database: string, port: number): Promise<TestServer> {
-  const store = await openStore(groundAddress('MONGODB_URI'), database)
+async function startServer(mongodbUri: string, database: string, port: number): Promise<TestServer> {
+  const store = await openStore(mongodbUri, database)
   const app = buildServer({ store } as Parameters<typeof buildServer>[0])
   const url = await app.listen({ port, host: '127.0.0.1' })
   let closed: Promise<void> | undefined

@@ -1,15 +1,7 @@
 import type { Database } from '../../../src/store/database'
 import { type Store, type StoreOptions, storeOn } from '../../../src/store/store'
 import { cutDatabase } from './cut-database'
-import {
-  type Apart,
-  type Compared,
-  comparedImage,
-  type DatabaseImage,
-  differing,
-  imageOf,
-  restore,
-} from './database-image'
+import { type Apart, type Compared, differing, WatchedDatabase } from './database-image'
 
 /** One mutation, as it is run on a store of its own each time: a process that just started. */
 export interface Mutation {
@@ -44,15 +36,22 @@ const maxPoints = 200
 
 /** Cuts a mutation at every point, and runs it again after each. */
 export async function cutEverywhere(real: Database, options: StoreOptions, mutation: Mutation): Promise<CutReport> {
-  const before = await imageOf(real)
-  const start = comparedImage(before, mutation.apart)
-  const answered = (before.get('idempotency') ?? []).filter(({ answer }) => answer !== undefined).length
-  const trial = new Trial(real, options, mutation, before)
+  const watched = await WatchedDatabase.of(real, mutation.apart)
+  try {
+    return await cutWatched(watched, new Trial(real, options, mutation, watched), mutation)
+  } finally {
+    watched.end()
+  }
+}
+
+async function cutWatched(watched: WatchedDatabase, trial: Trial, mutation: Mutation): Promise<CutReport> {
+  const { start } = watched
+  const answered = await trial.answers()
   const whole = await trial.run()
   const faults = [...whole.faults]
-  const after = await trial.image()
+  const after = await watched.now()
   const again = await trial.run()
-  const repeated = differing(await trial.image(), after)
+  const repeated = differing(await watched.now(), after)
   if (repeated.length > 0) faults.push(`run again after its answer was lost, it changes ${repeated.join(', ')}`)
   if (again.answer !== whole.answer) faults.push(`run again after its answer was lost, it answers ${again.answer}`)
   let cuts = 0
@@ -60,12 +59,12 @@ export async function cutEverywhere(real: Database, options: StoreOptions, mutat
     await trial.reset()
     const cut = await trial.run(cuts)
     if (!cut.died) break
-    faults.push(...cut.faults, ...left(await trial.image(), { start, after, mutation, cuts }))
-    await mutation.wait?.(real)
+    faults.push(...cut.faults, ...left(await watched.now(), { start, after, mutation, cuts }))
+    await trial.wait()
     // Where its answer is kept, the call was over and death met what went on behind it: a repetition drives nothing.
-    const over = (await real.collection('idempotency').countDocuments({ answer: { $exists: true } })) > answered
+    const over = (await trial.answers()) > answered
     const second = await trial.run(undefined, { drives: !over })
-    const all = differing(await trial.image(), after)
+    const all = differing(await watched.now(), after)
     const rest = over ? all.filter((name) => mutation.mayStay?.[name] === undefined) : all
     if (rest.length > 0) faults.push(`cut ${cuts}: run again, ${rest.join(', ')} end otherwise than without the cut`)
     if (second.answer !== whole.answer) {
@@ -98,21 +97,27 @@ class Trial {
   private readonly real: Database
   private readonly options: StoreOptions
   private readonly mutation: Mutation
-  private readonly before: DatabaseImage
+  private readonly watched: WatchedDatabase
 
-  constructor(real: Database, options: StoreOptions, mutation: Mutation, before: DatabaseImage) {
+  constructor(real: Database, options: StoreOptions, mutation: Mutation, watched: WatchedDatabase) {
     this.real = real
     this.options = options
     this.mutation = mutation
-    this.before = before
+    this.watched = watched
   }
-
-  image = async (): Promise<Compared> => comparedImage(await imageOf(this.real), this.mutation.apart)
 
   async reset(): Promise<void> {
     await this.mutation.undo?.()
-    await restore(this.real, this.before)
+    await this.watched.reset()
   }
+
+  /** Lets time pass after a death. */
+  async wait(): Promise<void> {
+    await this.mutation.wait?.(this.real)
+  }
+
+  /** Calls whose answer is kept. */
+  answers = (): Promise<number> => this.real.collection('idempotency').countDocuments({ answer: { $exists: true } })
 
   async run(dieAt?: number, { drives = true } = {}): Promise<Run> {
     const cut = cutDatabase(this.real, dieAt)

@@ -1,4 +1,4 @@
-import { BSON, type Document } from 'mongodb'
+import { BSON, type CommandStartedEvent, type Document } from 'mongodb'
 import type { Database } from '../../../src/store/database'
 
 const { EJSON } = BSON
@@ -8,15 +8,19 @@ export type DatabaseImage = ReadonlyMap<string, readonly Document[]>
 
 export async function imageOf({ db }: Database): Promise<DatabaseImage> {
   const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name)
-  const read = names.sort().map(async (name): Promise<[string, Document[]]> => {
+  return partOf(db, names.sort())
+}
+
+async function partOf(db: Database['db'], names: readonly string[]): Promise<DatabaseImage> {
+  const read = names.map(async (name): Promise<[string, Document[]]> => {
     return [name, await db.collection(name).find().sort({ _id: 1 }).toArray()]
   })
   return new Map(await Promise.all(read))
 }
 
-/** Makes the database what it was. */
-export async function restore(database: Database, image: DatabaseImage): Promise<void> {
-  const now = await imageOf(database)
+/** Makes these collections what they were: all of them, unless they are named. */
+export async function restore(database: Database, image: DatabaseImage, names?: readonly string[]): Promise<void> {
+  const now = names === undefined ? await imageOf(database) : await partOf(database.db, names)
   for (const [name, documents] of now) {
     const before = image.get(name) ?? []
     if (EJSON.stringify(documents) === EJSON.stringify(before)) continue
@@ -25,6 +29,54 @@ export async function restore(database: Database, image: DatabaseImage): Promise
     if (before.length > 0) await collection.insertMany([...before])
   }
 }
+
+/**
+ * A database that is compared with, and brought back to, what it was, by reading again only the collections that were written
+ * since. Every write must go through its connection, which must have been opened with `monitorCommands`.
+ */
+export class WatchedDatabase {
+  /** What it was. */
+  readonly start: Compared
+  private readonly real: Database
+  private readonly before: DatabaseImage
+  private readonly apart: Apart
+  private readonly written = new Set<string>()
+
+  private constructor(real: Database, before: DatabaseImage, apart: Apart) {
+    this.real = real
+    this.before = before
+    this.apart = apart
+    this.start = comparedImage(before, apart)
+    real.client.on('commandStarted', this.onCommand)
+  }
+
+  static async of(real: Database, apart: Apart = {}): Promise<WatchedDatabase> {
+    return new WatchedDatabase(real, await imageOf(real), apart)
+  }
+
+  async now(): Promise<Compared> {
+    const part = comparedImage(await partOf(this.real.db, [...this.written].sort()), this.apart)
+    return { ...this.start, ...part }
+  }
+
+  async reset(): Promise<void> {
+    const names = [...this.written]
+    await restore(this.real, this.before, names)
+    this.written.clear()
+  }
+
+  end(): void {
+    this.real.client.off('commandStarted', this.onCommand)
+  }
+
+  private readonly onCommand = ({ commandName, command }: CommandStartedEvent): void => {
+    if (commandName === 'bulkWrite') throw new Error('test/support/cuts does not follow a bulk write of a client yet')
+    if (writing.has(commandName)) this.written.add(command[commandName] as string)
+  }
+}
+
+/** Write commands that name their collection. */
+const writing = new Set(['insert', 'update', 'delete', 'findAndModify'])
 
 /** One text a document, by collection; two images of equal texts differ in nothing but when, and under which fresh ids. */
 export type Compared = Readonly<Record<string, readonly string[]>>
@@ -52,6 +104,7 @@ const without = (document: Document, name: string, apart: Apart): Document =>
 /** The names of the collections in which two images differ. */
 export const differing = (one: Compared, other: Compared): readonly string[] =>
   [...new Set([...Object.keys(one), ...Object.keys(other)])]
+    .filter((name) => one[name] !== other[name])
     .filter((name) => JSON.stringify(one[name] ?? []) !== JSON.stringify(other[name] ?? []))
     .sort()
 
