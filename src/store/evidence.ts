@@ -4,6 +4,7 @@ import type { FrozenThresholds } from '../domain/allocation'
 import type { EvidenceKey, Verdict } from '../domain/evaluation'
 import type { Digest } from '../domain/version'
 import { type GroupedEstimate, quantileOf } from '../stats/grouped'
+import { batchedReads } from './batched-reads'
 import { digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
 import { type EvidenceEpochs, EvidenceLife, judgesIn, type ProviderStanding } from './evidence-epochs'
@@ -117,6 +118,12 @@ export function createEvidence(database: Database, providers: Providers): Eviden
   const headOf = (key: EvidenceKey, session?: ClientSession) =>
     heads.findOne({ _id: keyId(key) }, session ? { session } : {})
 
+  /** Asked by every look at a release. */
+  const judged = batchedReads<readonly Digest[]>(async (ids) => {
+    const rows = await heads.find({ _id: { $in: [...ids] } }, { projection: { epochs: 1 } }).toArray()
+    return new Map(rows.map(({ _id, epochs }) => [_id, judgesIn(epochs)]))
+  })
+
   const verdictOf = async (evaluationId: string, session?: ClientSession): Promise<Verdict | undefined> => {
     const found = await verdicts.findOne({ evaluationId }, session ? { session } : {})
     return found ? verdictFrom(found) : undefined
@@ -148,7 +155,8 @@ export function createEvidence(database: Database, providers: Providers): Eviden
       return head !== null && !(await life.isCurrent(head.epochs, key, session))
     },
     epochs: (key, judges = []) => life.epochsOf(key, judges),
-    judges: async (key, session) => judgesIn((await headOf(key, session))?.epochs),
+    judges: async (key, session) =>
+      session === undefined ? ((await judged.read(keyId(key))) ?? []) : judgesIn((await headOf(key, session))?.epochs),
     standing: (composites) => life.standing(composites),
     async verdict(key) {
       const head = await headOf(key)

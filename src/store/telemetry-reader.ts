@@ -1,9 +1,10 @@
-import type { Allocation, FrozenThresholds } from '../domain/allocation'
+import { type Allocation, type FrozenThresholds, laneId } from '../domain/allocation'
 import { type ArmPercentiles, percentilesIn } from '../domain/percentiles'
 import type { Arm, ArmStats, BreakerWindow, StratumStats } from '../domain/telemetry'
 import { armStatsOf, type Pictures, sumTotals, type Totals } from '../domain/telemetry-fold'
 import type { Digest } from '../domain/version'
 import { mergeSketches } from '../stats/quantile-sketch'
+import { batchedReads } from './batched-reads'
 import type { Database } from './database'
 import type { RequestLog } from './request-log'
 import { Series } from './series'
@@ -73,12 +74,15 @@ const maxCached = 1_000
 const thresholdSample = 1_000
 const thresholdMinimum = 20
 
+type Lane = Pick<EntrySelection, 'environment' | 'task'>
+
 /** The read side of telemetry: all answers are sums that writers keep exact, so a new reader needs no memory. */
 export class TelemetryReader {
   readonly series: Series
   private readonly database: Database
   private readonly requests: RequestLog
   private readonly shares: TenantShares
+  private readonly rows = batchedReads<readonly StratumDocument[]>((texts) => this.rowsOfLanes(texts))
   private readonly releases = new Map<string, { readonly headSeq: number; readonly entries: readonly Allocation[] }>()
 
   constructor(
@@ -209,13 +213,34 @@ export class TelemetryReader {
     return entries.sort((left, right) => left.seq - right.seq)
   }
 
-  private rowsOf({ environment, task }: EntrySelection, entries: readonly Allocation[]): Promise<StratumDocument[]> {
+  private async rowsOf(
+    { environment, task }: Lane,
+    entries: readonly Allocation[],
+  ): Promise<readonly StratumDocument[]> {
     const seqs = [...new Set(entries.map(({ seq }) => seq))]
-    if (seqs.length === 0) return Promise.resolve([])
-    return this.strata()
-      .find({ environment, task, seq: { $in: seqs } }, withoutPictures)
-      .limit(maxStrata)
-      .toArray()
+    return seqs.length === 0 ? [] : ((await this.rows.read(JSON.stringify({ environment, task, seqs }))) ?? [])
+  }
+
+  /** The rows of many lanes, each named by JSON, in one reading. */
+  private async rowsOfLanes(texts: readonly string[]): Promise<ReadonlyMap<string, readonly StratumDocument[]>> {
+    const lanes = texts.map((text) => ({ text, of: JSON.parse(text) as Lane & { readonly seqs: readonly number[] } }))
+    const filters = lanes.map(({ of: { environment, task, seqs } }) => ({ environment, task, seq: { $in: [...seqs] } }))
+    const rows = await this.strata().find({ $or: filters }, withoutPictures).limit(maxStrata).toArray()
+    if (rows.length === maxStrata && texts.length > 1) {
+      // No lane may lose rows to another one.
+      const each: (readonly [string, readonly StratumDocument[]])[] = []
+      for (const text of texts) each.push(...(await this.rowsOfLanes([text])))
+      return new Map(each)
+    }
+    const found = new Map<string, StratumDocument[]>()
+    for (const row of rows) {
+      const known = found.get(laneId(row.environment, row.task))
+      if (known) known.push(row)
+      else found.set(laneId(row.environment, row.task), [row])
+    }
+    const ofLane = ({ environment, task, seqs }: (typeof lanes)[number]['of']) =>
+      (found.get(laneId(environment, task)) ?? []).filter(({ seq }) => seqs.includes(seq))
+    return new Map(lanes.map(({ text, of }) => [text, ofLane(of)]))
   }
 
   private strata() {
