@@ -1,4 +1,4 @@
-import { type ClientSession, MongoServerError } from 'mongodb'
+import { type ClientSession, type Collection, MongoServerError } from 'mongodb'
 import { ulid } from 'ulid'
 import type { FrozenThresholds } from '../domain/allocation'
 import type { EvidenceKey, Verdict } from '../domain/evaluation'
@@ -108,6 +108,18 @@ const duplicateKey = 11_000
 /** Another process recorded the same evaluation at the same moment. */
 const isDuplicate = (error: unknown): boolean => error instanceof MongoServerError && error.code === duplicateKey
 
+/** Asked by every look at a release, so those of many are one reading; within a transaction each reads by itself. */
+function judgesOf(heads: Collection<HeadDocument>): Evidence['judges'] {
+  const reads = batchedReads<readonly Digest[]>(async (ids) => {
+    const rows = await heads.find({ _id: { $in: [...ids] } }, { projection: { epochs: 1 } }).toArray()
+    return new Map(rows.map(({ _id, epochs }) => [_id, judgesIn(epochs)]))
+  })
+  return async (key, session) => {
+    if (session === undefined) return (await reads.read(keyId(key))) ?? []
+    return judgesIn((await heads.findOne({ _id: keyId(key) }, { session }))?.epochs)
+  }
+}
+
 export function createEvidence(database: Database, providers: Providers): Evidence {
   const verdicts = database.collection<VerdictDocument>('verdicts')
   const heads = database.collection<HeadDocument>('verdict_heads')
@@ -117,12 +129,6 @@ export function createEvidence(database: Database, providers: Providers): Eviden
 
   const headOf = (key: EvidenceKey, session?: ClientSession) =>
     heads.findOne({ _id: keyId(key) }, session ? { session } : {})
-
-  /** Asked by every look at a release. */
-  const judged = batchedReads<readonly Digest[]>(async (ids) => {
-    const rows = await heads.find({ _id: { $in: [...ids] } }, { projection: { epochs: 1 } }).toArray()
-    return new Map(rows.map(({ _id, epochs }) => [_id, judgesIn(epochs)]))
-  })
 
   const verdictOf = async (evaluationId: string, session?: ClientSession): Promise<Verdict | undefined> => {
     const found = await verdicts.findOne({ evaluationId }, session ? { session } : {})
@@ -155,8 +161,7 @@ export function createEvidence(database: Database, providers: Providers): Eviden
       return head !== null && !(await life.isCurrent(head.epochs, key, session))
     },
     epochs: (key, judges = []) => life.epochsOf(key, judges),
-    judges: async (key, session) =>
-      session === undefined ? ((await judged.read(keyId(key))) ?? []) : judgesIn((await headOf(key, session))?.epochs),
+    judges: judgesOf(heads),
     standing: (composites) => life.standing(composites),
     async verdict(key) {
       const head = await headOf(key)

@@ -1,17 +1,18 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import type { CommandStartedEvent } from 'mongodb'
 import { childEnvironment, readConfig } from '../../src/config'
 import { type Ground, startEmbedded } from '../../src/embedded/embedded'
 import type { Sluice } from '../../src/sdk'
 import { groundAddress } from '../support/ground'
-import { environment, type TrafficGround, task, trafficGround } from '../support/traffic'
+import { environment, type TestServer, type TrafficGround, task, trafficGround } from '../support/traffic'
 import { until } from '../support/until'
 
-/** How long a flush has been under way when MongoDB dies: before its first write, between two, and about its end. */
-const killedAfterMs = [0, 4, 12, 30]
+/** Which of the writes of a flush is under way when MongoDB dies. */
+const killedAtWrite = [1, 2, 5, 9]
 const conversations = 400
+const writes = new Set(['insert', 'update', 'delete', 'findAndModify', 'bulkWrite', 'commitTransaction'])
 
 describe('MongoDB is killed while an application tells what it served', () => {
   let folder: string
@@ -21,7 +22,9 @@ describe('MongoDB is killed while an application tells what it served', () => {
     folder = mkdtempSync(join(tmpdir(), 'sluice-flush-'))
     const own = { MONGODB_URI: undefined, TEMPORAL_ADDRESS: groundAddress('TEMPORAL_ADDRESS'), SLUICE_FOLDER: folder }
     servers = await startEmbedded({ name: 'flush', config: readConfig(childEnvironment(own)), fresh: true })
-    ground = await trafficGround(servers.mongodbUri)
+    ground = await trafficGround(
+      `${servers.mongodbUri}${servers.mongodbUri.includes('?') ? '&' : '/?'}monitorCommands=true`,
+    )
   })
   afterAll(async () => {
     await ground.end()
@@ -39,31 +42,43 @@ describe('MongoDB is killed while an application tells what it served', () => {
     }
   }
 
+  /** Kills MongoDB as soon as this server begins its write of this number. */
+  async function killedAt(number: number, { store: { database } }: TestServer): Promise<void> {
+    let seen = 0
+    let reached: (() => void) | undefined
+    const begun = new Promise<void>((resolve) => {
+      reached = resolve
+    })
+    const onCommand = ({ commandName }: CommandStartedEvent): void => {
+      if (writes.has(commandName) && ++seen === number) reached?.()
+    }
+    database.client.on('commandStarted', onCommand)
+    await begun
+    database.client.off('commandStarted', onCommand)
+    await servers.mongo?.kill()
+  }
+
   test('everything arrives, and once', async () => {
     await ground.settle(0)
     const server = await ground.serve()
     await ground.step({ incumbent: 0, candidate: 1 })
     const sluice = await ground.connect(server.url, { flushIntervalMs: 3_600_000, onError: () => undefined })
     const startedAt = (await ground.store.database.now()) + 1
-    let cut = 0
-    for (const [round, afterMs] of killedAfterMs.entries()) {
-      serve(sluice, round, startedAt)
-      const flushed = sluice.flush().then(
+    const flush = () =>
+      sluice.flush().then(
         () => true,
         () => false,
       )
-      await pause(afterMs)
-      await servers.mongo?.kill()
+    for (const [round, number] of killedAtWrite.entries()) {
+      serve(sluice, round, startedAt)
+      const killed = killedAt(number, server)
+      const flushed = flush()
+      await killed
       await servers.mongo?.restart()
-      if (!(await flushed)) cut += 1
-      await until('the store takes it', () =>
-        sluice.flush().then(
-          () => true,
-          () => false,
-        ),
-      )
+      await flushed
+      await until('the store takes it', flush)
     }
-    const rounds = killedAfterMs.length
+    const rounds = killedAtWrite.length
     const [stratum, ...others] = await ground.store.telemetry.read.strataOf({
       ...{ environment, task, releaseId: 'release-1' },
     })
@@ -75,12 +90,10 @@ describe('MongoDB is killed while an application tells what it served', () => {
     expect(sum(({ requests }) => requests)).toBe(rounds * conversations)
     expect(sum(({ events }) => events.error)).toBe(rounds * Math.ceil(conversations / 3))
     expect(sum(({ costUsd }) => costUsd)).toBeCloseTo(rounds * conversations * 0.01, 6)
-    for (const [round, index] of [0, conversations - 1].flatMap((at) => killedAfterMs.map((_, of) => [of, at]))) {
+    for (const [round, index] of [0, conversations - 1].flatMap((at) => killedAtWrite.map((_, of) => [of, at]))) {
       const logged = await ground.store.telemetry.requests.ofConversation('acme', `c-${round}-${index}`)
       expect(logged.map(({ requestId }) => requestId)).toEqual([`r-${round}-${index}`])
     }
     expect(sluice.dropped).toBe(0)
-    // Else no death met a flush, and this has shown nothing.
-    expect(cut).toBeGreaterThan(0)
   })
 })

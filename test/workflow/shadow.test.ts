@@ -53,8 +53,10 @@ describe('the shadow of a release, disturbed', () => {
     await command(record, 'pause')
     expect(await tell(record, sample)).toEqual({ taken: sample, holdMs: 0 })
     expect(await tell(record, sample)).toEqual({ taken: 0, holdMs: 0 })
+    const tick = async () => (await ground.store.releases.lastTick(record.id))?.tick ?? 0
+    const from = await tick()
     // Longer than an attempt takes to come again.
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    await until('the safety clock ticked on', async () => (await tick()) > from + 8)
     expect([await decided(record.id), (await status(record))?.phase]).toEqual([[], 'paused'])
     await command(record, 'resume')
     expect((await ground.ended(record.id)).phase).toBe('done')

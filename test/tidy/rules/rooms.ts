@@ -85,7 +85,7 @@ export const rooms = {
       { from: /^src\/cli\/commands\/reconcile\.ts$/, to: /^src\/reconciler\.ts$/ },
     ],
   },
-  roots: { path: /^src\/(worker|server|main|reconciler)\.ts$/, rooms: 'any', packages: 'any' },
+  roots: { path: /^src\/(worker|server|main|reconciler|live-judges)\.ts$/, rooms: 'any', packages: 'any' },
   workflows: {
     path: /^workflows\//,
     rooms: pure,
