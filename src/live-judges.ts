@@ -30,7 +30,9 @@ export class LiveJudges {
   async once(): Promise<void> {
     const take = () => this.deps.store.leases.take('judge', this.deps.holder, leaseMs)
     if (!(await take())) return
-    const renewing = setInterval(() => void take().catch(() => undefined), leaseMs / 4)
+    const failed = (error: unknown) =>
+      this.deps.log.error({ error: String(error) }, 'the lease of judging is not renewed')
+    const renewing = setInterval(() => void take().catch(failed), leaseMs / 4)
     try {
       for (const { id, plan } of await this.deps.store.releases.list({ open: true, limit: maxOpenReleases })) {
         if (plan !== undefined) await this.ofRelease(id)
