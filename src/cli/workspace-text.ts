@@ -48,11 +48,14 @@ export function keysText(keys: Readonly<Record<string, unknown>>, file: string):
     () => ({ ending: '.json', text: `${JSON.stringify(plain, undefined, 2)}\n` }) as const,
     () => ({ ending: '.json', text: `${JSON.stringify(plain)}\n` }) as const,
   ]
+  let why = `is larger than ${maxFileBytes} bytes`
   for (const form of forms) {
     const written = form()
-    if (Buffer.byteLength(written.text) <= maxFileBytes && isReadBack(written.text, plain, file)) return written
+    if (Buffer.byteLength(written.text) > maxFileBytes) continue
+    if (isReadBack(written.text, plain, file)) return written
+    why = 'reads as something else'
   }
-  throw new SluiceError('invalid_content', `${file} is larger than a workspace file may be.`, { file })
+  throw new SluiceError('invalid_content', `No file of a workspace can say ${file}: it ${why}.`, { file })
 }
 
 const yamlForm = {

@@ -122,7 +122,8 @@ export const keySchema = z
   .max(200)
   .refine((key) => key !== '__proto__', 'is a reserved key')
 
-const maxDraftLevels = 100
+/** Of a content, and of the provenance beside it. */
+export const maxDraftLevels = 100
 /** Of a draft that becomes content as it stands; rows of datasets have bounds of their own. */
 export const maxContentBytes = 1_000_000
 

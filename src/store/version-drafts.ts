@@ -1,5 +1,6 @@
 import { classOf } from '../domain/diff'
 import { inputDigests } from '../domain/lineage'
+import { nestingFault, nestingText } from '../domain/nesting'
 import { isDigest, isLabel, parseRef } from '../domain/ref'
 import type { Registered, Registration } from '../domain/registration'
 import { baseOf, byLabel, successorOf, suggestLabel, understates } from '../domain/semver-class'
@@ -9,6 +10,7 @@ import { kindOf } from '../kinds'
 import {
   type InterfaceLookup,
   maxContentBytes,
+  maxDraftLevels,
   nameSchema,
   parseDraft,
   type Reference,
@@ -91,7 +93,14 @@ function requireEnvelope(draft: Registration, ref: string): void {
   if (draft.description.trim() === '') throw new SluiceError('reason_missing', `${ref}: say what changed and why.`)
   if (draft.description.length > maxDescription) refuse(`the description is longer than ${maxDescription}`)
   if ((draft.parents?.length ?? 0) > maxParents) refuse(`it has more than ${maxParents} parents`)
-  if (draft.provenance !== undefined && canonicalJson(draft.provenance).length > maxProvenanceBytes) {
+  if (draft.provenance !== undefined) requireProvenance(draft.provenance, refuse)
+}
+
+/** A file of a workspace must be able to say it, so what no file may say is no provenance. */
+function requireProvenance(provenance: unknown, refuse: (text: string) => void): void {
+  const fault = nestingFault(provenance, maxDraftLevels)
+  if (fault !== undefined) refuse(`the provenance ${nestingText(fault, maxDraftLevels)}`)
+  if (Buffer.byteLength(canonicalJson(provenance)) > maxProvenanceBytes) {
     refuse(`the provenance is larger than ${maxProvenanceBytes} bytes`)
   }
 }

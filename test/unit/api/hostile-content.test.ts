@@ -129,6 +129,44 @@ describe('content that is made to take for ever', () => {
     expect(await send('schema', proto)).toMatchObject({ status: 400, body: { code: 'invalid_request' } })
   })
 
+  describe('in the provenance', () => {
+    const draft = (provenance: string) => ({
+      ...registration('prompt/sourced@1.0.0', { text: 'a' }),
+      provenance: JSON.parse(provenance),
+    })
+    const levels = (count: number): string => nested(count, '{"a":', '}', '1')
+
+    it.each<[string, provenance: string, message: RegExp]>([
+      ['a reserved key', '{"run":[{"__proto__":1}]}', /the provenance names the reserved key __proto__/],
+      ['101 levels', levels(101), /the provenance is nested deeper than 100 levels/],
+      [
+        '100,000 bytes in fewer letters',
+        `{"a":"${'あ'.repeat(40_000)}"}`,
+        /the provenance is larger than 100000 bytes/,
+      ],
+    ])('%s is refused, and nothing is written', async (_, provenance, message) => {
+      await expect(api.store.catalog.register(draft(provenance))).rejects.toMatchObject({
+        code: 'invalid_request',
+        message: expect.stringMatching(message),
+      })
+      expect(await versions()).toBe(0)
+    })
+
+    it('as many levels as it may have come back from a pulled folder', async () => {
+      await api.store.catalog.register(draft(levels(100)))
+      const home = join(folder, 'pulled')
+      expect(await api.cli('pull', home)).toMatchObject({ code: exitCodes.ok })
+      const pushed = await api.cli('push', home)
+      expect(pushed.out).toMatch(/^0 new or changed/m)
+      await api.forget('versions', 'artifacts')
+      expect((await api.cli('push', home)).code).toBe(exitCodes.ok)
+      expect(await api.store.catalog.version('prompt/sourced@1.0.0')).toMatchObject({
+        provenance: draft(levels(100)).provenance,
+      })
+      await api.forget('versions', 'artifacts')
+    })
+  })
+
   it('is refused over HTTP by its size before it is read', async () => {
     const content = JSON.stringify({ text: 'a'.repeat(10_000_000) })
     expect(await send('prompt', content)).toMatchObject({ status: 413, body: { code: 'payload_too_large' } })
