@@ -1,4 +1,13 @@
-import { type ClientSession, type Collection, type Db, type Document, MongoClient, MongoServerError } from 'mongodb'
+import { isDeepStrictEqual } from 'node:util'
+import {
+  type ClientSession,
+  type Collection,
+  type CollectionInfo,
+  type Db,
+  type Document,
+  MongoClient,
+  MongoServerError,
+} from 'mongodb'
 import { SluiceError } from '../errors'
 
 /** How an aggregate declares what it keeps; `prepare` creates it idempotently. */
@@ -71,13 +80,10 @@ async function storeNow(db: Db, session?: ClientSession): Promise<number> {
 const namespaceExists = 48
 
 async function prepare(db: Db, specs: readonly CollectionSpec[]): Promise<void> {
+  const standing = new Map<string, Document>()
+  for await (const { name, options } of db.listCollections<CollectionInfo>()) standing.set(name, options ?? {})
   for (const spec of specs) {
-    try {
-      await db.createCollection(spec.name, spec.validator ? { validator: spec.validator } : {})
-    } catch (error) {
-      if (!(error instanceof MongoServerError && error.code === namespaceExists)) throw error
-      if (spec.validator) await db.command({ collMod: spec.name, validator: spec.validator })
-    }
+    await prepareCollection(db, spec, standing.get(spec.name))
     const indexes = (spec.indexes ?? []).map(({ key, unique, expireAfterSeconds, partial }) => ({
       key,
       ...(unique ? { unique } : {}),
@@ -85,5 +91,24 @@ async function prepare(db: Db, specs: readonly CollectionSpec[]): Promise<void> 
       ...(partial ? { partialFilterExpression: partial } : {}),
     }))
     if (indexes.length > 0) await db.collection(spec.name).createIndexes(indexes)
+  }
+}
+
+async function prepareCollection(
+  db: Db,
+  { name, validator }: CollectionSpec,
+  standing: Document | undefined,
+): Promise<void> {
+  if (standing === undefined) {
+    try {
+      await db.createCollection(name, validator ? { validator } : {})
+      return
+    } catch (error) {
+      // Another process was faster, and may be of another version.
+      if (!(error instanceof MongoServerError && error.code === namespaceExists)) throw error
+    }
+  }
+  if (validator && !isDeepStrictEqual(standing?.validator, validator)) {
+    await db.command({ collMod: name, validator })
   }
 }

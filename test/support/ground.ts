@@ -1,5 +1,6 @@
-import { createSecretKey, randomBytes, randomUUID } from 'node:crypto'
+import { createSecretKey, randomBytes } from 'node:crypto'
 import { openStore, type Store } from '../../src/store/store'
+import { lendDatabase } from './databases'
 
 /** Set by jest's global set-up, from running servers or from those it started. */
 export function groundAddress(name: 'MONGODB_URI' | 'TEMPORAL_ADDRESS'): string {
@@ -8,18 +9,18 @@ export function groundAddress(name: 'MONGODB_URI' | 'TEMPORAL_ADDRESS'): string 
   return value
 }
 
-/** A store on a database of its own; `drop` removes it. */
+/** A store on an empty database of its own; `drop` gives it up once nothing writes to it any more. */
 export async function testStore(
   mongodbUri = groundAddress('MONGODB_URI'),
 ): Promise<{ store: Store; drop(): Promise<void> }> {
-  const name = `test_${randomUUID().slice(0, 13).replace('-', '')}`
+  const database = await lendDatabase(mongodbUri)
   const captureKeys = [createSecretKey(randomBytes(32))]
-  const store = await openStore(mongodbUri, name, { captureKeys })
+  const store = await openStore(mongodbUri, database.name, { captureKeys })
   return {
     store,
     async drop() {
-      await store.database.db.dropDatabase()
       await store.database.close()
+      await database.giveBack()
     },
   }
 }

@@ -3,6 +3,7 @@ import { readConfig } from '../../src/config'
 import { type Ground, startEmbedded } from '../../src/embedded/embedded'
 import { onTerminal } from '../../src/embedded/progress'
 import { buildWorkflowBundle } from '../../src/embedded/workflow-bundle'
+import { dropPool, openPool } from './databases'
 import { requireFreshBuild } from './fresh-build'
 
 const key = Symbol.for('sluice.test.grounds')
@@ -13,6 +14,7 @@ const kept = globalThis as { [key]?: Ground[] }
 export async function startGround(): Promise<void> {
   const ground = await startEmbedded({ name: 'test', config: readConfig(), fresh: true, progress: onTerminal })
   process.env.MONGODB_URI = ground.mongodbUri
+  openPool()
   process.env.TEMPORAL_ADDRESS = ground.temporalAddress
   if (ground.temporalUiUrl !== undefined) process.env.TEMPORAL_UI_URL = ground.temporalUiUrl
   kept[key] = [...(kept[key] ?? []), ground]
@@ -30,5 +32,6 @@ export async function startGroundWithBundle(): Promise<void> {
 export async function stopGround(): Promise<void> {
   const grounds = kept[key] ?? []
   kept[key] = []
+  if (process.env.MONGODB_URI !== undefined) await dropPool(process.env.MONGODB_URI)
   for (const ground of grounds) await ground.stop()
 }
