@@ -221,7 +221,7 @@ export class Sluice {
    * `error` event, and counted. The answer says whether it was taken.
    */
   report(serving: Serving, report: Report): boolean {
-    return this.take(serving, report, { input: report.input, output: report.output })
+    return this.take(serving, report, report)
   }
 
   /** `output`: what the watched fields are read from. */
@@ -231,9 +231,12 @@ export class Sluice {
       const outcome = outcomeOf(serving, report)
       const amounts = amountsOf(report, pricedEngine(serving, report))
       const { thresholds, outputs } = this.held.entry(serving.task, serving.seq)?.entry ?? {}
-      this.recorder.record(serving, {
+      const elapsedMs = this.clock.elapsed()
+      this.recorder.record({
+        serving,
         requestId,
-        at: Math.round(this.clock.now()),
+        at: Math.round(this.clock.at(elapsedMs)),
+        elapsedMs,
         outcome,
         amounts,
         events: eventsOf(outcome, amounts, thresholds),

@@ -5,15 +5,15 @@ import type {
   LateOutcome,
   Outcome,
   RequestRecord,
-  StratumKey,
   TelemetryBatch,
   UnitReport,
 } from '../domain/telemetry'
 import { BoundedQueue } from './bounded-queue'
 import type { Gap } from './held-snapshot'
+import { type HeldUnit, HeldUnits, type Stratum } from './held-units'
 import type { Amounts } from './report'
 import type { Serving } from './serving'
-import { type Listed, UsageList } from './usage-list'
+import { UsageList } from './usage-list'
 
 /** Bounds of what one process keeps. At the bound the oldest goes first, and is counted in `dropped`. */
 export interface RecorderBounds {
@@ -28,21 +28,6 @@ export const batchBounds = { units: 1_000, requests: 1_000, lateOutcomes: 1_000,
 /** An idle conversation is forgotten after this long; the server closes it by then. */
 const idleMs = 10 * 60_000
 
-type MutableUnit = { -readonly [K in keyof UnitReport]: UnitReport[K] }
-type Stratum = Omit<StratumKey, 'environment'>
-
-interface Held extends Listed {
-  readonly key: string
-  readonly stratum: Stratum
-  readonly conversation: string
-  readonly startedAt: number | undefined
-  /** Its `unit` is hashed when it is first sent, and not while a request waits. */
-  readonly report: MutableUnit
-  /** The highest revision that the server has. */
-  acked: number
-  touchedAt: number
-}
-
 /** What was taken for one batch, with what to do when its fate is known. */
 export interface Taken {
   readonly content: Pick<TelemetryBatch, 'strata' | 'requests' | 'late' | 'lateOutcomes'>
@@ -56,8 +41,11 @@ export interface Taken {
 
 /** One request to be recorded. */
 export interface Recorded {
+  readonly serving: Serving
   readonly requestId: string
+  /** By the server's clock; `elapsedMs` of the same moment by the monotonic one. */
   readonly at: number
+  readonly elapsedMs: number
   readonly outcome: Outcome
   readonly amounts: Amounts
   readonly events: readonly EventName[]
@@ -74,17 +62,15 @@ export interface Recorded {
  * and the request log. Memory is bounded at any rate of traffic; nothing here waits or throws.
  */
 export class Recorder {
-  private readonly units = new Map<string, Held>()
+  private readonly units = new HeldUnits()
   /** Each of `units` is in one of them: whether the server has it as it is. Those give way first. */
-  private readonly settled = new UsageList<Held>()
-  private readonly busy = new UsageList<Held>()
-  private readonly unsent = new Set<Held>()
-  private readonly composites = new Map<string, number>()
-  private readonly requests: BoundedQueue<RequestRecord>
+  private readonly settled = new UsageList<HeldUnit>()
+  private readonly busy = new UsageList<HeldUnit>()
+  private readonly unsent = new Set<HeldUnit>()
+  private readonly requests: BoundedQueue<Recorded>
   private readonly lateOutcomes: BoundedQueue<LateOutcome>
   private readonly late = new BoundedQueue<LateEntry>(batchBounds.late)
   private nextPart = 0
-  private nextNumber = 0
   private lost = 0
   private readonly bounds: RecorderBounds
 
@@ -108,17 +94,18 @@ export class Recorder {
     return this.unsent.size + this.requests.size + this.lateOutcomes.size + this.late.size > 0
   }
 
-  record(serving: Serving, request: Recorded): void {
-    if (request.outcome !== 'filtered') this.addToUnit(serving, request)
-    this.lost += this.requests.push(logged(serving, request))
+  record(request: Recorded): void {
+    if (request.outcome !== 'filtered') this.addToUnit(request)
+    // Its record is made when it is taken, and not while the application waits.
+    this.lost += this.requests.push(request)
   }
 
   /** The conversation ended. Nothing to tell of one that this process did not report on, or forgot as acknowledged. */
   close(serving: Serving): void {
-    const held = this.units.get(this.keyOf(serving))
+    const held = this.units.find(serving)
     if (held === undefined || held.report.closed) return
     held.report.closed = true
-    this.touch(held)
+    this.touch(held, performance.now())
   }
 
   addLateOutcome(outcome: LateOutcome): void {
@@ -128,12 +115,13 @@ export class Recorder {
   /** Conversations that began in the gap are shown, never tested. */
   markGap(gap: Gap, late: LateEntry | undefined): void {
     if (late) this.lost += this.late.push(late)
+    const now = performance.now()
     for (const held of this.units.values()) {
       const { startedAt, stratum, report } = held
       const within = startedAt !== undefined && gap.from <= startedAt && startedAt < gap.to
       if (!within || report.gap || stratum.task !== gap.task) continue
       report.gap = true
-      this.touch(held)
+      this.touch(held, now)
     }
   }
 
@@ -156,14 +144,14 @@ export class Recorder {
     return {
       content: {
         strata: grouped(units.map(({ held, sent }) => ({ stratum: held.stratum, sent }))),
-        requests,
+        requests: requests.map(recordOf),
         lateOutcomes,
         late,
       },
       size,
       acknowledged: settle,
       returned: () => {
-        for (const { held } of units) if (this.units.get(held.key) === held) this.unsent.add(held)
+        for (const { held } of units) if (isHeld(held)) this.unsent.add(held)
         this.lost += this.requests.putBack(requests) + this.lateOutcomes.putBack(lateOutcomes) + this.late.putBack(late)
       },
       refused: () => {
@@ -179,9 +167,8 @@ export class Recorder {
     for (let held = this.settled.oldest; held && held.touchedAt <= before; held = this.settled.oldest) this.forget(held)
   }
 
-  private addToUnit(serving: Serving, { outcome, amounts, events, gap, outputs }: Recorded): void {
-    const key = this.keyOf(serving)
-    const held = this.units.get(key) ?? this.begin(serving, key)
+  private addToUnit({ serving, outcome, amounts, events, gap, outputs, elapsedMs }: Recorded): void {
+    const held = this.units.find(serving) ?? this.begin(serving)
     const { report } = held
     report.requests++
     if (outcome === 'error') report.errors++
@@ -197,14 +184,13 @@ export class Recorder {
     report.gap ||= gap
     // The first value of a field stays: a conversation is evidence once.
     if (outputs) report.outputs = outputs.map((value, field) => report.outputs?.[field] ?? value)
-    this.touch(held)
+    this.touch(held, elapsedMs)
   }
 
-  private begin(serving: Serving, key: string): Held {
+  private begin(serving: Serving): HeldUnit {
     this.makeRoom()
     const { task, seq, slice, arm, composite } = serving
-    const held: Held = {
-      key,
+    const held: HeldUnit = {
       stratum: { task, seq, slice, arm, composite: composite.id },
       conversation: serving.conversation,
       startedAt: serving.startedAt,
@@ -223,27 +209,28 @@ export class Recorder {
       list: undefined,
       older: undefined,
       newer: undefined,
+      sibling: undefined,
     }
-    this.units.set(key, held)
+    this.units.add(held)
     return held
   }
 
-  private touch(held: Held): void {
+  private touch(held: HeldUnit, elapsedMs: number): void {
     held.report.revision++
-    held.touchedAt = performance.now()
+    held.touchedAt = elapsedMs
     this.busy.use(held)
     this.unsent.add(held)
   }
 
-  private acknowledge(held: Held, revision: number): void {
+  private acknowledge(held: HeldUnit, revision: number): void {
     held.acked = Math.max(held.acked, revision)
-    if (held.acked !== held.report.revision || this.units.get(held.key) !== held) return
+    if (held.acked !== held.report.revision || !isHeld(held)) return
     if (held.report.closed) this.forget(held)
     else this.settled.use(held)
   }
 
-  private forget(held: Held): void {
-    this.units.delete(held.key)
+  private forget(held: HeldUnit): void {
+    this.units.delete(held)
     held.list?.remove(held)
     this.unsent.delete(held)
   }
@@ -256,24 +243,10 @@ export class Recorder {
     if (leaving.list === this.busy) this.lost++
     this.forget(leaving)
   }
-
-  /** NUL cannot occur in ids, so no two conversations share a text. */
-  private keyOf({ task, seq, slice, arm, composite, tenant, conversation }: Serving): string {
-    return `${seq}/${slice}/${arm}/${this.numberOf(composite.id)}/${task}\0${tenant}\0${conversation}`
-  }
-
-  /** A digest is long to be hashed with every request; a conversation that meets another number only begins a new part. */
-  private numberOf(composite: string): number {
-    const known = this.composites.get(composite)
-    if (known !== undefined) return known
-    if (this.composites.size >= maxNumbered) this.composites.clear()
-    this.nextNumber++
-    this.composites.set(composite, this.nextNumber)
-    return this.nextNumber
-  }
 }
 
-const maxNumbered = 10_000
+/** What is kept stands in a list. */
+const isHeld = (unit: HeldUnit): boolean => unit.list !== undefined
 
 const noCounts = {
   requests: 0,
@@ -310,8 +283,8 @@ function grouped(rows: readonly { stratum: Stratum; sent: UnitReport }[]): Telem
   return [...strata.values()]
 }
 
-function logged(serving: Serving, request: Recorded): RequestRecord {
-  const { amounts, model, fingerprint, branch } = request
+function recordOf(request: Recorded): RequestRecord {
+  const { serving, amounts, model, fingerprint, branch } = request
   const record: { -readonly [K in keyof RequestRecord]: RequestRecord[K] } = {
     requestId: request.requestId,
     task: serving.task,

@@ -110,11 +110,21 @@ const uncachedOf = (costUsd: number, priced: Cost): number =>
   priced.costUsd > 0 ? (costUsd * priced.uncachedCostUsd) / priced.costUsd : costUsd
 
 /** The 0/1 facts that one request makes true of its conversation. */
-export function eventsOf(outcome: Outcome, amounts: Amounts, thresholds: FrozenThresholds | undefined): EventName[] {
-  const events: EventName[] = []
-  if (outcome === 'error') events.push('error')
-  if (outcome === 'schema_failure') events.push('schema_failure')
-  if (thresholds && amounts.uncachedCostUsd > thresholds.costUsd) events.push('cost_exceeded')
-  if (thresholds && amounts.latencyMs > thresholds.latencyMs) events.push('latency_exceeded')
-  return events
+export function eventsOf(
+  outcome: Outcome,
+  amounts: Amounts,
+  thresholds: FrozenThresholds | undefined,
+): readonly EventName[] {
+  const failure = outcome === 'error' || outcome === 'schema_failure' ? outcome : undefined
+  const isCostly = thresholds !== undefined && amounts.uncachedCostUsd > thresholds.costUsd
+  const isSlow = thresholds !== undefined && amounts.latencyMs > thresholds.latencyMs
+  if (failure === undefined && !isCostly && !isSlow) return noEvents
+  return [
+    ...(failure === undefined ? [] : [failure]),
+    ...(isCostly ? (['cost_exceeded'] as const) : []),
+    ...(isSlow ? (['latency_exceeded'] as const) : []),
+  ]
 }
+
+/** Of most requests. */
+const noEvents: readonly EventName[] = []

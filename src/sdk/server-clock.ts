@@ -32,7 +32,12 @@ export class ServerClock {
 
   /** Milliseconds since the epoch by the server's clock; by this machine's before the first answer. */
   now(): number {
-    return this.best === undefined ? this.local() : this.best.serverTime + this.elapsed() - this.best.takenAt
+    return this.at(this.elapsed())
+  }
+
+  /** The same for a moment of `elapsed` that is now. */
+  at(elapsed: number): number {
+    return this.best === undefined ? this.local() : this.best.serverTime + elapsed - this.best.takenAt
   }
 
   /** A moment that this machine's clock gave, by the server's clock. */

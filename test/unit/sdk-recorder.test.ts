@@ -23,8 +23,9 @@ const serving = (conversation: string, startedAt?: number): Serving =>
   }) as unknown as Serving
 
 function record(recorder: Recorder, conversation: string, requestId: string, startedAt?: number): void {
-  const request = { requestId, at: 0, outcome: 'ok' as const, amounts, events: [], gap: false }
-  recorder.record(serving(conversation, startedAt), request)
+  const at = { at: 0, elapsedMs: performance.now() }
+  const said = { outcome: 'ok' as const, amounts, events: [], gap: false }
+  recorder.record({ serving: serving(conversation, startedAt), requestId, ...at, ...said })
 }
 
 const unitsOf = (recorder: Recorder) => {

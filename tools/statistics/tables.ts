@@ -124,9 +124,9 @@ export function releaseReport(answerOf: (id: string) => Answer): Report {
     }
   }
   section('Harmless releases, five guardrails', harmlessReleases, true)
-  section('Traps: harmless traffic, errors alone, margin 0', traps, true)
+  section('Traps: harmless traffic, one metric alone, margin 0', traps, true)
   section('Harm, five guardrails, margin 25 %', harmfulReleases, false)
-  section('Harm that pooling hides, errors alone', hiddenHarm, false)
+  section('Harm to one metric, told late or hidden by pooling', hiddenHarm, false)
   return { lines, complaints }
 }
 

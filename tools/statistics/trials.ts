@@ -19,6 +19,7 @@ import {
 } from './sliced-traffic'
 import { runStreams } from './streams'
 import { simulateTenants, type TenantCounting, type TenantScenario, tenantRamp } from './tenant-traffic'
+import { judged, refunds, simulateTold, surveys, type ToldScenario, toldCountings } from './told-traffic'
 
 /** The first alarm of one run: candidate units or ticks until then, and what stopped it where several things could. */
 export interface Alarm {
@@ -98,6 +99,11 @@ const beforeAfterOf = (id: string, scenario: BeforeAfterScenario): Trial => ({
   run: perSeed(beforeAfterCountings, (seed) => atTick(simulateBeforeAfter(scenario, seed))),
 })
 
+const toldOf = (id: string, scenario: ToldScenario): Trial => ({
+  id,
+  run: perSeed(toldCountings, (seed) => atTick(simulateTold(scenario, seed))),
+})
+
 /** Harmless releases under the whole policy: five guardrails share the alpha. */
 export const harmlessReleases: readonly Trial[] = [
   releasesOf('1 → 5 → 25 → 50 → 5 %, outage on the way down; margin 0', upAndDown, simulatedPolicy(0)),
@@ -106,7 +112,7 @@ export const harmlessReleases: readonly Trial[] = [
   releasesOf('1 → 5 → 25 → 50 → 5 %, outage; margin 25 %', upAndDown, simulatedPolicy(0.25)),
 ]
 
-/** Harmless traffic counted rightly and in known wrong ways: errors alone, at the whole alpha. */
+/** Harmless traffic counted rightly and in known wrong ways: one metric alone, at the whole alpha. */
 export const traps: readonly Trial[] = [
   releasesOf('ramp up and down, outage on the way down', upAndDown, errorsAlone, countings),
   releasesOf('ramp up while a shared outage lasts', upInOutage, errorsAlone, countings),
@@ -115,6 +121,9 @@ export const traps: readonly Trial[] = [
   tenantsOf('exposure by tenant, 5 → 25 → 50 %', tenantRamp),
   beforeAfterOf('before and after by name at 100 %, shared outage', sharedOutage),
   beforeAfterOf('the same, ten tenants a side', { ...sharedOutage, tenants: 10 }),
+  toldOf('surveys told up to two steps later, a bad day, ramp down', surveys),
+  toldOf('refunds told so, their mean', refunds),
+  toldOf('a judge of a 5 % sample, a bad day, money gone before the end', judged),
 ]
 
 /** Harm that a wrong way of counting hides, or that a whole policy is to find. */
@@ -129,6 +138,9 @@ export const hiddenHarm: readonly Trial[] = [
   slicesOf("Simpson's case: errors doubled, good tenants have the candidate more often", simpsonHarmful),
   tenantsOf('exposure by tenant, errors times three', { ...tenantRamp, effect: 3 }),
   beforeAfterOf('before and after by name at 100 %, errors doubled', { ...sharedOutage, tenants: 100, effect: 2 }),
+  toldOf('surveys told up to two steps later, failures +50 %', { ...surveys, effect: 1.5 }),
+  toldOf('refunds told so, doubled', { ...refunds, effect: 2 }),
+  toldOf('a judge of a 5 % sample, failures doubled', { ...judged, effect: 2 }),
 ]
 
 export const trials: readonly Trial[] = [

@@ -6,6 +6,7 @@ import { referenceDelay } from '../../../tools/statistics/reference'
 import { namedPilot, simpsonHarmful, simpsonHarmless, simulateSlices } from '../../../tools/statistics/sliced-traffic'
 import { foundIn, runStreams } from '../../../tools/statistics/streams'
 import { simulateTenants, tenantRamp } from '../../../tools/statistics/tenant-traffic'
+import { simulateTold, surveys } from '../../../tools/statistics/told-traffic'
 import { trials } from '../../../tools/statistics/trials'
 
 /**
@@ -73,6 +74,13 @@ describe('traps that break correct formulas', () => {
     const runs = seeds.map((seed) => simulateSlices({ ...simpsonHarmful, ticks: 150 }, policy, seed))
     expect(runs.filter(({ right }) => right !== undefined).length).toBeGreaterThanOrEqual(19)
     expect(runs.filter(({ pooled }) => pooled !== undefined)).toEqual([])
+  })
+
+  it('a value belongs to the stratum of its conversation, however late it is told', () => {
+    const told = { ...surveys, conversationsPerTick: 60, told: 1, again: 0 }
+    const runs = seeds.slice(0, 12).map((seed) => simulateTold(told, seed))
+    expect(clearlyAbove(runs.filter(({ right }) => right !== undefined).length, runs.length)).toBe(false)
+    expect(clearlyAbove(runs.filter(({ moment }) => moment !== undefined).length, runs.length)).toBe(true)
   })
 
   it('a tenant is one unit, however many conversations it has and steps it is in', () => {
