@@ -18,6 +18,7 @@ const project = (name, setup = 'ground-setup') => ({
   sandboxInjectedGlobals: ['Math'],
   globalSetup: `<rootDir>/test/support/${setup}.js`,
   globalTeardown: '<rootDir>/test/support/ground-teardown.js',
+  setupFiles: ['<rootDir>/test/support/async-storages.js'],
   setupFilesAfterEnv: ['<rootDir>/test/support/timeouts.js'],
 })
 

@@ -296,11 +296,21 @@ const countersOf = (report: UnitReport): Counters => ({
   outputTokens: report.outputTokens,
 })
 
-const sumCounters = (left: Counters, right: Counters): Counters =>
-  Object.fromEntries(counterNames.map((name) => [name, left[name] + right[name]])) as unknown as Counters
+/** Written out: it runs for every unit of every batch, and an object made of pairs takes ten times as long. */
+const sumCounters = (left: Counters, right: Counters): Counters => ({
+  requests: left.requests + right.requests,
+  errors: left.errors + right.errors,
+  schemaFailures: left.schemaFailures + right.schemaFailures,
+  costNano: left.costNano + right.costNano,
+  uncachedNano: left.uncachedNano + right.uncachedNano,
+  latencyMicros: left.latencyMicros + right.latencyMicros,
+  inputTokens: left.inputTokens + right.inputTokens,
+  cachedTokens: left.cachedTokens + right.cachedTokens,
+  outputTokens: left.outputTokens + right.outputTokens,
+})
 
 const countersOfParts = (parts: readonly ReporterPart[]): Counters =>
-  parts.reduce((sum, part) => sumCounters(sum, sumCounters(part.finished, part.current)), noCounters)
+  parts.reduce((sum, { finished, current }) => sumCounters(sumCounters(sum, finished), current), noCounters)
 
 const countersOfUnit = (unit: UnitState): Counters => countersOfParts(Object.values(unit.parts))
 

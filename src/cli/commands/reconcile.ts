@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type Config, readConfig } from '../../config'
 import { SluiceError } from '../../errors'
-import { type Reconciled, reconcileNow } from '../../reconciler'
+import type { Reconciled } from '../../reconciler'
 import { type Cli, withExample } from '../cli'
 import { findServers } from '../servers'
 import { countText, plainText } from '../wording'
@@ -31,5 +31,7 @@ async function pass(config: Config, directory: string): Promise<readonly Reconci
       'Where MongoDB and Temporal are is not known: set MONGODB_URI and TEMPORAL_ADDRESS, or run `sluice up` here.'
     throw new SluiceError('invalid_config', text)
   }
+  // Loaded by who runs it: the libraries of both servers would double the start of every other command.
+  const { reconcileNow } = require('../../reconciler') as typeof import('../../reconciler')
   return reconcileNow({ ...config, mongodbUri, temporalAddress })
 }
