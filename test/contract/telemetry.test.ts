@@ -5,6 +5,7 @@ import { contributionOf, sumContributions, type Totals, type UnitContribution } 
 import type { Digest } from '../../src/domain/version'
 import { createTelemetry, type Telemetry } from '../../src/store/telemetry'
 import type { StratumDocument, UnitDocument } from '../../src/store/telemetry-documents'
+import { runs } from '../support/effort'
 import {
   batchOf,
   emptyBatch,
@@ -124,7 +125,7 @@ describe('telemetry of three replicas with hopping conversations', () => {
         const failed = new Set(requests.filter((request) => request.failed).map(({ conversation }) => conversation))
         expect((tested.event_error ?? 0) + (gap.event_error ?? 0)).toBe(failed.size)
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     )
   })
 

@@ -6,6 +6,7 @@ import type { Digest } from '../../src/domain/version'
 import { migrate } from '../../src/store/migrations'
 import { createTelemetry, type Telemetry } from '../../src/store/telemetry'
 import type { StratumDocument, TenantUnitDocument, UnitDocument } from '../../src/store/telemetry-documents'
+import { runs } from '../support/effort'
 import { batchOf, environment, type TrafficGround, task, trafficGround, unitName, unitReport } from '../support/traffic'
 
 const releaseId = 'by-tenant'
@@ -153,7 +154,7 @@ describe('totals with the tenant as unit', () => {
           [0.5, candidate.units, incumbent.units],
         ])
       }),
-      { numRuns: 20 },
+      { numRuns: runs(20) },
     )
   })
 

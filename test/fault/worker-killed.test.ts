@@ -1,8 +1,9 @@
 import { decisionKinds } from '../../src/store/releases'
+import { isFull } from '../support/effort'
 import { type FaultGround, type FaultTask, faultGround, isEnded } from '../support/fault-ground'
 import { groundAddress } from '../support/ground'
 
-/** One boundary in each stage; the full list with SLUICE_FAULT_FULL=1 (`npm run test:fault`). */
+/** One boundary in each stage; the full list with `npm run test:fault`. */
 const oneAStage = [
   'after planRelease',
   'before testRelease',
@@ -25,7 +26,7 @@ const activities = [
   'closeRelease',
 ]
 const everyBoundary = activities.flatMap((name) => [`before ${name}`, `after ${name}`])
-const crashes = process.env.SLUICE_FAULT_FULL ? everyBoundary : oneAStage
+const crashes = isFull ? everyBoundary : oneAStage
 const atOnce = 3
 
 /** What a release leaves behind, without what differs from run to run. */

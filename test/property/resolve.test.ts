@@ -3,12 +3,13 @@ import { compileSnapshot } from '../../src/domain/compiled-snapshot'
 import { type ResolveRequest, resolve } from '../../src/domain/resolve'
 import type { LaneView, Snapshot } from '../../src/domain/snapshot'
 import type { Digest } from '../../src/domain/version'
+import { runs } from '../support/effort'
 import { digest, environment, type Scene, sceneEvents, scenesOf, task, tenants } from '../support/lane-history'
 import { type PlainAnswer, plainBucket, plainResolve } from '../support/plain-resolve'
 import { compiledResolve, productResolve } from '../support/product-resolve'
 import { applyDelta, diffSnapshots } from '../support/snapshot-delta'
 
-const runs = { numRuns: 400 }
+const many = { numRuns: runs(400) }
 const conversation = fc.integer({ min: 0, max: 40 }).map((number) => `c-${number}`)
 const tenant = fc.constantFrom(...tenants, 'stranger')
 const who = fc.record({ tenant, conversation })
@@ -77,7 +78,7 @@ describe('resolve', () => {
             expect(productResolve(snapshot, request)).toEqual(plainResolve(snapshot, request))
         },
       ),
-      runs,
+      many,
     )
   })
 
@@ -95,7 +96,7 @@ describe('resolve', () => {
           expect(answer).toEqual(expectedLater(first, laneOf(scene), headThen))
         }
       }),
-      runs,
+      many,
     )
   })
 
@@ -115,7 +116,7 @@ describe('resolve', () => {
           expect(byStart).toEqual(productResolve(scene.snapshot, { task, ...person, binding: first.binding }))
         }
       }),
-      runs,
+      many,
     )
   })
 
@@ -135,7 +136,7 @@ describe('resolve', () => {
         expect(answer.arm).toBe(below ? 'candidate' : 'incumbent')
         expect(answer.composite).toBe(below ? entry.candidate : entry.incumbent)
       }),
-      runs,
+      many,
     )
   })
 
@@ -166,7 +167,7 @@ describe('resolve', () => {
           }
         },
       ),
-      runs,
+      many,
     )
   })
 
@@ -189,7 +190,7 @@ describe('resolve', () => {
           expect(applyDelta(snapshot, diffSnapshots(snapshot, before))).toEqual(before)
         }
       }),
-      runs,
+      many,
     )
   })
 
@@ -212,7 +213,7 @@ describe('resolve', () => {
           }
         },
       ),
-      runs,
+      many,
     )
   })
 })

@@ -14,6 +14,7 @@ import {
   type UnitContribution,
   type UnitState,
 } from '../../src/domain/telemetry-fold'
+import { runs } from '../support/effort'
 
 interface Delivery {
   readonly reporter: string
@@ -144,7 +145,7 @@ describe('the fold of reports into units', () => {
         )
         expect(told.events.error).toBe(last.some(({ errors }) => errors > 0) ? 1 : 0)
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 
@@ -171,7 +172,7 @@ describe('the fold of reports into units', () => {
         expect(Object.values(total.pictures)).toEqual(Object.keys(frozen ?? {}).length > 0 ? [1, 1] : [])
         expect(sealUnit(unit as UnitState).delta).toEqual(frozen ? none : expect.anything())
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 
@@ -207,7 +208,7 @@ describe('the fold of reports into units', () => {
           expectSame(sumTotals(left, lost.get(source) ?? {}), contributionOf(whole).tested)
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 

@@ -3,6 +3,7 @@ import { classOf, isRecord } from '../../../src/domain/diff'
 import type { Digest } from '../../../src/domain/version'
 import { compileSchema } from '../../../src/kinds/schema-compile'
 import { toolKind } from '../../../src/kinds/tool'
+import { runs } from '../../support/effort'
 import { asReadBy, edit, jsonValues, type Schema, schemas } from '../../support/schema-pairs'
 
 const itself = (digest: Digest) => digest
@@ -46,7 +47,7 @@ describe('the class of a change of arguments', () => {
           expect(fits(after, value)).toBe(true)
         }
       }),
-      { numRuns: 600 },
+      { numRuns: runs(600) },
     )
     expect(safe).toBeGreaterThan(50)
     expect(compared).toBeGreaterThan(200)

@@ -4,6 +4,7 @@ import { kindNames } from '../../../src/domain/version'
 import { kindOf } from '../../../src/kinds'
 import { schemaKind } from '../../../src/kinds/schema'
 import { canonicalJson, digestOf } from '../../../src/store/canonical'
+import { runs } from '../../support/effort'
 import { draftOf } from '../../support/kind-drafts'
 import { type Schema, schemas } from '../../support/schema-pairs'
 
@@ -21,7 +22,7 @@ describe('the class of a schema change', () => {
           if (same[0] === same[1]) expect(classOf(schemaKind.diff(before, after, itself))).not.toBe('breaking')
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 
@@ -35,7 +36,7 @@ describe('the class of a schema change', () => {
           expect(isEmpty).toBe(digestOf(before) === digestOf(after))
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 })
@@ -62,7 +63,7 @@ describe.each(kindNames)('a draft of a %s', (name) => {
         expect(digestOf(JSON.parse(canonicalJson(content)))).toBe(digestOf(content))
         if (name !== 'dataset') expect(kind.diff(content, elsewhere, itself)).toEqual([])
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     )
   })
 
@@ -72,7 +73,7 @@ describe.each(kindNames)('a draft of a %s', (name) => {
         const content = kind.schema.parse(draft)
         expect(canonicalJson(kind.schema.parse(JSON.parse(canonicalJson(content))))).toBe(canonicalJson(content))
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     )
   })
 
@@ -85,7 +86,7 @@ describe.each(kindNames)('a draft of a %s', (name) => {
         }
         if (name !== 'dataset') expect(kind.summarize(content).length).toBeGreaterThan(0)
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     )
   })
 
@@ -99,7 +100,7 @@ describe.each(kindNames)('a draft of a %s', (name) => {
         const moved = digestOf(kind.interfaceOf(before, itself)) !== digestOf(kind.interfaceOf(after, itself))
         if (classOf(changes) === 'breaking') expect(moved).toBe(true)
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     )
   })
 })

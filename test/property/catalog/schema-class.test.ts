@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { classOf } from '../../../src/domain/diff'
 import { schemaKind } from '../../../src/kinds/schema'
+import { runs } from '../../support/effort'
 import { dice, editSchema, type Making, makeOutput, makeSchema, type Schema } from '../../support/schema-edits'
 import { asReader, plainCheck } from '../../support/schema-reader'
 
-const runs = 300
+const pairs = runs(300)
 const outputsPerPair = 60
 const itself = (digest: `sha256:${string}`) => digest
 const isTaken = (schema: Schema): boolean => schemaKind.schema.safeParse(schema).success
@@ -37,9 +38,9 @@ describe('the class of a schema change', () => {
         if (!reads(output)) throw new Error(JSON.stringify({ before, after, output }))
       }
     }
-    fc.assert(fc.property(fc.integer({ min: 0 }), check), { numRuns: runs * 2 })
-    expect(seen.pairs).toBeGreaterThan(runs / 2)
-    expect(seen.safe).toBeGreaterThan(runs / 20)
-    expect(seen.outputs).toBeGreaterThan(runs)
+    fc.assert(fc.property(fc.integer({ min: 0 }), check), { numRuns: pairs * 2 })
+    expect(seen.pairs).toBeGreaterThan(pairs / 2)
+    expect(seen.safe).toBeGreaterThan(pairs / 20)
+    expect(seen.outputs).toBeGreaterThan(pairs)
   })
 })

@@ -5,6 +5,7 @@ import { SluiceError } from '../../../src/errors'
 import { digestOf } from '../../../src/store/canonical'
 import type { Store } from '../../../src/store/store'
 import { anyContents, commitAny } from '../../support/any-composite'
+import { runs } from '../../support/effort'
 import { testStore } from '../../support/ground'
 
 /** What a composite's id vouches for, directly or through what follows from the contents. */
@@ -56,7 +57,7 @@ describe('a stored composite', () => {
         }
       },
     )
-    await fc.assert(property, { numRuns: 150 })
+    await fc.assert(property, { numRuns: runs(150) })
     expect(await isWhole()).toBe(true)
   })
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { judgeReproduction, type ReproducedOutput, type ReproductionVerdict } from '../../../src/domain/reproduction'
 import { wilsonInterval } from '../../../src/stats/binomial-interval'
 import { type Random, randomFrom } from '../../../tools/random'
+import { runs } from '../../support/effort'
 
 /**
  * The error rates of the verdict on simulated engines: a report with a class, a number, a flag and a sentence, drawn anew at
@@ -36,7 +37,7 @@ interface Trial {
   readonly cases?: number
 }
 
-const trials = 1_000
+const trials = runs(1_000)
 
 function rates({ logged, now, repeats, alpha, cases = 0 }: Trial, seed: number): Record<ReproductionVerdict, number> {
   const random = randomFrom(seed)
@@ -142,7 +143,7 @@ describe('whatever the outputs are', () => {
         const figures = [belonging?.pValue, belonging?.matches, belonging?.typicalAtLeast, belonging?.leastPValue]
         for (const figure of figures) expect((figure ?? -1) >= 0 && (figure ?? 2) <= 1).toBe(true)
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 
