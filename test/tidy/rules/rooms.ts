@@ -20,7 +20,8 @@ const registry = [...pure, 'log'] as const
 
 /** What workflows tell others: messages, search attributes, task queues. */
 const workflowWords = /^workflows\/(messages|search-attributes|task-queues)\.ts$/
-const storeCommands = /^src\/cli\/commands\/(up|doctor|reconcile)\.ts$/
+/** Loaded only by who runs them, so that no other command waits for the libraries of the servers. */
+const storeCommands = /^src\/cli\/(up|doctor|commands\/reconcile)\.ts$/
 
 export const rooms = {
   errors: { path: /^src\/errors\.ts$/, rooms: [], packages: [] },
@@ -80,7 +81,7 @@ export const rooms = {
       // Digests are computed on both sides; neither file opens anything.
       { from: /^src\/cli\//, to: /^src\/store\/(canonical|row-digests)\.ts$/ },
       { from: storeCommands, to: /^src\/config\.ts$/ },
-      { from: /^src\/cli\/commands\/up\.ts$/, to: /^src\/(embedded\/|server\.ts|worker\.ts)/ },
+      { from: /^src\/cli\/up\.ts$/, to: /^src\/(embedded\/|server\.ts|worker\.ts)/ },
       { from: /^src\/cli\/(main|step-command)\.ts$/, to: /^src\/config\.ts$/ },
       { from: /^src\/cli\/commands\/reconcile\.ts$/, to: /^src\/reconciler\.ts$/ },
     ],
