@@ -1,2 +1,0 @@
-import { openStore } from '../../store/store'
-export const doctor = openStore

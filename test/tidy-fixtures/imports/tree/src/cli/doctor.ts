@@ -1,0 +1,2 @@
+import { openStore } from '../store/store'
+export const doctor = openStore
