@@ -20,6 +20,7 @@ import {
 import type { RescoreInput } from '../workflows/rescore-messages'
 import { searchAttributes } from '../workflows/search-attributes'
 import { bulkQueueOf, mainQueue, watchQueueOf } from '../workflows/task-queues'
+import { garbageScheduleId, garbageWorkflowId, releaseWorkflowId, rescoreWorkflowId } from '../workflows/workflow-ids'
 import type { CommandName, ReleaseState } from './domain/release'
 import { type ErrorCode, errorTable, SluiceError } from './errors'
 
@@ -61,13 +62,7 @@ export interface Orchestrator {
 /** After an outage the product is back within seconds; the default waits up to two minutes. */
 const reconnectSoon = { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2_000 }
 
-export const releaseWorkflowId = (task: string): string => `release/${task}`
-
-export const garbageWorkflowId = (runId: string): string => `collect-garbage/${runId}`
-export const garbageScheduleId = (queue = mainQueue): string => `collect-garbage/${queue}`
 const hourMs = 3_600_000
-
-export const rescoreWorkflowId = (rescoreId: string): string => `rescore/${rescoreId}`
 
 export async function connectTemporal(address: string, namespace: string, queue = mainQueue): Promise<Orchestrator> {
   const connection = Connection.lazy({ address, channelArgs: reconnectSoon })

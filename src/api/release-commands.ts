@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { ulid } from 'ulid'
 import type { CommandPayload } from '../../workflows/messages'
+import { releaseWorkflowId } from '../../workflows/workflow-ids'
 import { type Allocation, laneId } from '../domain/allocation'
 import type { ReleaseRequest } from '../domain/plan'
 import type { ProviderChange } from '../domain/provider-change'
@@ -10,7 +11,7 @@ import { SluiceError } from '../errors'
 import { openRelease } from '../store/assessor'
 import type { ReleaseRecord } from '../store/releases'
 import { withdraw } from '../store/withdrawal'
-import { type Orchestrator, releaseWorkflowId } from '../temporal'
+import type { Orchestrator } from '../temporal'
 import type { ApiDeps } from './app'
 
 /** A release as the API shows it: the record, and the live state where its workflow answers. */

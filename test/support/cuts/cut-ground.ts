@@ -3,13 +3,8 @@ import { Client, Connection } from '@temporalio/client'
 import type { Digest } from '../../../src/domain/version'
 import { type Database, openDatabase } from '../../../src/store/database'
 import { type Store, type StoreOptions, storeOn } from '../../../src/store/store'
-import {
-  connectTemporal,
-  garbageWorkflowId,
-  type Orchestrator,
-  releaseWorkflowId,
-  rescoreWorkflowId,
-} from '../../../src/temporal'
+import { connectTemporal, type Orchestrator } from '../../../src/temporal'
+import { garbageWorkflowId, releaseWorkflowId, rescoreWorkflowId } from '../../../workflows/workflow-ids'
 import { engineContent, registration } from '../contents'
 import { groundAddress } from '../ground'
 import { type LaneGround, laneGround, production, type TestLane } from '../lane-ground'

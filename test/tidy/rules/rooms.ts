@@ -19,7 +19,7 @@ const registries = ['kinds', 'metrics', 'scorers', 'notify', 'engines', 'probes'
 const registry = [...pure, 'log'] as const
 
 /** What workflows tell others: messages, search attributes, task queues. */
-const workflowWords = /^workflows\/(messages|search-attributes|task-queues)\.ts$/
+const workflowWords = /^workflows\/(messages|search-attributes|task-queues|workflow-ids)\.ts$/
 /** Loaded only by who runs them, so that no other command waits for the libraries of the servers. */
 const storeCommands = /^src\/cli\/(up|doctor|commands\/reconcile)\.ts$/
 
