@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { Digest } from '../../src/domain/version'
-import { runs } from '../support/effort'
+import { isFull, runs } from '../support/effort'
 import { type LaneGround, laneGround } from '../support/lane-ground'
 import { type Act, LaneTrial, tenants } from '../support/lane-trial'
 
@@ -53,10 +53,10 @@ describe('the store against its model', () => {
         seen.conversations += trial.model.conversations.length
         seen.moved += trial.model.revoked
       }),
-      { numRuns: runs(12), endOnFailure: true },
+      { numRuns: runs(12, 6), endOnFailure: true },
     )
     // A run in which nothing happened proves nothing.
-    for (const count of Object.values(seen)) expect(count).toBeGreaterThan(5)
+    for (const count of Object.values(seen)) expect(count).toBeGreaterThan(isFull ? 5 : 0)
     // However busy the machine is: a run that is cut short might have met nothing.
   }, 300_000)
 })

@@ -26,7 +26,7 @@ describe('tests that are looked at after every unit', () => {
   it.each(harmless.map((experiment) => [idOf(experiment), experiment] as const))(
     'hold alpha: %s',
     (_id, experiment) => {
-      const few = runs(streams)
+      const few = runs(streams, 24)
       const alarms = runStreams(bounded(experiment), 1, few + 1)
       for (const [test, found] of Object.entries(alarms)) {
         expect({ test, broken: clearlyAbove(found.length, few) }).toEqual({ test, broken: false })
