@@ -6,6 +6,7 @@ import { migrate } from '../../src/store/migrations'
 import type { LoggedRequest, RequestBucket } from '../../src/store/request-buckets'
 import { RequestLog } from '../../src/store/request-log'
 import { createTelemetry, type Telemetry } from '../../src/store/telemetry'
+import { runs } from '../support/effort'
 import { emptyBatch, environment, type TrafficGround, task, trafficGround } from '../support/traffic'
 
 let ground: TrafficGround
@@ -88,7 +89,7 @@ describe('the request log', () => {
         const composites = new Set(expected.map(({ composite }) => composite))
         expect(new Set(await log().composites(environment, task))).toEqual(composites)
       }),
-      { numRuns: 15 },
+      { numRuns: runs(15) },
     )
   })
 

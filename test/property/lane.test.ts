@@ -10,6 +10,7 @@ import {
   servedByHead,
 } from '../../src/domain/lane'
 import type { Digest } from '../../src/domain/version'
+import { runs } from '../support/effort'
 
 /** What is done to a lane; what the rules forbid at that moment leaves it as it is. */
 interface Act {
@@ -109,7 +110,7 @@ function booksOf(list: readonly Act[]): readonly Book[] {
 const check = (law: (books: readonly Book[]) => void) =>
   fc.assert(
     fc.property(acts, (list) => law(booksOf(list))),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   )
 
 describe('the fold of a lane', () => {

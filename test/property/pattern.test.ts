@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { compilePattern } from '../../src/domain/pattern'
 import { patternFault } from '../../src/kinds/schema-pattern'
+import { runs } from '../support/effort'
 
 const atoms = [
   'a',
@@ -47,7 +48,7 @@ describe('a pattern in linear time', () => {
           expect(pattern.test(text)).toBe(platform.test(text))
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1_000) },
     )
   })
 

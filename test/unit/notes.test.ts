@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { Audience, NoteInput } from '../../src/domain/note-input'
 import { maxTextCharacters } from '../../src/domain/note-markup'
 import { maxChangesShown, noteText, renderNote } from '../../src/domain/notes'
+import { runs } from '../support/effort'
 
 const golden = (name: string): string => readFileSync(join(__dirname, 'golden', `${name}.txt`), 'utf8')
 
@@ -194,7 +195,7 @@ describe('text from people stays text', () => {
       fc.property(fc.array(piece, { maxLength: 4 }), fc.constantFrom(...kinds), (pieces, kind) => {
         expectHarmless(withText(pieces.join(' '), kind, 'overridden'))
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 

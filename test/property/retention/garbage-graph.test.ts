@@ -6,6 +6,7 @@ import { SluiceError } from '../../../src/errors'
 import { canonicalJson, textDigest } from '../../../src/store/canonical'
 import { createRowReader } from '../../../src/store/row-reader'
 import { registration } from '../../support/contents'
+import { runs } from '../../support/effort'
 import { author, type LaneGround, laneGround, type TestLane } from '../../support/lane-ground'
 import { agedBy } from '../../support/retention'
 
@@ -352,6 +353,6 @@ it('keeps what rests on what is needed, down to each row, and nothing else', asy
       world.model.rescores.clear()
       await collect(world)
     }),
-    { endOnFailure: true, seed: 1_204_517, numRuns: Number(process.env.RETENTION_RUNS ?? 5) },
+    { endOnFailure: true, seed: 1_204_517, numRuns: Number(process.env.RETENTION_RUNS ?? runs(5)) },
   )
 })

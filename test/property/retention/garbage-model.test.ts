@@ -3,6 +3,7 @@ import type { Digest } from '../../../src/domain/version'
 import { SluiceError } from '../../../src/errors'
 import type { Store } from '../../../src/store/store'
 import { registration } from '../../support/contents'
+import { runs } from '../../support/effort'
 import { author, type LaneGround, laneGround, type TestLane } from '../../support/lane-ground'
 
 const days = 24 * 3_600_000
@@ -225,6 +226,6 @@ it('drops everything that nothing needs, and nothing else, whatever came before'
       await age(world)
       await collect(world)
     }),
-    { endOnFailure: true, seed: -1288300026, numRuns: Number(process.env.RETENTION_RUNS ?? 8) },
+    { endOnFailure: true, seed: -1288300026, numRuns: Number(process.env.RETENTION_RUNS ?? runs(8)) },
   )
 })

@@ -4,6 +4,7 @@ import type { Digest } from '../../../src/domain/version'
 import { measureRows } from '../../../src/store/garbage-rows'
 import { createRowStore } from '../../../src/store/rows'
 import type { Store } from '../../../src/store/store'
+import { runs } from '../../support/effort'
 import { testStore } from '../../support/ground'
 
 const rowCount = 300
@@ -39,6 +40,6 @@ it('finds exactly the rows that no set has that stays, however dense the sets ar
       const { count } = await measureRows(store.database, new Set(roots.slice(0, kept)), of)
       expect(count).toBe([...stored].filter((number) => !named.has(number)).length)
     }),
-    { numRuns: 5 },
+    { numRuns: runs(5) },
   )
 })

@@ -11,6 +11,7 @@ import {
   sketchOf,
   smallestTold,
 } from '../../../src/stats/quantile-sketch'
+import { runs } from '../../support/effort'
 
 /** Evenly over the orders of magnitude, as money and time are. */
 const told = fc
@@ -28,7 +29,7 @@ describe('the quantile sketch', () => {
         if (exact === undefined) expect(sketched).toBeUndefined()
         else expect(Math.abs((sketched ?? -1) - exact)).toBeLessThanOrEqual(exact * relativeError * (1 + 1e-9))
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 

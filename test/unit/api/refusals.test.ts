@@ -2,7 +2,7 @@ import type { ApiDeps } from '../../../src/api/app'
 import { buildServer } from '../../../src/api/server'
 import { type ErrorCode, errorTable } from '../../../src/errors'
 import { type CutGround, cutGround } from '../../support/cuts/cut-ground'
-import { comparedImage, differing, imageOf } from '../../support/cuts/database-image'
+import { comparedImage, differing, imageOf, WatchedDatabase } from '../../support/cuts/database-image'
 import { type RefusedCall, refusedCalls } from '../../support/cuts/refused-calls'
 import { routeCases } from '../../support/cuts/route-cases'
 
@@ -53,16 +53,19 @@ describe('a call that is refused', () => {
 
   it('is told why, with a code, and changes nothing', async () => {
     const before = await image()
+    const watched = await WatchedDatabase.of(ground.database)
     const calls = refusedCalls(ground)
     expect([...new Set(calls.map(({ route }) => route))].sort()).toEqual([...routes].sort())
     const answers: string[] = []
     for (const call of calls) {
       const problem = await refused(call, ground.key)
       if (problem.code !== undefined) told(problem)
-      const changed = differing(await image(), before).map((name) => ` and changes ${name}`)
+      const changed = differing(await watched.now(), watched.start).map((name) => ` and changes ${name}`)
       answers.push(`${nameOf(call)} → ${problem.code}${changed.join('')}`)
     }
+    watched.end()
     expect(answers).toEqual(calls.map((call) => `${nameOf(call)} → ${call.code}`))
+    expect(differing(await image(), before)).toEqual([])
   })
 
   it('is refused without a key, with a foreign one, and with one of the wrong role', async () => {
