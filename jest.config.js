@@ -42,6 +42,6 @@ module.exports = {
     project('e2e', 'bundle-setup'),
     project('browser', 'bundle-setup'),
   ],
-  maxWorkers: 3,
+  maxWorkers: 4,
   reporters: ['default', '<rootDir>/test/support/tally-reporter.js'],
 }

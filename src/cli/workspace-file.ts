@@ -44,7 +44,7 @@ export function readYaml(text: string, file: string, linesAbove = 0): unknown {
 const spaceOrWord = /"(?:[^"\\]|\\.)*"|\s+/gs
 
 /**
- * Large JSON a hundred times faster than as YAML, which reads it alike. Undefined: it is no JSON, or something of it would be
+ * JSON more than ten times faster than as YAML, which reads it alike. Undefined: it is no JSON, or something of it would be
  * lost (a key that stands twice, a number of too many digits), which is for the other reader to judge.
  */
 function plainJson(text: string): unknown {
