@@ -22,6 +22,18 @@ const project = (name, setup = 'ground-setup') => ({
   setupFilesAfterEnv: ['<rootDir>/test/support/timeouts.js'],
 })
 
+/**
+ * Servers that die and come back, and cuts at every write: minutes each. `npm run test:fault` and `npm run test:full`, which CI
+ * runs, take them; `npm test` kills the worker once in each stage.
+ */
+const longFaults = ['cut-routes', 'flush-killed', 'garbage-killed', 'push-killed', 'servers-killed', 'shadow-killed']
+
+const fault = () => {
+  const isFull = process.env.SLUICE_TEST_FULL === '1'
+  const left = isFull ? [] : [`/test/fault/(${longFaults.join('|')})\\.test\\.ts$`]
+  return { ...project('fault', 'bundle-setup'), testPathIgnorePatterns: ['/node_modules/', ...left] }
+}
+
 /** The rules of the house need no servers. */
 const tidy = () => {
   const { globalSetup: _setup, globalTeardown: _teardown, ...plain } = project('tidy')
@@ -38,7 +50,7 @@ module.exports = {
     project('vectors'),
     project('workflow', 'bundle-setup'),
     project('replay', 'bundle-setup'),
-    project('fault', 'bundle-setup'),
+    fault(),
     project('e2e', 'bundle-setup'),
     project('browser', 'bundle-setup'),
   ],

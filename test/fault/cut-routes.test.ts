@@ -8,7 +8,6 @@ import { cutEverywhere } from '../support/cuts/cut-runs'
 import { neutral } from '../support/cuts/database-image'
 import type { RouteCall, RouteCase } from '../support/cuts/route-case'
 import { routeCases } from '../support/cuts/route-cases'
-import { isFull } from '../support/effort'
 
 const mutating = ['POST', 'PUT', 'PATCH', 'DELETE']
 /** Says of an answer only whether this very attempt did it. */
@@ -44,7 +43,6 @@ describe('a mutation over HTTP whose process dies between two writes', () => {
       const call = await one.prepare(ground)
       const report = await cutEverywhere(ground.database, ground.options, {
         name,
-        stride: isFull ? 1 : 3,
         ...(one.mayStay === undefined ? {} : { mayStay: one.mayStay }),
         ...(one.apart === undefined ? {} : { apart: one.apart }),
         run: (store) => send(server(store), one, call, ground.key),

@@ -12,8 +12,6 @@ export interface Mutation {
   readonly apart?: Apart
   /** Two answers to the same call must be equal; `close` ends what the process still does. */
   run(store: Store): Promise<{ readonly answer: string; readonly close?: () => Promise<unknown> }>
-  /** Cuts at every so many points; absent: at each. */
-  readonly stride?: number
   /** Waits for what goes on in the background of the process, so that an uncut run has an end. */
   settled?(store: Store): Promise<void>
   /** Undoes what a run did outside of the database. */
@@ -23,7 +21,7 @@ export interface Mutation {
 }
 
 export interface CutReport {
-  /** Points up to which cuts were made. */
+  /** Cuts that were made. */
   readonly cuts: number
   /** What is wrong, a line each. */
   readonly faults: readonly string[]
@@ -57,7 +55,7 @@ async function cutWatched(watched: WatchedDatabase, trial: Trial, mutation: Muta
   if (repeated.length > 0) faults.push(`run again after its answer was lost, it changes ${repeated.join(', ')}`)
   if (again.answer !== whole.answer) faults.push(`run again after its answer was lost, it answers ${again.answer}`)
   let cuts = 0
-  for (; cuts < maxPoints; cuts += mutation.stride ?? 1) {
+  for (; cuts < maxPoints; cuts += 1) {
     await trial.reset()
     const cut = await trial.run(cuts)
     if (!cut.died) break
@@ -73,7 +71,7 @@ async function cutWatched(watched: WatchedDatabase, trial: Trial, mutation: Muta
       faults.push(`cut ${cuts}: run again, it answers ${second.answer}, and ${whole.answer} without the cut`)
     }
   }
-  if (cuts >= maxPoints) faults.push(`it still writes after ${maxPoints} points`)
+  if (cuts === maxPoints) faults.push(`it still writes after ${maxPoints} points`)
   await trial.reset()
   return { cuts, faults, answer: whole.answer, changed: differing(start, after) }
 }
