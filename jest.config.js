@@ -24,13 +24,14 @@ const project = (name, setup = 'ground-setup') => ({
 
 /**
  * Servers that die and come back, and cuts at every write: minutes each. `npm run test:fault` and `npm run test:full`, which CI
- * runs, take them; `npm test` kills the worker once in each stage.
+ * runs, take them, and whoever names one; `npm test` kills the worker once in each stage.
  */
 const longFaults = ['cut-routes', 'flush-killed', 'garbage-killed', 'push-killed', 'servers-killed', 'shadow-killed']
 
 const fault = () => {
   const isFull = process.env.SLUICE_TEST_FULL === '1'
-  const left = isFull ? [] : [`/test/fault/(${longFaults.join('|')})\\.test\\.ts$`]
+  const isNamed = longFaults.some((name) => process.argv.some((word) => word.includes(name)))
+  const left = isFull || isNamed ? [] : [`/test/fault/(${longFaults.join('|')})\\.test\\.ts$`]
   return { ...project('fault', 'bundle-setup'), testPathIgnorePatterns: ['/node_modules/', ...left] }
 }
 

@@ -33,10 +33,16 @@ interface Described {
   readonly components?: { readonly schemas?: object }
 }
 
+let described: Readonly<Record<string, object>> | undefined
+const contents = () => {
+  described ??= contentSchemas()
+  return described
+}
+
 /** Only when somebody asks: to describe the contents of all kinds takes a fifth of a server's start. */
 const withContents = ({ components, ...rest }: Described): object => ({
   ...rest,
-  components: { ...components, schemas: { ...contentSchemas(), ...components?.schemas } },
+  components: { ...components, schemas: { ...contents(), ...components?.schemas } },
 })
 
 /** What `content` of `POST /v1/artifacts` takes, by kind. */

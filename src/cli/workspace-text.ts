@@ -48,12 +48,11 @@ export function keysText(keys: Readonly<Record<string, unknown>>, file: string):
     () => ({ ending: '.json', text: `${JSON.stringify(plain, undefined, 2)}\n` }) as const,
     () => ({ ending: '.json', text: `${JSON.stringify(plain)}\n` }) as const,
   ]
-  let why = `is larger than ${maxFileBytes} bytes`
+  let why = 'is nested too deep, or reads as something else'
   for (const form of forms) {
     const written = form()
-    if (Buffer.byteLength(written.text) > maxFileBytes) continue
-    if (isReadBack(written.text, plain, file)) return written
-    why = 'reads as something else'
+    if (Buffer.byteLength(written.text) > maxFileBytes) why = `is larger than ${maxFileBytes} bytes`
+    else if (isReadBack(written.text, plain, file)) return written
   }
   throw new SluiceError('invalid_content', `No file of a workspace can say ${file}: it ${why}.`, { file })
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { branchText } from '../domain/branch'
 import type { SchemaContent } from '../domain/contents'
 import { type ResolveRequest, resolve } from '../domain/resolve'
 import type { Snapshot } from '../domain/snapshot'
@@ -17,7 +16,7 @@ import { Http } from './http'
 import { LastKnownGood } from './last-known-good'
 import { type ConnectOptions, Emitter, type Listener, type SluiceEvents } from './options'
 import { Recorder } from './recorder'
-import { amountsOf, eventsOf, pricedEngine, type Report } from './report'
+import { amountsOf, eventsOf, pricedEngine, type Report, recordOf } from './report'
 import { Reporter } from './reporter'
 import { answerCopy, runServing } from './run'
 import type { RunOptions, RunResult } from './run-result'
@@ -232,19 +231,12 @@ export class Sluice {
       const amounts = amountsOf(report, pricedEngine(serving, report))
       const { thresholds, outputs } = this.held.entry(serving.task, serving.seq)?.entry ?? {}
       const elapsedMs = this.clock.elapsed()
-      this.recorder.record({
-        serving,
-        requestId,
-        at: Math.round(this.clock.at(elapsedMs)),
-        elapsedMs,
-        outcome,
-        amounts,
+      const at = Math.round(this.clock.at(elapsedMs))
+      this.recorder.record(serving, recordOf(serving, { requestId, at, outcome, amounts }, report), {
         events: eventsOf(outcome, amounts, thresholds),
         gap: serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt),
         outputs: outputs && outcome === 'ok' ? observedOutputs(outputs, output) : undefined,
-        model: report.model,
-        fingerprint: report.fingerprint,
-        branch: report.branch === undefined ? undefined : branchText(report.branch),
+        elapsedMs,
       })
       const share = this.held.compiled?.lanes.get(serving.task)?.view.capture
       if (share !== undefined) this.captures.add(share, serving, requestId, content)

@@ -1,17 +1,8 @@
 import { createHash } from 'node:crypto'
-import type {
-  EventName,
-  LateEntry,
-  LateOutcome,
-  Outcome,
-  RequestRecord,
-  TelemetryBatch,
-  UnitReport,
-} from '../domain/telemetry'
+import type { EventName, LateEntry, LateOutcome, RequestRecord, TelemetryBatch, UnitReport } from '../domain/telemetry'
 import { BoundedQueue } from './bounded-queue'
 import type { Gap } from './held-snapshot'
 import { type HeldUnit, HeldUnits, type Stratum } from './held-units'
-import type { Amounts } from './report'
 import type { Serving } from './serving'
 import { UsageList } from './usage-list'
 
@@ -39,22 +30,14 @@ export interface Taken {
   refused(): void
 }
 
-/** One request to be recorded. */
-export interface Recorded {
-  readonly serving: Serving
-  readonly requestId: string
-  /** By the server's clock; `elapsedMs` of the same moment by the monotonic one. */
-  readonly at: number
-  readonly elapsedMs: number
-  readonly outcome: Outcome
-  readonly amounts: Amounts
+/** What one request showed beside its record. */
+export interface Seen {
   readonly events: readonly EventName[]
   readonly gap: boolean
   /** By watched field of the entry: what the output showed. */
   readonly outputs?: NonNullable<UnitReport['outputs']> | undefined
-  readonly model?: string | undefined
-  readonly fingerprint?: string | undefined
-  readonly branch?: string | undefined
+  /** When, by the monotonic clock. */
+  readonly elapsedMs: number
 }
 
 /**
@@ -67,7 +50,7 @@ export class Recorder {
   private readonly settled = new UsageList<HeldUnit>()
   private readonly busy = new UsageList<HeldUnit>()
   private readonly unsent = new Set<HeldUnit>()
-  private readonly requests: BoundedQueue<Recorded>
+  private readonly requests: BoundedQueue<RequestRecord>
   private readonly lateOutcomes: BoundedQueue<LateOutcome>
   private readonly late = new BoundedQueue<LateEntry>(batchBounds.late)
   private nextPart = 0
@@ -94,9 +77,8 @@ export class Recorder {
     return this.unsent.size + this.requests.size + this.lateOutcomes.size + this.late.size > 0
   }
 
-  record(request: Recorded): void {
-    if (request.outcome !== 'filtered') this.addToUnit(request)
-    // Its record is made when it is taken, and not while the application waits.
+  record(serving: Serving, request: RequestRecord, seen: Seen): void {
+    if (request.outcome !== 'filtered') this.addToUnit(serving, request, seen)
     this.lost += this.requests.push(request)
   }
 
@@ -144,7 +126,7 @@ export class Recorder {
     return {
       content: {
         strata: grouped(units.map(({ held, sent }) => ({ stratum: held.stratum, sent }))),
-        requests: requests.map(recordOf),
+        requests,
         lateOutcomes,
         late,
       },
@@ -167,18 +149,18 @@ export class Recorder {
     for (let held = this.settled.oldest; held && held.touchedAt <= before; held = this.settled.oldest) this.forget(held)
   }
 
-  private addToUnit({ serving, outcome, amounts, events, gap, outputs, elapsedMs }: Recorded): void {
+  private addToUnit(serving: Serving, request: RequestRecord, { events, gap, outputs, elapsedMs }: Seen): void {
     const held = this.units.find(serving) ?? this.begin(serving)
     const { report } = held
     report.requests++
-    if (outcome === 'error') report.errors++
-    if (outcome === 'schema_failure') report.schemaFailures++
-    report.costUsd += amounts.costUsd
-    report.uncachedCostUsd += amounts.uncachedCostUsd
-    report.latencyMs += amounts.latencyMs
-    report.inputTokens += amounts.inputTokens
-    report.cachedTokens += amounts.cachedTokens
-    report.outputTokens += amounts.outputTokens
+    if (request.outcome === 'error') report.errors++
+    if (request.outcome === 'schema_failure') report.schemaFailures++
+    report.costUsd += request.costUsd
+    report.uncachedCostUsd += request.uncachedCostUsd
+    report.latencyMs += request.latencyMs
+    report.inputTokens += request.inputTokens
+    report.cachedTokens += request.cachedTokens
+    report.outputTokens += request.outputTokens
     if (events.length > 0 && events.some((event) => !report.events.includes(event)))
       report.events = [...new Set([...report.events, ...events])]
     report.gap ||= gap
@@ -281,36 +263,4 @@ function grouped(rows: readonly { stratum: Stratum; sent: UnitReport }[]): Telem
     else strata.set(key, { ...stratum, units: [sent] })
   }
   return [...strata.values()]
-}
-
-function recordOf(request: Recorded): RequestRecord {
-  const { serving, amounts, model, fingerprint, branch } = request
-  const record: { -readonly [K in keyof RequestRecord]: RequestRecord[K] } = {
-    requestId: request.requestId,
-    task: serving.task,
-    seq: serving.seq,
-    slice: serving.slice,
-    arm: serving.arm,
-    composite: serving.composite.id,
-    tenant: serving.tenant,
-    conversation: serving.conversation,
-    reason: serving.reason,
-    binding: serving.binding,
-    at: request.at,
-    outcome: request.outcome,
-    latencyMs: amounts.latencyMs,
-    inputTokens: amounts.inputTokens,
-    cachedTokens: amounts.cachedTokens,
-    outputTokens: amounts.outputTokens,
-    costUsd: amounts.costUsd,
-    uncachedCostUsd: amounts.uncachedCostUsd,
-    cacheAgeMs: serving.cacheAgeMs,
-    headSeq: serving.headSeq,
-    tenantSeq: serving.tenantSeq,
-    stale: serving.stale,
-  }
-  if (model !== undefined) record.model = model
-  if (fingerprint !== undefined) record.fingerprint = fingerprint
-  if (branch !== undefined) record.branch = branch
-  return record
 }

@@ -1,10 +1,10 @@
 import type { FrozenThresholds } from '../domain/allocation'
-import type { Branch } from '../domain/branch'
+import { type Branch, branchText } from '../domain/branch'
 import type { EngineContent } from '../domain/contents'
 import { own } from '../domain/diff'
 import type { RouterContent } from '../domain/pipeline-contents'
 import { type Cost, costOf } from '../domain/pricing'
-import type { EventName, Outcome } from '../domain/telemetry'
+import type { EventName, Outcome, RequestRecord } from '../domain/telemetry'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { PromptValue } from '../kinds/prompt-render'
@@ -128,3 +128,44 @@ export function eventsOf(
 
 /** Of most requests. */
 const noEvents: readonly EventName[] = []
+
+/** What is known of a request beside its serving. */
+interface Told {
+  readonly requestId: string
+  /** By the server's clock. */
+  readonly at: number
+  readonly outcome: Outcome
+  readonly amounts: Amounts
+}
+
+/** The row of the request log. */
+export function recordOf(serving: Serving, { requestId, at, outcome, amounts }: Told, report: Report): RequestRecord {
+  const record: { -readonly [K in keyof RequestRecord]: RequestRecord[K] } = {
+    requestId,
+    task: serving.task,
+    seq: serving.seq,
+    slice: serving.slice,
+    arm: serving.arm,
+    composite: serving.composite.id,
+    tenant: serving.tenant,
+    conversation: serving.conversation,
+    reason: serving.reason,
+    binding: serving.binding,
+    at,
+    outcome,
+    latencyMs: amounts.latencyMs,
+    inputTokens: amounts.inputTokens,
+    cachedTokens: amounts.cachedTokens,
+    outputTokens: amounts.outputTokens,
+    costUsd: amounts.costUsd,
+    uncachedCostUsd: amounts.uncachedCostUsd,
+    cacheAgeMs: serving.cacheAgeMs,
+    headSeq: serving.headSeq,
+    tenantSeq: serving.tenantSeq,
+    stale: serving.stale,
+  }
+  if (report.model !== undefined) record.model = report.model
+  if (report.fingerprint !== undefined) record.fingerprint = report.fingerprint
+  if (report.branch !== undefined) record.branch = branchText(report.branch)
+  return record
+}

@@ -28,7 +28,7 @@ import { maxVersions, type VersionView } from './version-view'
 
 const maxDescription = 10_000
 const maxParents = 100
-const maxProvenanceBytes = 100_000
+const maxProvenanceLetters = 100_000
 
 /** What is known of a change once it was judged; `base` is absent for a first version. */
 export type Judgement = Pick<Registered, 'changeClass' | 'base' | 'changes'>
@@ -100,8 +100,8 @@ function requireEnvelope(draft: Registration, ref: string): void {
 function requireProvenance(provenance: unknown, refuse: (text: string) => void): void {
   const fault = nestingFault(provenance, maxDraftLevels)
   if (fault !== undefined) refuse(`the provenance ${nestingText(fault, maxDraftLevels)}`)
-  if (Buffer.byteLength(canonicalJson(provenance)) > maxProvenanceBytes) {
-    refuse(`the provenance is larger than ${maxProvenanceBytes} bytes`)
+  if (canonicalJson(provenance).length > maxProvenanceLetters) {
+    refuse(`the provenance is longer than ${maxProvenanceLetters} letters`)
   }
 }
 

@@ -1,5 +1,6 @@
+import { openDatabase } from '../../src/store/database'
 import { ledgerCollections } from '../../src/store/ledger'
-import { testStore } from '../support/ground'
+import { groundAddress, testStore } from '../support/ground'
 
 describe('a database that another version of Sluice left', () => {
   let ground: Awaited<ReturnType<typeof testStore>>
@@ -24,5 +25,20 @@ describe('a database that another version of Sluice left', () => {
     expect(keys).toEqual([{ _id: 1 }, ...indexes.map(({ key }) => key)])
     expect(await db.listCollections({ name: 'lanes' }).toArray()).toHaveLength(1)
     expect(await db.collection('allocations').findOne()).toEqual(entry)
+  })
+
+  it('is asked for nothing but its indexes where all stands', async () => {
+    const address = groundAddress('MONGODB_URI')
+    const monitored = `${address}${address.includes('?') ? '&' : '/?'}monitorCommands=true`
+    const database = await openDatabase(monitored, ground.store.database.db.databaseName)
+    const asked = new Set<string>()
+    database.client.on('commandStarted', ({ commandName }) => asked.add(commandName))
+    try {
+      await database.prepare(ledgerCollections)
+    } finally {
+      await database.close()
+    }
+    expect([...asked].sort()).toEqual(expect.arrayContaining(['createIndexes', 'listCollections']))
+    expect(asked.has('create') || asked.has('collMod')).toBe(false)
   })
 })

@@ -32,6 +32,11 @@ export async function startGroundWithBundle(): Promise<void> {
 export async function stopGround(): Promise<void> {
   const grounds = kept[key] ?? []
   kept[key] = []
-  if (process.env.MONGODB_URI !== undefined) await dropPool(process.env.MONGODB_URI)
-  for (const ground of grounds) await ground.stop()
+  try {
+    // A server that was started here takes all that it holds with it.
+    const isExternal = grounds.every(({ mongo }) => mongo === undefined)
+    if (process.env.MONGODB_URI !== undefined && isExternal) await dropPool(process.env.MONGODB_URI)
+  } finally {
+    for (const ground of grounds) await ground.stop()
+  }
 }

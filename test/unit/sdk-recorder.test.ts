@@ -1,5 +1,6 @@
 import type { Serving } from '../../src/sdk'
 import { Recorder } from '../../src/sdk/recorder'
+import { recordOf } from '../../src/sdk/report'
 
 const bounds = { units: 100, requests: 50, lateOutcomes: 10 }
 const amounts = { latencyMs: 1, inputTokens: 0, cachedTokens: 0, outputTokens: 0, costUsd: 0.5, uncachedCostUsd: 0.5 }
@@ -23,9 +24,9 @@ const serving = (conversation: string, startedAt?: number): Serving =>
   }) as unknown as Serving
 
 function record(recorder: Recorder, conversation: string, requestId: string, startedAt?: number): void {
-  const at = { at: 0, elapsedMs: performance.now() }
-  const said = { outcome: 'ok' as const, amounts, events: [], gap: false }
-  recorder.record({ serving: serving(conversation, startedAt), requestId, ...at, ...said })
+  const by = serving(conversation, startedAt)
+  const request = recordOf(by, { requestId, at: 0, outcome: 'ok', amounts }, { outcome: 'ok', latencyMs: 1 })
+  recorder.record(by, request, { events: [], gap: false, elapsedMs: performance.now() })
 }
 
 const unitsOf = (recorder: Recorder) => {

@@ -7,8 +7,8 @@ import { alpha } from './watchers'
 
 /**
  * Values that applications or a judge tell of some conversations, during them or long after. `right`: the first value of a
- * conversation, in the stratum that it was served in. `moment`: in the stratum in force when it was told. `every`: each value
- * that is told is a unit.
+ * conversation, in the stratum that it was served in. `moment`: the same, in the stratum in force when it was told. `every`: each
+ * value that is told is a unit.
  */
 export const toldCountings = ['right', 'moment', 'every'] as const
 export type ToldCounting = (typeof toldCountings)[number]
@@ -22,7 +22,7 @@ export interface ToldScenario {
   readonly told: number
   /** Chance that another value of the same conversation follows, and another after that. */
   readonly again: number
-  /** Ticks from the start of a conversation to a value; evenly up to this. */
+  /** Ticks from the start of a conversation to its first value, and from each to the next; evenly up to this. */
   readonly longestDelay: number
   /** Values in all, both arms: what a judge's budget pays for. */
   readonly mostValues: number
@@ -34,7 +34,7 @@ export interface ToldScenario {
 
 const metric = 'told'
 
-/** Answers to a survey, as failures below a mark; told up to two steps late, some of them several times. */
+/** Answers to a survey, as failures below a mark; the first up to two steps late, and others after it. */
 export const surveys: ToldScenario = {
   statistic: { kind: 'failures', metric },
   conversationsPerTick: 200,
@@ -95,7 +95,7 @@ export function simulateTold(scenario: ToldScenario, seed: number): Readonly<Rec
     for (const value of calendar[tick] ?? []) {
       if (left-- <= 0) break
       if (value.isFirst) add(strata.right[value.begunIn], value)
-      add(strata.moment[step], value)
+      if (value.isFirst) add(strata.moment[step], value)
       add(strata.every[value.begunIn], value)
     }
     for (const counting of toldCountings) {

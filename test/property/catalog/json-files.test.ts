@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { readYaml } from '../../../src/cli/workspace-file'
 import { SluiceError } from '../../../src/errors'
@@ -6,7 +7,7 @@ import { runs } from '../../support/effort'
 /** What reading gives, or the code and words of its refusal without the place. */
 function reading(text: string): string {
   try {
-    return JSON.stringify(readYaml(text, 'a.json'))
+    return inspect(readYaml(text, 'a.json'), { depth: Number.POSITIVE_INFINITY, maxArrayLength: null })
   } catch (error) {
     if (error instanceof SluiceError) return `${error.code} ${error.message.replace(/^a\.json(:\d+)?/, '')}`
     throw error
@@ -35,7 +36,11 @@ describe('JSON in a workspace', () => {
     ['a key twice, far below', '{"b":[{"c":{"a":1, "a":1}}]}'],
     ['a reserved key', '{"a":{"__proto__":1}}'],
     ['more levels than a file may have', `${'['.repeat(201)}${']'.repeat(201)}`],
-    ['as many levels as a file may have', `${'['.repeat(150)}${']'.repeat(150)}`],
+    ...[197, 198, 199, 200].flatMap((levels) => [
+      [`${levels} levels of lists`, `${'['.repeat(levels)}${']'.repeat(levels)}`],
+      [`${levels} levels of maps`, `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`],
+    ]),
+    ['carriage returns alone', '{"a":1,\r"b":[1,\r2]}'],
     ['no end', '{"a":["b'],
     ['numbers in many forms', '[1e3, 1.0, -0, 1E-2, 12345678901234567891, 0.1]'],
     ['escapes', '["\\u00e9\\/\\t\\ud83d\\ude00", "\\ud800"]'],
