@@ -296,7 +296,7 @@ const countersOf = (report: UnitReport): Counters => ({
   outputTokens: report.outputTokens,
 })
 
-/** Written out: it runs for every unit of every batch, and an object made of pairs takes ten times as long. */
+/** Written out: it runs for every unit of every batch, and an object made of pairs takes several times as long. */
 const sumCounters = (left: Counters, right: Counters): Counters => ({
   requests: left.requests + right.requests,
   errors: left.errors + right.errors,

@@ -1,8 +1,9 @@
 interface Flushed {
-  flush(): Promise<void>
+  /** Tells of a failure by itself, and never rejects. */
+  flushLast(): Promise<void>
 }
 
-/** Clients that run; a process may hold many, one for each environment or key. */
+/** Of clients that run; a process may hold many, one for each environment or key. */
 const clients = new Set<Flushed>()
 
 /** Sends what the client holds when the process runs out of work, once. One listener stands for all clients. */
@@ -20,6 +21,6 @@ function flushAll(): void {
   for (const client of leaving) {
     // Sending is work, after which the process runs out of it again: each client has one try.
     forgetAtExit(client)
-    client.flush().catch(() => undefined)
+    void client.flushLast()
   }
 }

@@ -131,7 +131,7 @@ export class Sluice {
     }
     this.feed.start()
     this.reporter.start()
-    flushAtExit(this)
+    flushAtExit(this.reporter)
   }
 
   /** The answer takes the listener away again. */
@@ -287,7 +287,7 @@ export class Sluice {
   }
 
   private async stop(): Promise<void> {
-    forgetAtExit(this)
+    forgetAtExit(this.reporter)
     clearTimeout(this.staleTimer)
     this.shadows.close()
     await Promise.all([this.feed.close(), this.reporter.close()])

@@ -59,6 +59,11 @@ export class Reporter {
   async close(): Promise<void> {
     this.ending.abort()
     await this.loop
+    await this.flushLast()
+  }
+
+  /** Sends what is left. Never rejects: what the server does not take is lost with the process, and told. */
+  async flushLast(): Promise<void> {
     await this.flush().catch((error) => this.parts.failed(asError(error)))
   }
 
