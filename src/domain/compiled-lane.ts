@@ -44,6 +44,9 @@ export interface CompiledLane {
   readonly revoked: Revocations
 }
 
+export const entryAt = (lane: CompiledLane | undefined, seq: number): CompiledEntry | undefined =>
+  lane?.entries[seq - lane.firstSeq]
+
 const maxKeptBindings = 32
 
 /** The text of a binding to this entry. It is made once and then shared: requests of one tenant want the same. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { entryAt } from '../domain/compiled-lane'
 import type { SchemaContent } from '../domain/contents'
 import { type ResolveRequest, resolve } from '../domain/resolve'
 import type { Snapshot } from '../domain/snapshot'
@@ -18,6 +19,7 @@ import { type ConnectOptions, Emitter, type Listener, type SluiceEvents } from '
 import { Recorder } from './recorder'
 import { amountsOf, eventsOf, pricedEngine, type Report, recordOf } from './report'
 import { Reporter } from './reporter'
+import { RequestIds } from './request-ids'
 import { answerCopy, runServing } from './run'
 import type { RunOptions, RunResult } from './run-result'
 import { ServerClock } from './server-clock'
@@ -57,6 +59,7 @@ export class Sluice {
   private readonly feed: Feed
   private readonly disk: LastKnownGood | undefined
   private readonly recorder = new Recorder()
+  private readonly requestIds = new RequestIds()
   private readonly reporter: Reporter
   private readonly captures: CaptureQueue
   private readonly shadows: ShadowQueue
@@ -226,10 +229,11 @@ export class Sluice {
   /** `output`: what the watched fields are read from. */
   private take(serving: Serving, report: Report, content: ServedContent, output = report.output): boolean {
     try {
-      const requestId = report.requestId ?? randomUUID()
+      const requestId = report.requestId ?? this.requestIds.next()
       const outcome = outcomeOf(serving, report)
       const amounts = amountsOf(report, pricedEngine(serving, report))
-      const { thresholds, outputs } = this.held.entry(serving.task, serving.seq)?.entry ?? {}
+      const lane = this.held.lane(serving.task)
+      const { thresholds, outputs } = entryAt(lane, serving.seq)?.entry ?? {}
       const elapsedMs = this.clock.elapsed()
       const at = Math.round(this.clock.at(elapsedMs))
       this.recorder.record(serving, recordOf(serving, { requestId, at, outcome, amounts }, report), {
@@ -238,7 +242,7 @@ export class Sluice {
         outputs: outputs && outcome === 'ok' ? observedOutputs(outputs, output) : undefined,
         elapsedMs,
       })
-      const share = this.held.compiled?.lanes.get(serving.task)?.view.capture
+      const share = lane?.view.capture
       if (share !== undefined) this.captures.add(share, serving, requestId, content)
       return true
     } catch (error) {

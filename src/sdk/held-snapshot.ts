@@ -1,4 +1,4 @@
-import type { CompiledEntry } from '../domain/compiled-lane'
+import { type CompiledEntry, type CompiledLane, entryAt } from '../domain/compiled-lane'
 import { type CompiledSnapshot, compileSnapshot } from '../domain/compiled-snapshot'
 import type { LaneEntry, Snapshot, SnapshotDelta } from '../domain/snapshot'
 import type { LateEntry } from '../domain/telemetry'
@@ -67,9 +67,12 @@ export class HeldSnapshot {
     return false
   }
 
+  lane(task: string): CompiledLane | undefined {
+    return this.held?.lanes.get(task)
+  }
+
   entry(task: string, seq: number): CompiledEntry | undefined {
-    const lane = this.held?.lanes.get(task)
-    return lane?.entries[seq - lane.firstSeq]
+    return entryAt(this.lane(task), seq)
   }
 
   headSeq(task: string): number {

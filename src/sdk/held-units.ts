@@ -11,8 +11,6 @@ export interface HeldUnit extends Listed {
   readonly startedAt: number | undefined
   /** Its `unit` is hashed when it is first sent, and not while a request waits. */
   readonly report: { -readonly [K in keyof UnitReport]: UnitReport[K] }
-  /** The highest revision that the server has. */
-  acked: number
   touchedAt: number
   /** The same conversation in another stratum; `HeldUnits` alone sets it. */
   sibling: HeldUnit | undefined

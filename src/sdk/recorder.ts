@@ -46,10 +46,12 @@ export interface Seen {
  */
 export class Recorder {
   private readonly units = new HeldUnits()
-  /** Each of `units` is in one of them: whether the server has it as it is. Those give way first. */
+  /** Each of `units` is in one of them. As the server has it: those give way first. */
   private readonly settled = new UsageList<HeldUnit>()
-  private readonly busy = new UsageList<HeldUnit>()
-  private readonly unsent = new Set<HeldUnit>()
+  /** Sent as it is, and not acknowledged yet. */
+  private readonly sent = new UsageList<HeldUnit>()
+  /** What the server has to be told, in the order in which that came about. */
+  private readonly unsent = new UsageList<HeldUnit>()
   private readonly requests: BoundedQueue<RequestRecord>
   private readonly lateOutcomes: BoundedQueue<LateOutcome>
   private readonly late = new BoundedQueue<LateEntry>(batchBounds.late)
@@ -74,7 +76,7 @@ export class Recorder {
   }
 
   get pending(): boolean {
-    return this.unsent.size + this.requests.size + this.lateOutcomes.size + this.late.size > 0
+    return this.unsent.oldest !== undefined || this.requests.size + this.lateOutcomes.size + this.late.size > 0
   }
 
   record(serving: Serving, request: RequestRecord, seen: Seen): void {
@@ -111,11 +113,11 @@ export class Recorder {
   take(share = 1): Taken | undefined {
     if (!this.pending) return undefined
     const part = (bound: number) => Math.max(1, Math.floor(bound * share))
-    const units = [...first(this.unsent, part(batchBounds.units))].map((held) => {
+    const units = this.unsent.oldestOf(part(batchBounds.units)).map((held) => {
       held.report.unit ||= unitHash(held.report.tenant, held.conversation)
+      this.sent.use(held)
       return { held, sent: { ...held.report } }
     })
-    for (const { held } of units) this.unsent.delete(held)
     const requests = this.requests.take(part(batchBounds.requests))
     const lateOutcomes = this.lateOutcomes.take(part(batchBounds.lateOutcomes))
     const late = this.late.take(batchBounds.late)
@@ -133,7 +135,7 @@ export class Recorder {
       size,
       acknowledged: settle,
       returned: () => {
-        for (const { held } of units) if (isHeld(held)) this.unsent.add(held)
+        for (const { held } of units) if (held.list === this.sent) this.unsent.use(held)
         this.lost += this.requests.putBack(requests) + this.lateOutcomes.putBack(lateOutcomes) + this.late.putBack(late)
       },
       refused: () => {
@@ -186,7 +188,6 @@ export class Recorder {
         closed: false,
         gap: false,
       },
-      acked: 0,
       touchedAt: 0,
       list: undefined,
       older: undefined,
@@ -200,13 +201,12 @@ export class Recorder {
   private touch(held: HeldUnit, elapsedMs: number): void {
     held.report.revision++
     held.touchedAt = elapsedMs
-    this.busy.use(held)
-    this.unsent.add(held)
+    // One that waits keeps its place: what goes on all the time would else never be sent by a server that is behind.
+    if (held.list !== this.unsent) this.unsent.use(held)
   }
 
   private acknowledge(held: HeldUnit, revision: number): void {
-    held.acked = Math.max(held.acked, revision)
-    if (held.acked !== held.report.revision || !isHeld(held)) return
+    if (held.list !== this.sent || held.report.revision !== revision) return
     if (held.report.closed) this.forget(held)
     else this.settled.use(held)
   }
@@ -214,21 +214,17 @@ export class Recorder {
   private forget(held: HeldUnit): void {
     this.units.delete(held)
     held.list?.remove(held)
-    this.unsent.delete(held)
   }
 
   /** What the server has goes first; else the oldest, which is lost. */
   private makeRoom(): void {
     if (this.units.size < this.bounds.units) return
-    const leaving = this.settled.oldest ?? this.busy.oldest
+    const leaving = this.settled.oldest ?? this.sent.oldest ?? this.unsent.oldest
     if (leaving === undefined) return
-    if (leaving.list === this.busy) this.lost++
+    if (leaving.list !== this.settled) this.lost++
     this.forget(leaving)
   }
 }
-
-/** What is kept stands in a list. */
-const isHeld = (unit: HeldUnit): boolean => unit.list !== undefined
 
 const noCounts = {
   requests: 0,
@@ -245,14 +241,6 @@ const noCounts = {
 /** NUL cannot occur in ids, so no two conversations share a text. First 64 bits of SHA-256, as 16 hex digits. */
 export const unitHash = (tenant: string, conversation: string): string =>
   createHash('sha256').update(`${tenant}\0${conversation}`).digest('hex').slice(0, 16)
-
-function* first<T>(items: Iterable<T>, count: number): Iterable<T> {
-  let left = count
-  for (const item of items) {
-    if (left-- <= 0) return
-    yield item
-  }
-}
 
 function grouped(rows: readonly { stratum: Stratum; sent: UnitReport }[]): TelemetryBatch['strata'] {
   const strata = new Map<string, Stratum & { units: UnitReport[] }>()

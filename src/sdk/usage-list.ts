@@ -17,6 +17,13 @@ export class UsageList<T extends Listed> {
     return this.first
   }
 
+  /** At most so many, the oldest first. */
+  oldestOf(count: number): T[] {
+    const found: T[] = []
+    for (let item = this.first; item !== undefined && found.length < count; item = item.newer) found.push(item)
+    return found
+  }
+
   /** Puts the item at the newest end, from wherever it stood. */
   use(item: T): void {
     if (this.last === item) return

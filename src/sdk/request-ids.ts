@@ -1,0 +1,16 @@
+import { randomBytes } from 'node:crypto'
+
+const randomSize = 16
+
+/**
+ * Ids for requests that the application gave none: random as long as a UUID for the client, then counted, because drawing
+ * one for each would take as long as all else that a report notes.
+ */
+export class RequestIds {
+  private readonly client = randomBytes(randomSize).toString('base64url')
+  private count = 0
+
+  next(): string {
+    return `${this.client}.${++this.count}`
+  }
+}
