@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { Digest } from '../../src/domain/version'
-import { isFull, runs } from '../support/effort'
+import { runs } from '../support/effort'
 import { type LaneGround, laneGround } from '../support/lane-ground'
 import { type Act, LaneTrial, tenants } from '../support/lane-trial'
 
@@ -25,6 +25,20 @@ const act = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('begin'), tenant, keeps: fc.constantFrom('binding', 'binding', 'start') }),
   },
 ) as fc.Arbitrary<Act>
+
+const begin = (tenant: string): Act => ({ do: 'begin', tenant, keeps: 'binding' })
+/** Tried every time: in a random history with a hold near its start, little more happens. */
+const eventful: readonly Act[] = [
+  { do: 'settle', version: 0, leadMs: 0 },
+  { do: 'step', version: 1, basisPoints: 9_500, leadMs: 0 },
+  ...[...tenants, ...tenants, ...tenants].map(begin),
+  { do: 'rollback', hold: true, veto: true },
+  { do: 'step', version: 1, basisPoints: 500, leadMs: 0 },
+  { do: 'lift' },
+  { do: 'settle', version: 2, leadMs: 0 },
+  ...tenants.map(begin),
+  { do: 'rollback', hold: false, veto: false },
+]
 
 describe('the store against its model', () => {
   let ground: LaneGround
@@ -53,10 +67,10 @@ describe('the store against its model', () => {
         seen.conversations += trial.model.conversations.length
         seen.moved += trial.model.revoked
       }),
-      { numRuns: runs(12, 6), endOnFailure: true },
+      { numRuns: runs(12, 6), examples: [[[...eventful]]], endOnFailure: true },
     )
     // A run in which nothing happened proves nothing.
-    for (const count of Object.values(seen)) expect(count).toBeGreaterThan(isFull ? 5 : 0)
+    for (const count of Object.values(seen)) expect(count).toBeGreaterThan(5)
     // However busy the machine is: a run that is cut short might have met nothing.
   }, 300_000)
 })
