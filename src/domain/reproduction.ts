@@ -160,7 +160,7 @@ function belongingOf(logged: ReproducedOutput, repeats: readonly ReproducedOutpu
   const combined = rows.map((_, place) => rounded(judged.reduce((sum, { scores }) => sum + (scores[place] ?? 0), 0)))
   const own = combined[0] ?? 0
   const asUnusual = combined.slice(1).filter((score) => score >= own).length
-  const keys = rows.map((row) => JSON.stringify([...row].sort()))
+  const keys = rows.map((row) => JSON.stringify([...row].sort(byName)))
   const n = repeats.length
   return {
     repeats: n,
@@ -172,6 +172,10 @@ function belongingOf(logged: ReproducedOutput, repeats: readonly ReproducedOutpu
     typicalAtLeast: clopperPearsonLower(asUnusual, n, alpha),
   }
 }
+
+/** By the name alone, which is unique: a value may be an object that cannot be made a text. */
+const byName = ([left]: readonly [string, unknown], [right]: readonly [string, unknown]): number =>
+  left < right ? -1 : 1
 
 /** Field → value as text, for comparing; whether it fits its schema is a field too. */
 function fieldsOf({ output, valid }: ReproducedOutput): ReadonlyMap<string, unknown> {

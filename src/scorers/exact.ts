@@ -10,8 +10,12 @@ export const exact: Scorer = {
     return {
       score({ text, expected }) {
         const wanted = valueAt(expected, key)
-        return String(wanted).trim() === text.trim() ? right : wrong(`expected ${shortJson(wanted)}`)
+        return textOf(wanted)?.trim() === text.trim() ? right : wrong(`expected ${shortJson(wanted)}`)
       },
     }
   },
 }
+
+/** An object as JSON: what JavaScript makes of it is the same for all, or an error. What is missing equals no text. */
+const textOf = (value: unknown): string | undefined =>
+  typeof value === 'object' || value === undefined ? JSON.stringify(value) : String(value)

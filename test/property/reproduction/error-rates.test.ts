@@ -147,6 +147,13 @@ describe('whatever the outputs are', () => {
     )
   })
 
+  it('an object that cannot be made a text by JavaScript is a value like any other', () => {
+    const odd = { output: { odd: { toString: null }, same: 1 }, valid: true }
+    const turned = { output: { same: 1, odd: { toString: null } }, valid: true }
+    const { belonging } = judgeReproduction({ logged: odd, repeats: [turned, odd], cases: [], alpha: 0.05 })
+    expect(belonging?.matches).toBe(1)
+  })
+
   it('outputs that never repeat and cannot be compared are not called fitting', () => {
     const ids = Array.from({ length: 15 }, (_, index) => ({ output: { id: `id-${index}` }, valid: true }))
     const { verdict, reasons } = judgeReproduction({

@@ -41,6 +41,22 @@ describe('similarity', () => {
   })
 })
 
+describe('exact', () => {
+  it.each([
+    [' yes\n', 'yes', 1],
+    ['yes', 'no', 0],
+    ['7', 7, 1],
+    ['null', null, 1],
+    ['undefined', undefined, 0],
+    ['{"toString":null}', { toString: null }, 1],
+    ['[object Object]', { a: 1 }, 0],
+  ])('%j where %j is expected', (output, expected, value) => {
+    const { score } = prepareScorer('exact', {}, tools)
+    const labels = (expected === undefined ? {} : { text: expected }) as Sample['expected']
+    expect(score(sample(output, labels), [])).toMatchObject({ value })
+  })
+})
+
 describe('sets', () => {
   const output = { topics: ['a', 'b', 'c', 'c'] }
   const labels = { topics: ['b', 'c', 'd', 'e'] }
