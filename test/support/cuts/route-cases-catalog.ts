@@ -87,7 +87,11 @@ export const catalogCases: readonly RouteCase[] = [
   },
   {
     route: 'POST /v1/suites/:ref/evaluations',
-    mayStay: { composites: committed, evaluations: 'A run that nobody drives is shown as interrupted.' },
+    mayStay: {
+      composites: committed,
+      evaluations: 'A run that nobody drives is shown as interrupted.',
+      leakage_proofs: 'A proof depends on what is compared alone: the next run keeps it, or finds the same.',
+    },
     prepare: async ({ versions }) => ({
       path: '/v1/suites/suite%2Fmood@1.0.0/evaluations',
       body: {
