@@ -7,10 +7,11 @@ import { arms, type Peer, type PeerArm, type PeerRequest, type PeerWorld } from 
 import { type Floor, floorOf, floorResolve } from './resolve-floor'
 import { decode, snapshotOf, type Wire, type World, wireOf, worlds } from './resolve-world'
 
-const callsPerRound = 500
-const wires = 16
-const rounds = 60
-const warmUp = 15
+/** So many that what the others left in the caches, some milliseconds of theirs, is a small part of a turn. */
+const callsPerRound = 5_000
+const wires = 4
+const rounds = 40
+const warmUp = 8
 const compared = 20_000
 const seed = 20_260_202
 /** Every system hashes in its own way, so shares agree, not single conversations: four standard deviations. */
