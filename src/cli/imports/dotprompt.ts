@@ -5,6 +5,7 @@ import { addEngine } from './engine'
 import { type Imported, type Importer, type ImportSettings, textIn } from './importer'
 import { PicoschemaFault, picoschema } from './picoschema'
 import type { ImportSource } from './source'
+import { wordOf } from './template'
 
 /**
  * Dotprompt files: YAML front matter, then a template with `{{role "system"}}` markers.
@@ -69,7 +70,7 @@ function addModel(into: Imported, settings: ImportSettings, { head, file }: { he
 function addOutput(into: Imported, { output }: Head, file: string): void {
   if (!isRecord(output)) return
   if (output.format !== undefined && output.format !== 'json' && output.format !== 'text') {
-    into.lost(file, `the output format ${String(output.format)}`, 'outputs are text, or JSON of a schema')
+    into.lost(file, `the output format ${wordOf(output.format)}`, 'outputs are text, or JSON of a schema')
   }
   if (output.schema === undefined) return
   try {

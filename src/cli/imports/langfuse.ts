@@ -4,7 +4,7 @@ import { malformed } from '../workspace-file'
 import { addEngine } from './engine'
 import { type Imported, type Importer, type ImportSettings, textIn } from './importer'
 import type { ImportSource } from './source'
-import { foreignMessages, plainTemplate } from './template'
+import { foreignMessages, plainTemplate, wordOf } from './template'
 
 /**
  * Prompts of Langfuse, as `GET /api/public/v2/prompts/{name}?version={n}` answers each, one or many: an object, a list,
@@ -78,7 +78,7 @@ function contentOf(prompt: unknown) {
   const placeholder = prompt.find((message) => isRecord(message) && message.type === 'placeholder')
   if (isRecord(placeholder)) {
     return {
-      fault: `the placeholder ${String(placeholder.name)} stands for messages, and a prompt has variables for text`,
+      fault: `the placeholder ${wordOf(placeholder.name)} stands for messages, and a prompt has variables for text`,
     }
   }
   const referring = prompt.find((message) => reference.test(textIn(message, 'content') ?? ''))

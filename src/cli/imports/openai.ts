@@ -4,7 +4,7 @@ import { malformed } from '../workspace-file'
 import { addEngine } from './engine'
 import { type Imported, type Importer, type ImportSettings, textIn } from './importer'
 import type { ImportSource } from './source'
-import { foreignMessages, plainTemplate } from './template'
+import { foreignMessages, plainTemplate, wordOf } from './template'
 
 /**
  * Stored prompts of OpenAI: the body of `POST /v1/responses` that the dashboard shows for one, with its `id` and
@@ -160,7 +160,7 @@ function addFormat(into: Imported, { format, name: prompt, at }: Format): void {
   const held = isRecord(format.json_schema) ? format.json_schema : format
   if (format.type === 'text') return
   if (format.type !== 'json_schema' || !isRecord(held.schema)) {
-    into.lost(at, `the format ${String(format.type)}`, 'only a JSON Schema is the form of an output here')
+    into.lost(at, `the format ${wordOf(format.type)}`, 'only a JSON Schema is the form of an output here')
     return
   }
   const name = textIn(held, 'name') ?? `${prompt}-output`

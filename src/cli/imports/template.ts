@@ -1,5 +1,5 @@
 import type { PromptMessage } from '../../domain/contents'
-import { isRecord } from '../../domain/diff'
+import { isRecord, shortJson } from '../../domain/diff'
 import { TemplateFault } from '../../kinds/prompt-template'
 
 /** Text in which nothing is a variable. */
@@ -55,7 +55,7 @@ const messageKeys = ['role', 'content', 'type', 'id', 'status']
 export function foreignMessage(value: unknown, templateOf: (text: string) => string): ForeignMessage {
   if (!isRecord(value)) return { fault: 'a message is no object' }
   const role = typeof value.role === 'string' && Object.hasOwn(roles, value.role) ? roles[value.role] : undefined
-  if (role === undefined) return { fault: `messages of the role ${String(value.role)} are not part of a prompt` }
+  if (role === undefined) return { fault: `messages of the role ${wordOf(value.role)} are not part of a prompt` }
   const stray = Object.keys(value).find((key) => !messageKeys.includes(key))
   if (stray !== undefined) return { fault: `a message has ${stray}, which a prompt does not hold` }
   const parts = Array.isArray(value.content) ? value.content : [value.content]
@@ -73,8 +73,11 @@ export function foreignMessage(value: unknown, templateOf: (text: string) => str
   }
 }
 
+/** What a foreign file says, for a message: an object as JSON, since JavaScript cannot make a text of every one. */
+export const wordOf = (value: unknown): string => (typeof value === 'object' ? shortJson(value) : String(value))
+
 const isTextPart = (part: unknown): part is { readonly text: string } =>
-  isRecord(part) && textParts.includes(String(part.type)) && typeof part.text === 'string'
+  isRecord(part) && textParts.some((type) => type === part.type) && typeof part.text === 'string'
 
 /** All messages, or why one of them cannot be taken. */
 export function foreignMessages(

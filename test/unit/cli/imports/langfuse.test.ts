@@ -84,6 +84,16 @@ describe('import langfuse', () => {
     ['a reference to another prompt', { ...chat, prompt: 'x @@@langfusePrompt:name=a|version=1@@@' }, /another prompt/],
     ['a placeholder for messages', { ...chat, prompt: [{ type: 'placeholder', name: 'turns' }] }, /placeholder turns/],
     ['a variable behind a backslash', { ...chat, prompt: '\\{{x}}' }, /backslash/],
+    [
+      'a placeholder whose name is no text',
+      { ...chat, prompt: [{ type: 'placeholder', name: { toString: null } }] },
+      /placeholder \{"toString":null\}/,
+    ],
+    [
+      'messages of a role that is no text',
+      { ...chat, prompt: [{ role: { toString: null }, content: 'x' }] },
+      /role \{"toString":null\}/,
+    ],
     ['messages of tools', { ...chat, prompt: [{ role: 'tool', content: 'x' }] }, /role tool/],
   ])('refuses the loss of %s, and says it', async (_, prompt, why) => {
     const run = await importFiles('langfuse', { 'one.json': JSON.stringify([chat, { ...prompt, name: 'other' }]) })
