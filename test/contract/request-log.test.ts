@@ -89,7 +89,7 @@ describe('the request log', () => {
         const composites = new Set(expected.map(({ composite }) => composite))
         expect(new Set(await log().composites(environment, task))).toEqual(composites)
       }),
-      { numRuns: runs(15) },
+      { numRuns: runs(15), endOnFailure: true },
     )
   })
 

@@ -125,7 +125,7 @@ describe('telemetry of three replicas with hopping conversations', () => {
         const failed = new Set(requests.filter((request) => request.failed).map(({ conversation }) => conversation))
         expect((tested.event_error ?? 0) + (gap.event_error ?? 0)).toBe(failed.size)
       }),
-      { numRuns: runs(25) },
+      { numRuns: runs(25), endOnFailure: true },
     )
   })
 

@@ -154,7 +154,7 @@ describe('totals with the tenant as unit', () => {
           [0.5, candidate.units, incumbent.units],
         ])
       }),
-      { numRuns: runs(20) },
+      { numRuns: runs(20), endOnFailure: true },
     )
   })
 

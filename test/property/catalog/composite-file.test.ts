@@ -45,7 +45,7 @@ describe('a composite in a file', () => {
       const again = await load(bytesOf(text))
       expect(again.created || again.versions.some(({ created }) => created)).toBe(false)
     })
-    await fc.assert(property, { numRuns: runs(8) })
+    await fc.assert(property, { numRuns: runs(8), endOnFailure: true })
   })
 
   it('is done again where the process died, and nothing half of it was ever to be had', async () => {
@@ -150,7 +150,7 @@ describe('a composite in a file', () => {
       const property = fc.asyncProperty(change, async (one) => {
         expect(await isRefused(altered(one))).toBe('digest_mismatch')
       })
-      await fc.assert(property, { numRuns: runs(250) })
+      await fc.assert(property, { numRuns: runs(250), endOnFailure: true })
     })
 
     it('is refused when its lines are in another order', async () => {
@@ -161,7 +161,7 @@ describe('a composite in a file', () => {
         const swapped = lines.map((line, at) => (at === from ? lines[to] : at === to ? lines[from] : line))
         expect(await isRefused(bytesOf(`${swapped.join('\n')}\n`))).toBe('digest_mismatch')
       })
-      await fc.assert(property, { numRuns: runs(30) })
+      await fc.assert(property, { numRuns: runs(30), endOnFailure: true })
     })
 
     /** Who alters a file can also compute its hashes again: then only the digests of contents are left to tell. */

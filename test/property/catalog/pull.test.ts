@@ -1,11 +1,9 @@
 import fc from 'fast-check'
-import { nestingFault } from '../../../src/domain/nesting'
 import { type KindName, kindNames } from '../../../src/domain/version'
-import { maxDraftLevels } from '../../../src/kinds/kind'
 import type { Catalog } from '../../../src/store/catalog'
 import { type TestApi, testApi } from '../../support/api'
 import { filesIn, withFolder } from '../../support/folder'
-import { draftsWith } from '../../support/kind-drafts'
+import { draftsWith, jsonDraft } from '../../support/kind-drafts'
 
 /** What generated drafts refer to. */
 const bases: readonly (readonly [KindName, unknown])[] = [
@@ -30,9 +28,7 @@ const envelope = fc.record(
   {
     description: fc.oneof(text, fc.constantFrom('yes', '1.0', '# no comment', 'two\nlines \n', ' - list', '---')),
     parents: fc.constant(true),
-    provenance: fc
-      .dictionary(fc.constantFrom('author', 'seed', 'run'), fc.jsonValue({ maxDepth: 2 }), { noNullPrototype: true })
-      .filter((value) => nestingFault(value, maxDraftLevels) === undefined),
+    provenance: fc.dictionary(fc.constantFrom('author', 'seed', 'run'), jsonDraft, { noNullPrototype: true }),
   },
   { requiredKeys: ['description'] },
 )

@@ -57,7 +57,7 @@ describe('a stored composite', () => {
         }
       },
     )
-    await fc.assert(property, { numRuns: runs(150) })
+    await fc.assert(property, { numRuns: runs(150), endOnFailure: true })
     expect(await isWhole()).toBe(true)
   })
 
