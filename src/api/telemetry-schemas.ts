@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { maxBranchLength } from '../domain/branch'
+import { isId } from '../domain/bucket'
 import { eventNames, outcomes } from '../domain/telemetry'
 import { largestOutput, maxOutputClasses, maxOutputFields } from '../domain/telemetry-outputs'
 
@@ -8,7 +9,8 @@ const count = z.number().int().min(0).max(1e9)
 const usd = z.number().min(0).max(1e5)
 const milliseconds = z.number().min(0).max(1e10)
 const moment = z.number().min(0).max(1e14)
-const id = z.string().min(1).max(256)
+/** What `resolve` refuses was served by nobody; a NUL would also make two conversations one where ids are joined by it. */
+const id = z.string().min(1).max(256).refine(isId, 'contains NUL or a lone surrogate')
 const digest = z.templateLiteral(['sha256:', z.string().regex(/^[0-9a-f]{64}$/)])
 const seq = z.number().int().min(1).max(1e9)
 const arm = z.enum(['candidate', 'incumbent', 'none'])

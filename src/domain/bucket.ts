@@ -8,12 +8,21 @@ const maxIdLength = 256
  * separator) or a lone surrogate (no UTF-8 form).
  */
 export function assertId(name: string, id: string): void {
+  assertIdLength(name, id)
+  if (id.includes('\0')) throw idError(name, 'contains NUL')
+  if (!id.isWellFormed()) throw idError(name, 'contains a lone surrogate')
+}
+
+/** Whether `assertId` takes it. */
+export const isId = (id: unknown): boolean =>
+  typeof id === 'string' && id.length > 0 && id.length <= maxIdLength && !id.includes('\0') && id.isWellFormed()
+
+/** The part of `assertId` that looks at no letter. */
+export function assertIdLength(name: string, id: string): void {
   // Callers without types hand in whatever their database holds.
   if (typeof id !== 'string') throw idError(name, 'is not a string')
   if (id.length === 0) throw idError(name, 'is empty')
   if (id.length > maxIdLength) throw idError(name, 'is too long')
-  if (id.includes('\0')) throw idError(name, 'contains NUL')
-  if (!id.isWellFormed()) throw idError(name, 'contains a lone surrogate')
 }
 
 const idError = (name: string, fault: string): SluiceError =>
@@ -21,12 +30,13 @@ const idError = (name: string, fault: string): SluiceError =>
 
 /** MurmurHash3_x86_32 of the UTF-8 form of `text`, seed 0, as an unsigned 32-bit number. */
 export function murmur3(text: string): number {
-  return hashOf(nothing, text, undefined) >>> 0
+  return hashOf(nothing, text, undefined, false) >>> 0
 }
 
 /**
  * Bucket 0..9999 of a unit of assignment: floor(murmur3(salt NUL tenant [NUL conversation]) × 10000 / 2³²).
  * Without `conversation` the whole tenant is the unit. Published vectors: test/vectors/bucket.json.
+ * Throws invalid_id for NUL or a lone surrogate in `tenant` or `conversation`.
  */
 export function bucketOf(salt: string, tenant: string, conversation?: string): number {
   return bucketAfter(hashedSalt(salt), tenant, conversation)
@@ -61,15 +71,15 @@ export function hashedSalt(salt: string): HashState {
 
 /** `bucketOf` with the salt hashed before. */
 export function bucketAfter(salt: HashState, tenant: string, conversation: string | undefined): number {
-  return Math.floor(((hashOf(salt, tenant, conversation) >>> 0) * 10_000) / 0x1_0000_0000)
+  return Math.floor(((hashOf(salt, tenant, conversation, true) >>> 0) * 10_000) / 0x1_0000_0000)
 }
 
 /**
  * MurmurHash3_x86_32 (Appleby, public domain), seed 0, of what `state` has behind it and one or two texts in UTF-8 with
- * NUL between them, as a signed number, which needs no memory. It runs at every request: no byte string is built, and
- * ASCII goes by fours.
+ * NUL between them, as a signed number, which needs no memory. It runs at every request: no byte string is built, ASCII
+ * goes by fours, and ids, whose every letter it sees, are refused here rather than looked through once more.
  */
-function hashOf(state: HashState, first: string, second: string | undefined): number {
+function hashOf(state: HashState, first: string, second: string | undefined, areIds: boolean): number {
   let { hash, word, filled, length } = state
   for (let text = first, isLast = second === undefined; ; text = second as string, isLast = true) {
     const end = isLast ? text.length : text.length + 1
@@ -81,12 +91,14 @@ function hashOf(state: HashState, first: string, second: string | undefined): nu
         const last = text.charCodeAt(index + 3)
         if ((one | two | three | last) >= 0x80) break
         const four = one | (two << 8) | (three << 16) | (last << 24)
+        if (((four - 0x01010101) & 0x80808080) !== 0) break
         hash = absorbed(hash, word | (four << filled))
         word = filled === 0 ? 0 : four >>> (32 - filled)
         length += 4
       }
       if (index === end) break
       const point = index < text.length ? (text.codePointAt(index) as number) : 0
+      if (areIds && index < text.length && isUnfit(point)) assertId(isLast && second ? 'conversation' : 'tenant', text)
       const bytes = utf8(point)
       const size = sizeOf(point)
       index += size === 4 ? 2 : 1
@@ -105,6 +117,9 @@ function hashOf(state: HashState, first: string, second: string | undefined): nu
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
   return hash ^ (hash >>> 16)
 }
+
+/** NUL, or a surrogate without its other half. */
+const isUnfit = (point: number): boolean => point === 0 || (point & 0x1ff800) === 0xd800
 
 /** Bytes of a code point in UTF-8. */
 function sizeOf(point: number): number {

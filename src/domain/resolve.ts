@@ -1,6 +1,6 @@
 import { SluiceError } from '../errors'
 import { parseBinding } from './binding'
-import { assertId, bucketAfter } from './bucket'
+import { assertId, assertIdLength, bucketAfter } from './bucket'
 import { bindingTo, type CompiledEntry, type CompiledLane, type CompiledSlice } from './compiled-lane'
 import { type CompiledSnapshot, type CompiledTenant, type CompiledTenantEntry, pinOf } from './compiled-snapshot'
 import type { ServedComposite } from './composite'
@@ -51,8 +51,27 @@ const skipped: { readonly [reason in SkipReason]: Skipped } = {
  * Throws SluiceError: unknown_task, invalid_id, start_missing, malformed_binding, snapshot_behind.
  */
 export function resolve(compiled: CompiledSnapshot, request: ResolveRequest): Served | Skipped {
-  assertId('tenant', request.tenant)
-  assertId('conversation', request.conversation)
+  let answer: Served | Skipped
+  try {
+    answer = decide(compiled, request)
+  } catch (error) {
+    // Whatever else is wrong, an unfit id is told first.
+    assertIds(request)
+    throw error
+  }
+  // Where a bucket was compared, its hash has seen every letter of both.
+  if ('skip' in answer || answer.slice < 0) assertIds(request)
+  return answer
+}
+
+function assertIds({ tenant, conversation }: ResolveRequest): void {
+  assertId('tenant', tenant)
+  assertId('conversation', conversation)
+}
+
+function decide(compiled: CompiledSnapshot, request: ResolveRequest): Served | Skipped {
+  assertIdLength('tenant', request.tenant)
+  assertIdLength('conversation', request.conversation)
   const lane = compiled.lanes.get(request.task)
   if (lane === undefined) {
     throw new SluiceError('unknown_task', `No task ${request.task} in ${compiled.environment}.`, {
@@ -140,10 +159,7 @@ function serve(
   }
   const slice =
     entry.candidate === undefined ? undefined : matching(entry.slices, request.tenant, tenant?.ring ?? 'general')
-  const chosen =
-    slice === undefined
-      ? undefined
-      : bucketAfter(entry.salt, request.tenant, slice.byTenant ? undefined : request.conversation)
+  const chosen = slice === undefined ? undefined : bucketIn(entry, slice, request)
   const toCandidate = slice !== undefined && chosen !== undefined && chosen < slice.basisPoints
   const standing = toCandidate ? entry.candidate : entry.incumbent
   if (standing?.composite === undefined) return skipped.not_deployed
@@ -155,6 +171,15 @@ function serve(
   }
   const arm = toCandidate ? 'candidate' : 'incumbent'
   return { composite: standing.composite, arm, reason: 'slice', binding, seq, tenantSeq, slice: slice.index }
+}
+
+function bucketIn(
+  { salt }: CompiledEntry,
+  { byTenant }: CompiledSlice,
+  { tenant, conversation }: ResolveRequest,
+): number {
+  if (byTenant) assertId('conversation', conversation)
+  return bucketAfter(salt, tenant, byTenant ? undefined : conversation)
 }
 
 function matching(slices: readonly CompiledSlice[], tenant: string, ring: string): CompiledSlice | undefined {

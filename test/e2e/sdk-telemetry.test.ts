@@ -226,6 +226,7 @@ describe('telemetry over HTTP', () => {
       unitReport({ unit: unitName(4), errors: 1 }),
       unitReport({ unit: unitName(5), latencyMs: 1e12 }),
       'rubbish',
+      unitReport({ unit: unitName(6), tenant: 'ac\0me' }),
     ]
     const request = {
       ...key,
@@ -247,17 +248,23 @@ describe('telemetry over HTTP', () => {
       tenantSeq: 0,
       stale: false,
     }
-    const requests = [{ ...request, surprise: true }, { ...request, seq: 77, requestId: 'other' }, request]
+    const requests = [
+      { ...request, surprise: true },
+      { ...request, seq: 77, requestId: 'other' },
+      { ...request, conversation: 'c\ud800', requestId: 'half a character' },
+      request,
+    ]
     const answer = await post({ ...emptyBatch('replica-1'), strata: [{ ...key, units }], requests })
     expect(answer.status).toBe(200)
-    expect(answer.body).toMatchObject({ accepted: { units: 1, requests: 1 }, refusedCount: 8 })
+    expect(answer.body).toMatchObject({ accepted: { units: 1, requests: 1 }, refusedCount: 10 })
     expect(answer.body.refused.map(({ path }: { path: string }) => path)).toEqual([
-      ...[1, 2, 3, 4, 5, 6].map((index) => `/strata/0/units/${index}`),
+      ...[1, 2, 3, 4, 5, 6, 7].map((index) => `/strata/0/units/${index}`),
       '/requests/0',
+      '/requests/2',
       '/requests/1',
     ])
     const [reporter] = await ground.store.telemetry.reporters.list(environment)
-    expect(reporter?.refused).toBe(8)
+    expect(reporter?.refused).toBe(10)
     const found = await fetch(`${server.url}/v1/requests/${request.requestId}`, {
       headers: { authorization: `Bearer ${ground.adminKey}` },
     })

@@ -17,13 +17,23 @@ const who = fc.record({ tenant, conversation })
 const laneOf = ({ snapshot }: Scene): LaneView => snapshot.lanes[task] as LaneView
 const sceneAt = (scenes: readonly Scene[], index: number): Scene => scenes[index % scenes.length] as Scene
 
+/** Ids with something that has no hash, or only looks like it, at every place of a word. */
+const oddId = fc
+  .tuple(
+    fc.nat({ max: 9 }),
+    fc.constantFrom('\0', '\ud83d', '\ude00', '😀', 'é', '\u0001', '\u0080'),
+    fc.nat({ max: 9 }),
+  )
+  .map(([before, odd, behind]) => `${'c'.repeat(before)}${odd}${'-'.repeat(behind)}`)
+
 /** Whatever a caller, typed or not, may hand in. */
 const anyRequest: fc.Arbitrary<ResolveRequest> = fc.record(
   {
     task: fc.oneof(fc.constant(task), fc.constantFrom('csat', '__proto__', 'constructor', '')),
-    tenant: fc.oneof(tenant, fc.string({ unit: 'binary', maxLength: 4 }), fc.constantFrom(null, 7, '\ud800')),
+    tenant: fc.oneof(tenant, oddId, fc.string({ unit: 'binary', maxLength: 4 }), fc.constantFrom(null, 7, '\ud800')),
     conversation: fc.oneof(
       conversation,
+      oddId,
       fc.string({ unit: 'binary', maxLength: 4 }),
       fc.constantFrom(undefined, 'x'.repeat(257)),
     ),

@@ -89,6 +89,19 @@ describe('an id', () => {
     expect(() => assertId('tenant', id as string)).toThrow(refused)
   })
 
+  it.each([
+    ['tenant', 'ac\0me', 'c'],
+    ['tenant', 'acme-acme\0', 'c'],
+    ['tenant', '\ud83d', 'c'],
+    ['conversation', 'acme', '\0'],
+    ['conversation', 'acme', 'conv\0ersation'],
+    ['conversation', 'acme', 'conversation-\ude00'],
+  ])('of a %s that has no hash has no bucket either', (name, tenant, conversation) => {
+    expect(() => bucketOf('salt', tenant, conversation)).toThrow(
+      expect.objectContaining({ code: 'invalid_id', details: { name } }),
+    )
+  })
+
   it.each(['a', ' ', '日本', '😀'.repeat(128), 'x'.repeat(256), '__proto__', '\u0001'])('%j is taken', (id) => {
     expect(() => assertId('tenant', id)).not.toThrow()
   })
