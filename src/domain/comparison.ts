@@ -1,5 +1,6 @@
 import { assertNever } from '../errors'
 import { logEvidenceAbove, logEvidenceBelow } from '../stats/asymptotic-confidence-sequence'
+import { logMeanExp } from '../stats/log-space'
 import { type MeanStratum, mostlyTreated, stratifiedDifference } from '../stats/mean-difference'
 import type { SampleMoments } from '../stats/moments'
 import { type EventStratum, logEvalueRatioAbove, logEvalueRatioBelow } from '../stats/rate-ratio'
@@ -127,7 +128,7 @@ function compareMeans(value: ClosedValueName, strata: readonly StratumStats[], l
 
 /**
  * Values of any sign, so logarithms say nothing: the raw mean alone, at the whole level. Where lower is worse both sides are
- * turned round, and the margin is what the candidate may fall short of the incumbent.
+ * turned round. The margin is a share of the distance of the incumbent's mean from zero: mB may be up to mA + m |mA|.
  */
 function compareToldMeans(
   { metric, worse }: Extract<MetricStatistic, { kind: 'told_mean' }>,
@@ -142,8 +143,10 @@ function compareToldMeans(
   const rows: MeanStratum[] = strata.map(({ share, candidate, incumbent }) => {
     return { a: turned(incumbent), b: turned(candidate), share }
   })
-  const difference = stratifiedDifference(rows, Math.max(0, 1 + sign * margin))
-  const logEvidence = logEvidenceAbove(difference, alpha)
+  const [more, less] = [stratifiedDifference(rows, 1 + margin), stratifiedDifference(rows, 1 - margin)]
+  // mB > mA + m |mA| says both; the opposite contradicts one of them, and the mean of two e-values is an e-value.
+  const logEvidence = Math.min(logEvidenceAbove(more, alpha), logEvidenceAbove(less, alpha))
+  const below = logMeanExp([more, less].map((difference) => logEvidenceBelow(difference, certificateAlpha)))
   const logThreshold = -Math.log(alpha)
   const isWorse = logEvidence >= logThreshold
   return {
@@ -151,7 +154,7 @@ function compareToldMeans(
     logEvidence,
     logThreshold,
     worse: !isWorse ? 'no' : mostlyTreated(rows) ? 'mean_only' : 'yes',
-    nonInferior: logEvidenceBelow(difference, certificateAlpha) >= -Math.log(certificateAlpha),
+    nonInferior: below >= -Math.log(certificateAlpha),
   }
 }
 

@@ -22,12 +22,13 @@ export interface MeanDifference {
 
 /**
  * D = Σ w_s (mB_s − f mA_s), w_s ∝ n_s ρ_s (1 − ρ_s), variance Σ w_s² (vB/nB + f² vA/nA), in which max(vA, vB) stands for
- * vA where ρ_s > 1/2. Absent where no stratum has two values in each arm.
+ * the variance of the arm with the smaller share. Absent where no stratum has two values in each arm.
  *
  * The weights make information × D a sum over units whatever the ramp, which is what a sequential boundary needs; a time
- * of plain unit counts would let one stratum's past be rescaled by another's arrival. The larger variance is taken for a
- * small control: there a low mean of skewed values comes with a low variance of the same sample, and D looks surer than it
- * is (nearly a fifth of harmless candidates at a share of 95 % would alarm). `offset` is taken off the estimate.
+ * of plain unit counts would let one stratum's past be rescaled by another's arrival. The larger variance is taken for the
+ * smaller arm: there a low mean of skewed values comes with a low variance of the same sample, and D looks surer than it
+ * is. Of harmless candidates nearly a fifth would alarm at a share of 95 %, and up to half at small shares where a low mean
+ * is the harm. `offset` is taken off the estimate.
  */
 export function stratifiedDifference(
   strata: readonly MeanStratum[],
@@ -45,10 +46,11 @@ export function stratifiedDifference(
     const varianceB = varianceOf(b)
     if (varianceA === undefined || varianceB === undefined) continue
     const weight = (a.n + b.n) * share * (1 - share)
-    const safeVarianceA = share > 0.5 ? Math.max(varianceA, varianceB) : varianceA
+    const larger = Math.max(varianceA, varianceB)
+    const [safeA, safeB] = [share > 0.5 ? larger : varianceA, share < 0.5 ? larger : varianceB]
     weights += weight
     sum += weight * ((meanOf(b) ?? 0) - factor * (meanOf(a) ?? 0) - offset)
-    variance += weight * weight * (varianceB / b.n + (factor * factor * safeVarianceA) / a.n)
+    variance += weight * weight * (safeB / b.n + (factor * factor * safeA) / a.n)
     unitsA += a.n
     unitsB += b.n
   }

@@ -5,12 +5,13 @@ import {
   classes,
   lognormal,
   pareto,
+  purchases,
   type Source,
   scores,
   tenants,
   type Unit,
 } from './sources'
-import { certificate, events, mean, multinomial, numeric, sampleRatio, type Watcher } from './watchers'
+import { certificate, events, mean, meanBelow, multinomial, numeric, sampleRatio, type Watcher } from './watchers'
 
 /** One world, watched by several tests on the same streams. */
 export interface Experiment {
@@ -180,6 +181,20 @@ function harmfulOf(share: number): readonly Experiment[] {
   ]
 }
 
+/** Most values are nothing, and few are worse: in a small arm a low mean comes with a low variance. */
+const purchasesOf = (share: number, staying = 1): Experiment => ({
+  name: staying === 1 ? 'purchases of 5 %' : `purchases 5 → ${percent(0.05 * staying)}`,
+  harmless: staying === 1,
+  share,
+  looks: share < 0.1 ? 1000 : staying === 1 ? tenthousand : 2 * tenthousand,
+  source: purchases(0.05, staying),
+  ours: {
+    'mean, lower is worse': () => meanBelow(share),
+    ...(staying === 1 ? { 'numeric shift': () => numeric(share) } : {}),
+  },
+  peers: { 'peeked z': () => peekedZ(asValue) },
+})
+
 /** Where a good candidate is to be certified: no harm, but every alarm is a find. */
 const certified = (share: number): readonly Experiment[] =>
   [2, 1.5].map((ratio) => ({
@@ -206,7 +221,9 @@ const mismatched: readonly Experiment[] = [0.11, 0.12, 0.15].map((share) => ({
 export const experiments: readonly Experiment[] = [
   ...shares.flatMap(harmlessOf),
   ...shares.flatMap(harmlessOutputs),
+  ...[0.01, ...shares].map((share) => purchasesOf(share)),
   ...shares.flatMap(harmfulOf),
+  ...shares.map((share) => purchasesOf(share, 0.5)),
   ...[0.5, 0.1].flatMap(certified),
   ...mismatched,
 ]

@@ -82,6 +82,15 @@ export const tenants =
     }
   }
 
+/** What a conversation earns: nothing in most of them, a lognormal amount in `rate` of them; of B's buyers so many stay. */
+export const purchases =
+  (rate: number, staying = 1): Source =>
+  (random) =>
+  (onB, unit) => {
+    const buys = random.uniform() < (onB ? rate * staying : rate)
+    unit.value = buys ? exp(random.normal()) : 0
+  }
+
 const classShares = [0.5, 0.2, 0.15, 0.1, 0.05] as const
 export const classNames = classShares.map((_, index) => String(index))
 

@@ -1,4 +1,4 @@
-import { logEvidenceAbove } from '../../src/stats/asymptotic-confidence-sequence'
+import { logEvidenceAbove, logEvidenceBelow } from '../../src/stats/asymptotic-confidence-sequence'
 import { stratifiedDifference } from '../../src/stats/mean-difference'
 import { logEvalueMultinomialShift } from '../../src/stats/multinomial-shift'
 import { logEvidenceNumericShift } from '../../src/stats/numeric-shift'
@@ -56,6 +56,15 @@ export function mean(share: number, scale: 'raw' | 'log', margin = 0): Watcher {
   return (onB, unit) => {
     take(onB ? stratum.b : stratum.a, raw ? unit.value : unit.log)
     return onB && logEvidenceAbove(stratifiedDifference(strata, factor, offset), alpha) >= alarmAt
+  }
+}
+
+/** The same for values of which fewer are worse. */
+export function meanBelow(share: number): Watcher {
+  const stratum = { a: empty(), b: empty(), share }
+  return (onB, { value }) => {
+    take(onB ? stratum.b : stratum.a, value)
+    return onB && logEvidenceBelow(stratifiedDifference([stratum], 1), alpha) >= alarmAt
   }
 }
 

@@ -98,6 +98,14 @@ describe('the mean of a told metric', () => {
     expect(assess(inputOf([row], { policy: guarding(lower, { margin: 0 }) })).action).toBe('rollback')
   })
 
+  it.each([lower, higher])('tolerates as much of a negative mean: %j', (custom) => {
+    const policy = guarding(custom, { margin: 0.1 })
+    const worse = custom === lower ? -1 : 1
+    const actionAt = (own: number) => assess(inputOf([told(values(5_000, own), values(5_000, -20))], { policy })).action
+    expect([0, 1, 1.9].map((by) => actionAt(-20 + worse * by))).toEqual(['continue', 'continue', 'continue'])
+    expect([actionAt(-20 + worse * 3), actionAt(-20 - worse * 3)]).toEqual(['rollback', 'continue'])
+  })
+
   it('pauses at most where nearly everyone has the candidate', () => {
     const row = told(values(1_900, 8), values(100, 4), 0.95)
     const { action, verdicts } = assess(inputOf([row], { policy: guarding(higher, { margin: 0 }) }))

@@ -63,11 +63,13 @@ describe('stratifiedDifference', () => {
     expect(stratifiedDifference(strata, 1)).toBeUndefined()
   })
 
-  it('takes the larger variance for a control smaller than the treatment', () => {
+  it('takes the larger variance for the smaller arm', () => {
     const wide = repeated([0, 10], 50)
     const narrow = repeated([4, 6], 50)
-    const at = (share: number): number => stratifiedDifference([{ a: narrow, b: wide, share }], 1)?.variance ?? 0
-    expect(at(0.95)).toBeGreaterThan(at(0.5) * 1.5)
+    const control = (share: number) => stratifiedDifference([{ a: narrow, b: wide, share }], 1)?.variance ?? 0
+    expect(control(0.95)).toBeGreaterThan(control(0.5) * 1.5)
+    const treated = (share: number) => stratifiedDifference([{ a: wide, b: narrow, share }], 1)?.variance ?? 0
+    expect(treated(0.05)).toBeGreaterThan(treated(0.5) * 1.5)
   })
 
   it('knows on which side of one half most information lies', () => {
@@ -138,7 +140,27 @@ describe('the asymptotic confidence sequence', () => {
     for (let seed = 1; seed <= 200; seed += 1) alarms += Number(alarmsAtHoldback(seed))
     expect(alarms).toBeLessThanOrEqual(10)
   })
+
+  it('holds where few of a small arm bought anything and less is worse', () => {
+    let alarms = 0
+    for (let seed = 1; seed <= 200; seed += 1) alarms += Number(alarmsAtCanary(seed))
+    expect(alarms).toBeLessThanOrEqual(10)
+  })
 })
+
+/** One stream of 10,000 units of which 5 % buy, 5 % of them on B, looked at after every tenth. */
+function alarmsAtCanary(seed: number): boolean {
+  const random = randomFrom(seed)
+  let [a, b] = [emptySample, emptySample]
+  for (let index = 1; index <= 10_000; index += 1) {
+    const value = random.uniform() < 0.05 ? Math.exp(random.normal()) : 0
+    if (random.uniform() < 0.05) b = addValue(b, value)
+    else a = addValue(a, value)
+    if (index % 10 !== 0) continue
+    if (logEvidenceBelow(stratifiedDifference([{ a, b, share: 0.05 }], 1), 0.05) >= Math.log(20)) return true
+  }
+  return false
+}
 
 /** One stream of 4,000 lognormal values, 95 % of them on B, looked at after every tenth. */
 function alarmsAtHoldback(seed: number): boolean {
