@@ -21,6 +21,9 @@ export const addPair = (pairs: PairedMoments, a: number, b: number): PairedMomen
   products: pairs.products + a * b,
 })
 
+/** Part of the means within which two sums are the same. */
+const rounding = 1e-12
+
 /**
  * mean(B) − factor × mean(A) − offset over pairs, with the variance of the pairs' own differences: what both arms share
  * of a unit (a long conversation is dear for either) cancels. Information is 2n, as of two arms with n units each, so that
@@ -34,8 +37,10 @@ export function pairedDifference(pairs: PairedMoments, factor: number, offset = 
   const varianceB = pairs.squaresB / n - meanB * meanB
   const covariance = pairs.products / n - meanA * meanB
   const spread = (varianceB + factor * factor * varianceA - 2 * factor * covariance) * (n / (n - 1))
-  const estimate = meanB - factor * meanA - offset
-  // Sums of squares lose the last digits: a difference that is always the same may come out a little below zero.
+  const raw = meanB - factor * meanA - offset
+  // What sums lost of their last digits is no difference, however little the pairs vary.
+  const estimate = Math.abs(raw) <= rounding * (Math.abs(meanB) + Math.abs(factor * meanA) + Math.abs(offset)) ? 0 : raw
+  // Sums of squares lose them, too: a difference that is always the same may come out a little below zero.
   const variance = Math.max(0, spread) / n
   if (!Number.isFinite(estimate) || !Number.isFinite(variance)) return undefined
   return { estimate, variance, information: 2 * n, smallerArm: n }

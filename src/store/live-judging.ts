@@ -111,7 +111,8 @@ async function nextOf(deps: LiveJudgingDeps, file: ReleaseFile, policy: LiveJudg
     .find({ environment, task, releaseId: file.record.id })
   const seqs = (await entries.project<{ seq: number }>({ seq: 1 }).toArray()).map(({ seq }) => seq)
   const from = (await cursors(deps).findOne({ _id: idOf(file, policy) }))?.at ?? file.record.createdAt
-  const until = (await database.now()) - settleMs
+  const now = await database.now()
+  const until = now - settleMs
   if (seqs.length === 0 || until <= from) return { picked: [], next: from }
   const rows = await deps.telemetry.requests.between({ environment, task }, from, until, maxScanned)
   const units = new Map<string, Served>()
@@ -129,7 +130,10 @@ async function nextOf(deps: LiveJudgingDeps, file: ReleaseFile, policy: LiveJudg
     .toArray()
   for (const { unit } of known) units.delete(unit)
   const open = [...units.values()]
-  const count = Math.max(1, Math.floor((policy.perMinute * roundMs) / 60_000))
+  // Below one a round, most rounds judge nothing.
+  const upTo = (rounds: number): number => Math.floor((rounds * policy.perMinute * roundMs) / 60_000)
+  const round = Math.floor(now / roundMs)
+  const count = upTo(round + 1) - upTo(round)
   const last = rows.at(-1)?.at ?? until
   // More of one millisecond than a page holds would be read for ever.
   const end = rows.length < maxScanned ? until : Math.max(last, from + 1)

@@ -94,9 +94,9 @@ async function fileOf(change: Partial<LiveJudgePolicy> = {}): Promise<ReleaseFil
   return { record, policy, plan: { task, candidate } as unknown as Plan }
 }
 
-const round = async (change: Partial<LiveJudgePolicy> = {}) => {
+const round = async (change: Partial<LiveJudgePolicy> = {}, roundMs = 60_000) => {
   const file = await fileOf(change)
-  const deps = { ...ground.store, captures, endpoints, roundMs: 60_000 }
+  const deps = { ...ground.store, captures, endpoints, roundMs }
   return judgeRound(deps, file, { ...judge, ...change })
 }
 
@@ -204,6 +204,14 @@ it('keeps to its rate and goes on with the oldest', async () => {
     .filter((one) => one.releaseId === releaseId)
     .map(({ requestId }) => requestId)
   expect(new Set(judged)).toEqual(new Set(served.map(({ requestId }) => requestId)))
+})
+
+it('keeps to a rate of less than one a round', async () => {
+  await serve(names('b', 7), 'candidate', 'a bad answer')
+  let judged = 0
+  for (let times = 0; times < 5; times += 1) judged += await round({ perMinute: 1 }, 1)
+  expect(judged).toBeLessThanOrEqual(1)
+  expect(await round()).toBe(7 - judged)
 })
 
 it('stops at its money, and what it paid stays paid over rounds', async () => {

@@ -64,6 +64,16 @@ describe('a shadow', () => {
     expect(judge(dearer)).toMatchObject({ verdict: 'different', reasons: [expect.stringContaining('mean cost')] })
   })
 
+  it('passes what is dearer by exactly the margin, whichever way the sums are rounded', () => {
+    const costs = (index: number) => 0.000_001 * (200 + ((index * 7_919) % 3_000))
+    const passes = Array.from({ length: 50 }, (_, shift) => {
+      const incumbent = (index: number) => ({ costUsd: costs(index + 120 * shift) })
+      const candidate = (index: number) => ({ costUsd: 1.1 * costs(index + 120 * shift) })
+      return judge(units(120, (index) => ({ candidate: candidate(index), incumbent: incumbent(index) }))).verdict
+    })
+    expect(new Set(passes)).toEqual(new Set(['pass']))
+  })
+
   it('only tells what a guardrail is to notify of', () => {
     const slower = judge(units(200, () => ({ candidate: { latencyMs: 8_000 } })))
     expect(slower.verdict).toBe('pass')
