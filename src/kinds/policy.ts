@@ -195,6 +195,14 @@ const defaultSteps = [100, 500, 2500, 5000, 9500].map((basisPoints) => ({
   minimumSample: 200,
 }))
 
+/**
+ * A decision keeps its whole evidence, by slice and by whoever told it, in one document of 16 MiB at most. At so many figures it
+ * has about 12 MiB; what a slice has in any case weighs as much as 80 of them.
+ */
+const maxFigures = 15_000
+const figuresOfSlice = 80
+const figuresOfTold = 4
+
 const policySchema = z
   .strictObject({
     environments: z.array(nameSchema).min(1).max(10).default(['staging', 'production']),
@@ -266,6 +274,14 @@ const policySchema = z
     if (new Set(environments).size < environments.length) {
       context.addIssue({ code: 'custom', path: ['environments'], message: 'names an environment twice' })
     }
+  })
+  .superRefine(({ pilot, steps, outputs: watched = [], guardrails: guarded }, context) => {
+    const classes = watched.reduce((sum, output) => sum + (output.classes?.length ?? 2) + 1, 0)
+    const told = guarded.filter(({ custom: how }) => how !== undefined).length
+    const slices = pilot === undefined ? steps.length : 2 * steps.length + 1
+    if (slices * (figuresOfSlice + classes + figuresOfTold * told) <= maxFigures) return
+    const message = 'is too much to keep with every decision: fewer steps, or fewer classes of outputs'
+    context.addIssue({ code: 'custom', path: ['steps'], message })
   }) satisfies z.ZodType<Omit<Policy, 'judges'>>
 
 type PolicyDraft = z.infer<typeof policySchema>

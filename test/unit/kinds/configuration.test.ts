@@ -196,6 +196,17 @@ describe('a policy', () => {
     expect(policyKind.schema.parse({ steps: [] }).steps).toEqual([])
   })
 
+  it('has no more steps and classes than the evidence of one decision may hold', () => {
+    const steps = (count: number) => Array.from({ length: count }, (_, index) => ({ basisPoints: 100 + index }))
+    const classes = (count: number) => Array.from({ length: count }, (_, index) => `c${index}`)
+    const outputs = (count: number) =>
+      Array.from({ length: 8 }, (_, index) => ({ field: `f${index}`, classes: classes(count), role: 'pause' }))
+    const fits = (count: number, watched: number, pilot = {}) =>
+      policyKind.schema.safeParse({ steps: steps(count), outputs: outputs(watched), pilot }).success
+    expect([fits(19, 20), fits(50, 4), fits(30, 20), fits(50, 20)]).toEqual([true, true, false, false])
+    expect(policyKind.schema.safeParse({ steps: steps(50), outputs: outputs(20) }).success).toBe(true)
+  })
+
   it.each([
     { guardrails: [{ metric: 'happiness', margin: 0.1 }] },
     { steps: [{ basisPoints: 10_001 }] },
