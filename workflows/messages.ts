@@ -10,6 +10,7 @@ import {
   type ReleaseState,
 } from '../src/domain/release'
 import type { PlannedStep } from '../src/domain/rollout'
+import { cutText, wellFormed } from '../src/domain/text'
 
 /** Input of the workflow type `release`. From the Temporal UI `{request, author}` is enough. */
 export interface ReleaseInput {
@@ -28,7 +29,7 @@ const releaseIdPattern = /^[0-9A-Za-z-]{1,64}$/
 /** Reads what somebody typed into the Temporal UI to start a release; undefined where it is none. */
 export function readReleaseInput(value: unknown): ReleaseInput | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { request, author, releaseId } = value as Record<string, unknown>
+  const { request, author, releaseId } = wellFormed(value) as Record<string, unknown>
   if (!isText(author, maxNameLength) || !isReleaseRequest(request)) return undefined
   if (releaseId === undefined || releaseId === '') return { request, author }
   return typeof releaseId === 'string' && releaseIdPattern.test(releaseId) ? { request, author, releaseId } : undefined
@@ -82,7 +83,7 @@ export function readCommandPayload(value: unknown): CommandPayload | undefined {
   const { by, reason, plan } = value as Record<string, unknown>
   if (typeof by !== 'string' || by.trim() === '' || typeof reason !== 'string') return undefined
   if (plan !== undefined && typeof plan !== 'string') return undefined
-  const text = { by: by.slice(0, maxTextLength), reason: reason.slice(0, maxTextLength) }
+  const text = { by: cutText(by, maxTextLength), reason: cutText(reason, maxTextLength) }
   return plan === undefined ? text : { ...text, plan }
 }
 

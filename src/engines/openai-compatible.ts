@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { costOf } from '../domain/pricing'
+import { cutText } from '../domain/text'
 import type { ToolCall, ToolTurn } from '../domain/tool-call'
 import { SluiceError } from '../errors'
 import type { EngineAnswer, EngineCall, EngineProvider, FailureCause } from './engine'
@@ -180,7 +181,7 @@ function turnMessages({ calls, results }: ToolTurn): readonly object[] {
 
 function refusal(response: Response, text: string): Failure {
   const { status } = response
-  const message = `HTTP ${status} ${text.slice(0, quotedCharacters)}`
+  const message = `HTTP ${status} ${cutText(text, quotedCharacters)}`
   const retryAfterMs = readRetryAfter(response.headers)
   const after = retryAfterMs === undefined ? {} : { retryAfterMs }
   if (status === 429) return { cause: 'rate_limited', message, status, retryable: true, asksForLess: true, ...after }
@@ -222,7 +223,7 @@ function readAnswer(call: EngineCall, text: string, latencyMs: number): Attempt 
   try {
     body = JSON.parse(text) as ChatCompletion
   } catch {
-    return unreadable(`the answer is not JSON: ${text.slice(0, quotedCharacters)}`)
+    return unreadable(`the answer is not JSON: ${cutText(text, quotedCharacters)}`)
   }
   const choice = body.choices?.[0]
   const toolCalls = readToolCalls(choice?.message?.tool_calls)

@@ -1,4 +1,5 @@
 import type { ProbeAnswer } from '../domain/probe'
+import { cutText } from '../domain/text'
 import type { ProbeProvider, ProbeQuestion } from './probe'
 
 /** A scalar or one series is a few hundred bytes: more is an answer to another question. */
@@ -91,7 +92,7 @@ const record = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
 
 /** Foreign text in a verdict stays one short line. */
-const quoted = (text: string): string => text.replace(/\s+/g, ' ').slice(0, maxQuoted)
+const quoted = (text: string): string => cutText(text.replace(/\s+/g, ' '), maxQuoted)
 
 const causeOf = (error: unknown): string => {
   const { message, cause } = error as Error & { cause?: { code?: string; message?: string } }

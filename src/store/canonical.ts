@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
+import { wellFormed } from '../domain/text'
 import type { Digest } from '../domain/version'
 import { assert } from '../errors'
 
@@ -16,6 +17,15 @@ export const digestOf = (value: unknown): Digest => textDigest(canonicalJson(val
 /** `sha256:` + 64 hex digits over the bytes as they are; a text as UTF-8. */
 export const textDigest = (text: string | Uint8Array): Digest =>
   `sha256:${createHash('sha256').update(text).digest('hex')}`
+
+/** A new link of a hash chain, as the store keeps it: whoever reads it back recomputes the hash from what is stored. */
+export function chained<T extends object>(
+  prev: string,
+  value: T,
+): T & { readonly prev: string; readonly hash: string } {
+  const kept = wellFormed(value)
+  return { ...kept, prev, hash: chainHash(prev, kept) }
+}
 
 /** The link of a hash chain: binds `value` to everything before it. The first link's `prev` is the empty string. */
 export function chainHash(prev: string, value: unknown): string {

@@ -15,7 +15,7 @@ import {
 } from '../domain/lane'
 import type { Digest } from '../domain/version'
 import { assert, SluiceError } from '../errors'
-import { chainHash, digestOf } from './canonical'
+import { chained, chainHash, digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
 import type {
   Appended,
@@ -336,7 +336,7 @@ class MongoLedger implements Ledger {
     const { environment, task, headSeq, headAt, headHash } = before
     const seq = headSeq + 1
     const hashed = { ...content, environment, task, seq, at: Math.max(now + leadMs, headAt + 1) }
-    const entry: Allocation = { ...hashed, prev: headHash, hash: chainHash(headHash, hashed) }
+    const entry: Allocation = chained(headHash, hashed)
     await this.allocations.insertOne({ _id: `${laneId(environment, task)}/${seq}`, ...entry }, { session })
     return { entry, after: foldEntry(before, entry) }
   }

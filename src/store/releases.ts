@@ -7,7 +7,7 @@ import type { Stage } from '../domain/rollout'
 import type { Digest } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { type BatchedWrites, batchedWrites } from './batched-writes'
-import { chainHash, digestOf } from './canonical'
+import { chained, chainHash, digestOf } from './canonical'
 import { markCompositeUsed } from './composite-uses'
 import type { CollectionSpec, Database } from './database'
 import { markUsed } from './version-uses'
@@ -382,7 +382,7 @@ class MongoReleases implements Releases {
       at: await this.database.now(session),
       code: decidingCode,
     }
-    const decision: Decision = { ...hashed, prev, hash: chainHash(prev, hashed) }
+    const decision: Decision = chained(prev, hashed)
     await this.journal.insertOne({ _id: `${draft.releaseId}/${seq}`, ...decision }, { session })
     const head = { decisionSeq: seq, decisionHash: decision.hash }
     await this.records.updateOne({ _id: draft.releaseId }, { $set: head }, { session })

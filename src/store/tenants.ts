@@ -8,9 +8,10 @@ import {
   type TenantTask,
   unknownTenant,
 } from '../domain/tenant'
+import { wellFormed } from '../domain/text'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
-import { chainHash } from './canonical'
+import { chained, chainHash } from './canonical'
 import type { CollectionSpec, Database } from './database'
 import type { Ledger } from './ledger'
 import type { DeployGate } from './ledger-requests'
@@ -218,13 +219,13 @@ class MongoTenants implements Tenants {
     if (author.reason.trim() === '') throw new SluiceError('reason_missing', 'Say why the tenant is changed.')
     return once(this.database, key, async (session) => {
       const before = await this.head(tenant, session)
-      const state = await change(before?.state ?? unknownTenant, session)
+      const state = wellFormed(await change(before?.state ?? unknownTenant, session))
       if (before !== undefined && chainHash('', before.state) === chainHash('', state)) return before
       const now = await this.database.now(session)
       const seq = (before?.seq ?? 0) + 1
       const prev = before?.hash ?? ''
       const hashed = { tenant, seq, at: Math.max(now + tenantLeadMs, (before?.at ?? 0) + 1), ...author, state }
-      const entry: TenantEntry = { ...hashed, prev, hash: chainHash(prev, hashed) }
+      const entry: TenantEntry = chained(prev, hashed)
       await this.journal.insertOne({ _id: `${tenant}/${seq}`, ...entry }, { session })
       await this.heads.replaceOne({ _id: tenant }, entry, { session, upsert: true })
       return entry

@@ -5,11 +5,11 @@ import type { ApiDeps, App } from '../app'
 import { page, pageOf, pageQuery } from '../catalog-schemas'
 import { onceKey } from '../idempotency'
 import { liveOf } from '../live'
+import { reason } from '../reason'
 
 const id = z.string().min(1).max(256)
 const text = z.string()
 const count = z.number().int().min(0)
-const reason = z.string().trim().min(1).max(2_000)
 const dayMs = 24 * 3_600_000
 const maxRetentionDays = 180
 export const defaultRetentionDays = 30

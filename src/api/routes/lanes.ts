@@ -4,9 +4,9 @@ import type { Digest } from '../../domain/version'
 import type { ApiDeps, App } from '../app'
 import { defined } from '../defined'
 import { onceKey, writeKey } from '../idempotency'
+import { reason } from '../reason'
 import { rollbackLane } from '../release-commands'
 
-const reason = z.string().trim().min(1).max(2_000)
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'is not a digest')
 const lane = z.strictObject({ env: z.string().min(1).max(63), task: z.string().min(1).max(200) })
 const anything = z.record(z.string(), z.unknown())

@@ -3,6 +3,7 @@ import { digestSchema } from '../../kinds/kind'
 import type { ApiDeps, App } from '../app'
 import { onceKey } from '../idempotency'
 import { providerChangeSchema, suspectedChangeSchema } from '../provider-schemas'
+import { reason } from '../reason'
 
 /** Changes of what providers return: the certain ones, the suspected ones, and a person's word on the latter. */
 export function providerRoutes(app: App, { store }: ApiDeps): void {
@@ -23,7 +24,7 @@ export function providerRoutes(app: App, { store }: ApiDeps): void {
     }
   })
   const params = z.strictObject({ id: digestSchema })
-  const body = z.strictObject({ reason: z.string().trim().min(1).max(2_000) })
+  const body = z.strictObject({ reason })
   const settled = z.object({ id: digestSchema, confirmed: z.boolean() })
   for (const [verb, confirmed] of [
     ['confirm', true],

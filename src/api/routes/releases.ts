@@ -12,21 +12,21 @@ import type { ApiDeps, App } from '../app'
 import { page } from '../catalog-schemas'
 import { defined } from '../defined'
 import { attemptId } from '../idempotency'
+import { reason } from '../reason'
 import { commandRelease, startRelease, viewRelease } from '../release-commands'
 
-const text = z.string().trim().min(1).max(2_000)
 const name = z.string().min(1).max(200)
 
 export const releaseRequest = z.strictObject({
   task: name,
   change: z.record(name, name),
-  why: text,
-  expect: text.optional(),
+  why: reason,
+  expect: reason.optional(),
   policy: name.optional(),
-  breakGlass: text.optional(),
+  breakGlass: reason.optional(),
 })
 
-const commandBody = z.strictObject({ reason: text, plan: name.optional() })
+const commandBody = z.strictObject({ reason, plan: name.optional() })
 const id = z.strictObject({ id: z.string().regex(/^[0-9A-HJKMNP-TV-Z]{26}$/, 'is not a release id') })
 const anything = z.record(z.string(), z.unknown())
 

@@ -9,8 +9,8 @@ import type { ApiDeps, App } from '../app'
 import { page } from '../catalog-schemas'
 import { defined } from '../defined'
 import { onceKey } from '../idempotency'
+import { reason } from '../reason'
 
-const reason = z.string().trim().min(1).max(2_000)
 const id = z.string().min(1).max(256)
 const tenantParams = z.strictObject({ tenant: id })
 const taskParams = z.strictObject({ tenant: id, task: z.string().min(1).max(200) })
