@@ -50,10 +50,10 @@ async function advance(store: Store, file: ReleaseFile, request: AdvanceRequest)
   }
   await assertOpen(store, file.record.id)
   await assertWatched(store, file)
-  const judged = request.from === undefined ? undefined : await judge(store, file, true)
-  if (judged && request.from?.environment === rolloutEnvironment(file.policy) && !judged.assessment.mayAdvance) {
-    throw notYet(judged.assessment.waitingFor)
-  }
+  const inRollout = request.from?.environment === rolloutEnvironment(file.policy)
+  const baked = inRollout ? await bakeOver(store, file, lane) : file
+  const judged = request.from === undefined ? undefined : await judge(store, baked)
+  if (judged && inRollout && !judged.assessment.mayAdvance) throw notYet(judged.assessment.waitingFor)
   if (request.step !== undefined && servesAlready(file, lane)) return passedBy(store, file, request.step, lane)
   const draft = await draftOf(store, file, lane, request)
   return store.database.transact(async (session) => {
@@ -83,6 +83,15 @@ async function advance(store: Store, file: ReleaseFile, request: AdvanceRequest)
     }
     return appended(entry.seq, judged?.assessment)
   })
+}
+
+/**
+ * Says that the bake of the step in force is over. Where its evidence is missing from then on, the safety clock does what
+ * the policy says of that: it alone pauses and withdraws, whatever the step clock waits for.
+ */
+async function bakeOver(store: Store, file: ReleaseFile, { baseSeq: bakedSeq }: LaneState): Promise<ReleaseFile> {
+  if (file.record.bakedSeq !== bakedSeq) await store.releases.update(file.record.id, { bakedSeq })
+  return { ...file, record: { ...file.record, bakedSeq } }
 }
 
 /** An earlier environment keeps what only a later one was rolled back from: there is nothing to write there. */

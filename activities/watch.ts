@@ -91,7 +91,8 @@ async function tryLook(store: Store, reads: WatchReads, file: ReleaseFile): Prom
 }
 
 async function lookAt(store: Store, reads: WatchReads, file: ReleaseFile): Promise<Look> {
-  const judgement = await judge(reads, file, false)
+  // Before the lane: a record that is read with the lane of the next step tells of the bake of the one before.
+  const judgement = await judge(reads, { ...file, record: await reads.release(file.record.id) })
   const { lane, assessment } = judgement
   const record = await reads.release(file.record.id)
   if (isClosed(record.phase)) return { action: 'ended', reason: record.phase }

@@ -82,12 +82,12 @@ async function ticksOf(ground: LiveGround, scene: Scene): Promise<Ticks> {
   if (seconds > 0) await store.database.collection<SeriesDocument>('series').insertMany(minutesOf(lane, seconds))
   const file = fileOf(lane)
   const deps = { ...store, ledger }
-  const { input } = await judge(deps, file, false)
+  const { input } = await judge(deps, file)
   const units = input.strata.reduce((sum, row) => sum + row.candidate.units + row.incumbent.units, 0)
   const expected = by === 'tenant' ? tenants : conversations
   if (units !== expected) throw new Error(`the tick saw ${units} units of ${expected}`)
   return {
-    tick: () => timed(() => judge(deps, file, false)),
+    tick: () => timed(() => judge(deps, file)),
     decision: () => timed(async () => assess(input)),
   }
 }

@@ -66,8 +66,11 @@ export async function openRelease(
   return { record, plan, policy: content as Policy }
 }
 
-/** Reads the stored statistics of a release and judges them. A new caller needs no memory of the one before. */
-export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: boolean): Promise<Judgement> {
+/**
+ * Reads the stored statistics of a release and judges them. A new caller needs no memory of the one before. Whether the
+ * bake is over is what the given record says of the step in force, so that every caller judges alike.
+ */
+export async function judge(deps: JudgeDeps, file: ReleaseFile): Promise<Judgement> {
   const { plan, policy, record } = file
   const environment = rolloutEnvironment(policy)
   const lane = await deps.ledger.lane(environment, plan.task)
@@ -100,6 +103,7 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile, bakeComplete: bo
       looksBeforeAfter(deps, file, entries),
     ])
   const { strata, totals } = figures
+  const bakeComplete = record.bakedSeq === lane.baseSeq
   const step = inForce && { ...inForce, bakeComplete, units: figures.stepUnits }
   const judged = [...new Set([...strata.map(({ seq }) => seq), ...seqs])]
   const full = await told.isFull(environment, plan.task, judged)

@@ -26,6 +26,8 @@ export interface ReleaseRecord {
   readonly stage: Stage
   readonly phase: ReleasePhase
   readonly step?: string
+  /** Entry of the step in the rollout lane whose bake is over; absent: none is yet. */
+  readonly bakedSeq?: number
   readonly endedAt?: number
   readonly reason?: string
   /** Head of the decision chain. */
@@ -95,7 +97,9 @@ export interface Releases {
   list(filter: { task?: string; after?: string; limit?: number; open?: boolean }): Promise<ReleaseRecord[]>
   update(
     id: string,
-    change: Partial<Pick<ReleaseRecord, 'stage' | 'phase' | 'step' | 'plan' | 'candidate' | 'reason' | 'endedAt'>>,
+    change: Partial<
+      Pick<ReleaseRecord, 'stage' | 'phase' | 'step' | 'bakedSeq' | 'plan' | 'candidate' | 'reason' | 'endedAt'>
+    >,
     session?: ClientSession,
   ): Promise<void>
   putPlan(plan: Plan): Promise<Digest>

@@ -69,7 +69,7 @@ async function look() {
   const plan = { task, candidate, policy: candidate, suite: candidate, lanes, steps: [] } as unknown as Plan
   const record = { id: releaseId, task, createdAt: await ground.store.database.now() } as unknown as ReleaseRecord
   // Entries are read once by head; here their age is changed behind the store's back.
-  const { input, assessment } = await judge({ ...ground.store, ledger: ground.ledger }, { record, plan, policy }, false)
+  const { input, assessment } = await judge({ ...ground.store, ledger: ground.ledger }, { record, plan, policy })
   return { input, action: assessment.action, verdict: assessment.verdicts.find(({ name }) => name === 'before_after') }
 }
 

@@ -49,7 +49,7 @@ async function look(by: Policy = policy) {
     plan: plan as unknown as Plan,
     policy: by,
   }
-  return judge({ ...ground.store, ledger: ground.ledger }, file, false)
+  return judge({ ...ground.store, ledger: ground.ledger }, file)
 }
 
 interface Told {

@@ -109,7 +109,7 @@ function readRoutes(app: App, deps: ApiDeps): void {
     const file = await openRelease(store, request.params.id)
     const lane = { environment: rolloutEnvironment(file.policy), task: file.plan.task }
     const [{ assessment, input }, percentiles] = await Promise.all([
-      judge(store, file, false),
+      judge(store, file),
       store.telemetry.read.percentilesOf({ ...lane, releaseId: file.record.id }),
     ])
     const facts = Object.values(metrics).map(({ name, label, unit, direction }) => ({ name, label, unit, direction }))
