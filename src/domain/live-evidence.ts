@@ -7,7 +7,7 @@ export type SourceKind = 'key' | 'reporter'
 /** What the evidence would lose without one source. */
 export interface SourceShare {
   readonly kind: SourceKind
-  /** Of the last one maybe `others`: all beyond the bound of what is told apart, as one. */
+  /** Of the last two maybe `one of <n> others`: what any one beyond the bound of those told apart can have told at most. */
   readonly name: string
   readonly lost: readonly {
     readonly environment: string

@@ -1,12 +1,13 @@
 import type { SourceKind, SourceShare, TenantsOfInterest } from '../domain/live-evidence'
 import type { BreakerPolicy } from '../domain/policy'
-import { sumTotals, type Totals } from '../domain/telemetry-fold'
+import { anyOneOf } from '../domain/source-fold'
+import { sumTotals } from '../domain/telemetry-fold'
 import { maxWatchedTenants } from '../domain/tenant-harm'
 import type { Digest } from '../domain/version'
 import type { Database } from './database'
 import type { FullDocument, SourceDocument, SourceSeriesDocument, TenantRecordDocument } from './evidence-changes'
 
-/** Sources of one kind that are told apart: those with most units and requests; the others count as one. */
+/** Sources of one kind that are told apart: those with most units and requests; of the others a bound on any one. */
 export const maxToldApart = 16
 /** Rows of sources that one look reads. Beyond, processes are not told apart: their API keys still are. */
 const maxSourceRows = 20_000
@@ -160,25 +161,9 @@ function gathered(
       }),
     )
     .sort((left, right) => weightOf(right) - weightOf(left) || (left.name < right.name ? -1 : 1))
-  const rest = shares.slice(maxToldApart)
-  return rest.length === 0 ? shares : [...shares.slice(0, maxToldApart), rest.reduce(together)]
+  return [...shares.slice(0, maxToldApart), ...anyOneOf(shares.slice(maxToldApart))]
 }
 
 const weightOf = ({ lost, windows }: SourceShare): number =>
   lost.reduce((sum, { totals }) => sum + (totals.units ?? 0), 0) +
   windows.reduce((sum, { requests }) => sum + requests, 0)
-
-/** Several sources as one. A conversation that only some of them know is lost without all of them only. */
-function together(left: SourceShare, right: SourceShare): SourceShare {
-  const sums = new Map<string, SourceLost>()
-  for (const row of [...left.lost, ...right.lost]) {
-    const id = `${row.seq}/${row.slice}/${row.arm}`
-    const totals: Totals = sumTotals(sums.get(id)?.totals ?? {}, row.totals)
-    sums.set(id, { ...row, totals })
-  }
-  const windows = left.windows.map((part, index) => ({
-    requests: part.requests + (right.windows[index]?.requests ?? 0),
-    errors: part.errors + (right.windows[index]?.errors ?? 0),
-  }))
-  return { kind: left.kind, name: 'others', lost: [...sums.values()], windows }
-}

@@ -112,6 +112,15 @@ describe('a spike of errors', () => {
     expect(assessment.verdicts[0]).toMatchObject({ name: 'error_rate', reason: 'worse_than_incumbent' })
   })
 
+  it('that more processes see than are told apart rolls back', async () => {
+    const processes = Array.from({ length: 50 }, (_, index) => `one-of-many-${index}`)
+    await Promise.all(processes.map((name) => bothArms('app', name, 4, [2, 0])))
+    const { assessment, input } = await look()
+    expect(assessment.action).toBe('rollback')
+    const names = input.sources?.filter(({ kind }) => kind === 'reporter').map(({ name }) => name)
+    expect(names?.slice(-2)).toEqual(['one of 34 others', 'one of 34 others'])
+  })
+
   it('that trips a breaker says which process told of it', async () => {
     const breaker = { kind: 'errors', events: ['error'], minCount: 20, minRate: 0.2, windowMs: 60_000 } as const
     const strict = { ...policy, guardrails: [], breakers: [breaker] }

@@ -1,5 +1,6 @@
 import { assess } from '../../../src/domain/analysis'
 import type { SourceShare } from '../../../src/domain/live-evidence'
+import { anyOneOf } from '../../../src/domain/source-fold'
 import type { Totals } from '../../../src/domain/telemetry-fold'
 import { inputOf, policyWith, stratum } from '../../support/assessment'
 
@@ -79,5 +80,67 @@ describe('an error breaker', () => {
     const assessment = assess({ ...inputOf([], { policy: policyWith({ breakers: [breaker] }), windows }), sources })
     expect(assessment.action).toBe(action)
     if (action === 'pause') expect(assessment.verdicts.at(-1)?.text).toMatch(/not so without reporter process-0$/)
+  })
+})
+
+describe('with more sources than are told apart', () => {
+  const breaker = { kind: 'errors', events: ['error'], minCount: 20, minRate: 0.5, windowMs: 60_000 } as const
+
+  /** As the reader hands them over: the largest apart, of the others what any one can have told. */
+  const toldApart = (parts: readonly Lost[], windows: readonly SourceShare['windows'][number][] = []) => {
+    const all = parts.map((lost, index) => {
+      const name = `process-${index}`
+      const window = windows[index]
+      return { ...source('reporter', name, lost), windows: window === undefined ? [] : [window] }
+    })
+    return [...all.slice(0, 16), ...anyOneOf(all.slice(16))]
+  }
+
+  it.each([17, 50, 120])('harm that all of %i equal processes see rolls back', (count) => {
+    const units = 6_000 / count
+    const each: Lost = {
+      candidate: { units, event_error: units * 0.05 },
+      incumbent: { units, event_error: units * 0.01 },
+    }
+    const parts = Array.from({ length: count }, () => each)
+    expect(assess({ ...inputOf([whole(parts)]), sources: toldApart(parts) }).action).toBe('rollback')
+  })
+
+  it.each([17, 50, 120])('a breaker rolls back where every request that %i processes see fails', (count) => {
+    const requests = 120 / count
+    const nothing = Array.from({ length: count }, (): Lost => ({ candidate: {}, incumbent: {} }))
+    const sources = toldApart(
+      nothing,
+      nothing.map(() => ({ requests, errors: requests })),
+    )
+    const windows = [{ windowMs: 60_000, requests: 120, errors: 120, costUsd: 0 }]
+    const input = inputOf([], { policy: policyWith({ guardrails: [], breakers: [breaker] }), windows })
+    expect(assess({ ...input, sources }).action).toBe('rollback')
+  })
+
+  it('one that forges is found among the small ones', () => {
+    const small: Lost = { candidate: { units: 20, event_error: 20 }, incumbent: { units: 20, event_error: 0 } }
+    const faultless: Lost = { candidate: { units: 100 }, incumbent: { units: 100 } }
+    const parts = [...Array.from({ length: 30 }, () => faultless), small]
+    const assessment = assess({ ...inputOf([whole(parts)]), sources: toldApart(parts) })
+    expect(assessment.action).toBe('pause')
+    expect(assessment.verdicts[0]?.text).toMatch(/not so without reporter one of 15 others$/)
+  })
+
+  it('one that makes the candidate dearer is found by its mean', () => {
+    const costs = (n: number, usd: number): Totals => {
+      const logs = { closed_cost_usd_logSum: n * Math.log(usd), closed_cost_usd_logSumSquares: n * Math.log(usd) ** 2 }
+      return {
+        units: n,
+        closed_cost_usd_n: n,
+        closed_cost_usd_sum: n * usd,
+        closed_cost_usd_sumSquares: n * usd * usd,
+        ...logs,
+      }
+    }
+    const one = (usd: number): SourceShare => source('key', 'x', { candidate: costs(10, usd), incumbent: costs(5, 1) })
+    const [candidate, incumbent] = anyOneOf([one(1), source('key', 'y', { candidate: costs(40, 3), incumbent: {} })])
+    expect(candidate?.lost).toMatchObject([{ arm: 'candidate', totals: costs(40, 3) }])
+    expect(incumbent?.lost).toMatchObject([{ arm: 'incumbent', totals: costs(5, 1) }])
   })
 })
