@@ -59,6 +59,10 @@ export class CompiledSnapshot {
     return this.current
   }
 
+  composite(id: string): ServedComposite | undefined {
+    return this.composites.get(id)
+  }
+
   /** As plain JSON: of the size of the whole, so for rare use. */
   get snapshot(): Snapshot {
     return {

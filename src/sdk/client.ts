@@ -103,7 +103,8 @@ export class Sluice {
       http: this.http,
       environment: options.environment,
       reporter,
-      snapshot: () => this.held.compiled?.snapshot,
+      shadowOf: (task) => this.held.lane(task)?.view.shadow,
+      compositeOf: (id) => this.held.compiled?.composite(id),
       now: () => this.clock.now(),
       answer: (served, candidate, signal) => answerCopy(served, candidate, { ...this.runParts(), signal }),
     })

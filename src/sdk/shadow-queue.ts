@@ -1,3 +1,4 @@
+import type { ServedComposite } from '../domain/composite'
 import {
   isShadowed,
   type ShadowAnswer,
@@ -6,7 +7,6 @@ import {
   type ShadowView,
   shadowBounds,
 } from '../domain/shadow'
-import type { Snapshot } from '../domain/snapshot'
 import { observedOutputs } from '../domain/telemetry-outputs'
 import type { PromptValue } from '../kinds/prompt-render'
 import type { Http } from './http'
@@ -36,7 +36,9 @@ export interface ShadowQueueParts {
   readonly http: Http
   readonly environment: string
   readonly reporter: string
-  snapshot(): Snapshot | undefined
+  /** What is wanted of the task now; asked at every request. */
+  shadowOf(task: string): ShadowView | undefined
+  compositeOf(id: string): ServedComposite | undefined
   /** By the server's clock. */
   now(): number
   /** Answers by the candidate and reports to nobody but here. */
@@ -114,7 +116,7 @@ export class ShadowQueue {
 
   /** Only the first round of a request, served by the composite that the candidate is compared with. */
   private wanted({ serving, options, report }: ServedRun): ShadowView | undefined {
-    const shadow = this.parts.snapshot()?.lanes[serving.task]?.shadow
+    const shadow = this.parts.shadowOf(serving.task)
     if (shadow === undefined || this.ending.signal.aborted || report.outcome === 'filtered') return undefined
     if (serving.composite.id !== shadow.incumbent || (options.turns?.length ?? 0) > 0) return undefined
     if (this.parts.now() >= shadow.until || !isShadowed(shadow, serving.tenant, serving.conversation)) return undefined
@@ -135,8 +137,8 @@ export class ShadowQueue {
 
   private async copy(served: ServedRun, shadow: ShadowView): Promise<void> {
     const { serving } = served
-    const composite = this.parts.snapshot()?.composites[shadow.candidate]
-    const isOpen = this.parts.snapshot()?.lanes[serving.task]?.shadow?.releaseId === shadow.releaseId
+    const composite = this.parts.compositeOf(shadow.candidate)
+    const isOpen = this.parts.shadowOf(serving.task)?.releaseId === shadow.releaseId
     if (composite === undefined || !isOpen || this.pairs.length >= shadowQueueBounds.pairs) {
       this.lost += 1
       return

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { CompiledSnapshot } from '../../src/domain/compiled-snapshot'
 import type { Serving, Sluice } from '../../src/sdk'
 import { environment, type TestServer, type TrafficGround, task, trafficGround } from '../support/traffic'
 import { until } from '../support/until'
@@ -80,6 +81,16 @@ describe('run', () => {
     const result = await sluice.run(await serving('c-2'), { transcript: 'x' })
     expect(result).toMatchObject({ outcome: 'schema_failure', text: content, mismatches: [{ path }] })
     expect(await logged(result.requestId)).toMatchObject({ outcome: 'schema_failure' })
+  })
+
+  it('copies the whole snapshot at no request', async () => {
+    answer = { status: 200, content: '{"csat": 4}' }
+    const own = await serving('c-6')
+    const copied = jest.spyOn(CompiledSnapshot.prototype, 'snapshot', 'get')
+    await own.run({ transcript: 'x' })
+    await sluice.flush()
+    expect(copied).not.toHaveBeenCalled()
+    copied.mockRestore()
   })
 
   it('tells what the output shows of the fields that the entry watches', async () => {

@@ -1,5 +1,5 @@
+import type { ServedComposite } from '../../../src/domain/composite'
 import type { ShadowView } from '../../../src/domain/shadow'
-import type { Snapshot } from '../../../src/domain/snapshot'
 import type { Http } from '../../../src/sdk/http'
 import type { Serving } from '../../../src/sdk/serving'
 import { type ServedRun, ShadowQueue, shadowQueueBounds } from '../../../src/sdk/shadow-queue'
@@ -24,10 +24,6 @@ function served(conversation: string, change: Partial<ServedRun> = {}): ServedRu
 function queueWith(shadow: ShadowView | undefined, holdMs = 0) {
   const asked: { readonly values: ServedRun['values']; readonly signal: AbortSignal; end(): void }[] = []
   const sent: { pairs: unknown[] }[] = []
-  const snapshot = {
-    lanes: { csat: shadow ? { task: 'csat', entries: [], shadow } : { task: 'csat', entries: [] } },
-    composites: { [candidate]: { id: candidate } },
-  } as unknown as Snapshot
   const http = {
     call: async (_: string, { body }: { body: { pairs: unknown[] } }) => {
       sent.push(body)
@@ -38,7 +34,8 @@ function queueWith(shadow: ShadowView | undefined, holdMs = 0) {
     http,
     environment: 'production',
     reporter: 'reporter-1',
-    snapshot: () => snapshot,
+    shadowOf: (task) => (task === 'csat' ? shadow : undefined),
+    compositeOf: (id) => (id === candidate ? ({ id } as unknown as ServedComposite) : undefined),
     now: () => 500,
     answer: ({ values }, _, signal) =>
       new Promise((resolve) => {
