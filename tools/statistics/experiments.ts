@@ -192,7 +192,8 @@ const purchasesOf = (share: number, staying = 1): Experiment => ({
     'mean, lower is worse': () => meanBelow(share),
     ...(staying === 1 ? { 'numeric shift': () => numeric(share) } : {}),
   },
-  peers: { 'peeked z': () => peekedZ(asValue) },
+  // It looks for values that rise.
+  peers: staying === 1 ? { 'peeked z': () => peekedZ(asValue) } : {},
 })
 
 /** Where a good candidate is to be certified: no harm, but every alarm is a find. */

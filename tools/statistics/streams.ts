@@ -45,6 +45,8 @@ export interface Found {
   readonly interval: { readonly lower: number; readonly upper: number }
   /** Units of B at the median and the 90th percentile alarm; Infinity where fewer streams alarmed. */
   readonly median: number
+  /** Lower end of the 95 % interval of the median, by ranks. */
+  readonly medianFrom: number
   readonly p90: number
 }
 
@@ -53,5 +55,6 @@ export function foundIn(alarms: readonly number[], streams: number): Found {
   const at = (part: number): number => sorted[Math.floor(part * streams)] ?? Number.POSITIVE_INFINITY
   const rate = sorted.length / streams
   const interval = wilsonInterval(sorted.length, streams)
-  return { alarms: sorted.length, streams, rate, interval, median: at(0.5), p90: at(0.9) }
+  const medianFrom = at(Math.max(0, 0.5 - 0.98 / Math.sqrt(streams)))
+  return { alarms: sorted.length, streams, rate, interval, median: at(0.5), medianFrom, p90: at(0.9) }
 }
