@@ -68,6 +68,8 @@ export const liveJudgingCollections: readonly CollectionSpec[] = [
 const settleMs = 15_000
 const maxScanned = 2_000
 const maxPending = 500
+/** An application that lags tells of the request first and of its conversation later; for so long a score waits for it. */
+const joinWithinMs = 3_600_000
 const concurrency = 4
 /** A salt of its own: who is judged has nothing to do with who gets a candidate. */
 const judgeSalt = 'judge'
@@ -244,11 +246,14 @@ function sampleOf({ input = {}, output }: ReadContent): Sample {
 async function joinPending(deps: LiveJudgingDeps, file: ReleaseFile, { metric }: LiveJudgePolicy): Promise<void> {
   const custom = file.policy.guardrails.find((guardrail) => guardrail.metric === metric)?.custom
   const rows = deps.database.collection<ScoreDocument>('liveScores')
-  const pending = await rows.find({ releaseId: file.record.id, metric, pending: true }).limit(maxPending).toArray()
+  const open = { releaseId: file.record.id, metric, pending: true as const }
+  const pending = await rows.find(open).sort({ at: -1 }).limit(maxPending).toArray()
   if (pending.length === 0 || custom === undefined) return
   const works = pending.flatMap(({ key, unit, value }) =>
     value === undefined ? [] : [{ key, unit, metric, told: { value, failed: failsBy(custom, value), sources: [] } }],
   )
-  await deps.telemetry.joinScores(works)
-  await rows.updateMany({ _id: { $in: pending.map(({ _id }) => _id) } }, { $unset: { pending: '' } })
+  const unknown = new Set((await deps.telemetry.joinScores(works)).map(({ unit }) => unit))
+  const since = (await deps.database.now()) - joinWithinMs
+  const done = pending.filter(({ unit, at }) => !unknown.has(unit) || at.getTime() < since)
+  await rows.updateMany({ _id: { $in: done.map(({ _id }) => _id) } }, { $unset: { pending: '' } })
 }

@@ -13,6 +13,7 @@ import type { ReleaseFile } from '../../src/store/assessor'
 import { Captures } from '../../src/store/captures'
 import { judgeRound } from '../../src/store/live-judging'
 import type { ReleaseRecord } from '../../src/store/releases'
+import type { UnitDocument } from '../../src/store/telemetry-documents'
 import { Vault } from '../../src/store/vault'
 import { inputOf, policyWith } from '../support/assessment'
 import {
@@ -155,6 +156,25 @@ it('pays no judgement twice, whoever repeats the round and wherever the one befo
   await round()
   expect((await strata())[0]?.candidate.quality).toMatchObject({ [metric]: { n: 10, failed: 10 } })
   expect(await ground.store.database.collection('liveScores').countDocuments({ releaseId, pending: true })).toBe(0)
+})
+
+it('joins a score whose conversation is told of later, and gives up after an hour', async () => {
+  const units = ground.store.database.collection<UnitDocument>('units')
+  const scores = ground.store.database.collection('liveScores')
+  const served = await serve(names('b', 3), 'candidate', 'a bad answer')
+  const told = served.map(({ conversation }) => unitHash('acme', conversation))
+  const late = await units.find({ unit: { $in: told } }).toArray()
+  expect(late).toHaveLength(3)
+  await units.deleteMany({ _id: { $in: late.map(({ _id }) => _id) } })
+  expect(await round()).toBe(3)
+  expect(await scores.countDocuments({ releaseId, pending: true })).toBe(3)
+  await units.insertMany(late.slice(1))
+  await round()
+  expect(await scores.countDocuments({ releaseId, pending: true })).toBe(1)
+  await scores.updateMany({ releaseId }, { $set: { at: new Date(0) } })
+  await round()
+  expect(await scores.countDocuments({ releaseId, pending: true })).toBe(0)
+  expect((await strata())[0]?.candidate.quality).toMatchObject({ [metric]: { n: 2, failed: 2 } })
 })
 
 it('keeps nothing of what it read in clear, and says that it read', async () => {
