@@ -54,6 +54,15 @@ export function assess(input: AssessmentInput): Assessment {
   }
 }
 
+/**
+ * Whether it matters who told of the evidence: where the release goes back, where it is about to go on, and where its
+ * traffic does not fit. Any other look need not read that.
+ */
+export function restsOnSources({ step }: AssessmentInput, { action, mayAdvance, verdicts }: Assessment): boolean {
+  if (action === 'rollback' || (mayAdvance && step?.bakeComplete === true)) return true
+  return verdicts.some(({ name, reason }) => name === 'sample_ratio' && reason === 'ratio_mismatch')
+}
+
 /** What may take a release back: the relative guardrails in the policy's order, then the breakers. */
 function judgeGuarded(situation: Situation): readonly Judged[] {
   const { policy, windows, spend } = situation.input

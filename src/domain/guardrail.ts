@@ -25,7 +25,7 @@ export type VerdictReason =
   | 'no_incumbent'
   | 'no_control'
   | 'provider_changed'
-  /** It would not fail without one of three or more reporters or API keys: it pauses and names that one. */
+  /** It would not fail, or not pass, without one of three or more reporters or API keys: it pauses and names that one. */
   | 'one_reporter'
   /** One tenant is badly hurt, whatever the mean says. */
   | 'tenant_harmed'
@@ -113,7 +113,7 @@ export interface AssessmentInput {
   }
   /** Providers of either arm that changed since the release began, in words. Absent: none. */
   readonly providerChanges?: readonly string[]
-  /** Who told what; read only where a rollback is asked for, since it changes nothing else. */
+  /** Who told what; read only where `restsOnSources`, since it changes nothing else. */
   readonly sources?: readonly SourceShare[]
   /** Tenants that may be hurt more than the mean. Absent: not looked at. */
   readonly tenants?: TenantsOfInterest

@@ -3,15 +3,7 @@ import { type Comparison, compare } from './comparison'
 import type { GuardrailVerdict, VerdictReason } from './guardrail'
 import { factsOf } from './metric'
 import type { GuardrailPolicy, Policy } from './policy'
-import {
-  type Action,
-  type Judged,
-  judgedByFail,
-  noEvidenceActions,
-  notApplicable,
-  type Situation,
-  strongest,
-} from './situation'
+import { type Action, type Judged, judgedByFail, noEvidenceActions, notApplicable, type Situation } from './situation'
 import { describeComparison, formatMargin } from './verdict-text'
 
 /** The level of each relative guardrail and each watched output: the policy's alpha, split evenly. */
@@ -97,11 +89,12 @@ function harmless(
 
 /**
  * A step that has only begun has no evidence yet: that is waiting, not a fault. The policy's answer holds once the bake is
- * over, or at once where nobody reports. A full set pauses whatever the policy says: waiting cannot mend it.
+ * over, or at once where nobody reports. A full set pauses whatever the policy says: waiting cannot mend it, and one source
+ * may fill it, which must not take a release back.
  */
 function noEvidenceAction(guardrail: GuardrailPolicy, reason: VerdictReason, { input }: Situation): Action {
   if (guardrail.role === 'notify') return 'continue'
-  if (reason === 'set_full') return strongest(['pause', noEvidenceActions[guardrail.noEvidence]])
+  if (reason === 'set_full') return 'pause'
   if (reason === 'reporters_silent' || input.step?.bakeComplete) return noEvidenceActions[guardrail.noEvidence]
   return 'continue'
 }

@@ -3,6 +3,7 @@ import { type QualityStats, qualityOf, qualityStatsOf } from './quality'
 import type { Judged, Situation } from './situation'
 import type { ArmStats, BreakerWindow, ClosedValueName, EventName, Moments, StratumStats } from './telemetry'
 import { armStatsOf, type Totals } from './telemetry-fold'
+import { judgeRatio } from './traffic-ratio'
 
 /** From this many sources of a kind on, none of them can move a release back alone. */
 export const fewestSources = 3
@@ -13,25 +14,62 @@ type JudgeAll = (situation: Situation) => readonly Judged[]
 /**
  * Leaves every source out once. A rollback that would not be asked for without some one of three or more sources pauses
  * instead and names it: one key must not be able to forge a spike, nor one broken process to take a release back for all.
+ * Where none is asked for, one that would be without some source pauses too: nor must one key be able to hide harm.
  * Conversations of slices that are exposed by tenant are left whole: their unit has many sources.
  */
 export function checkSources(situation: Situation, judgeAll: JudgeAll): readonly Judged[] {
   const judged = judgeAll(situation)
-  const sources = judged.some(({ action }) => action === 'rollback') ? checkable(situation) : []
+  const sources = checkable(situation)
   if (sources.length === 0) return judged
   const without = sources.map((source) => ({ source, judged: judgeAll(withoutSource(situation, source)) }))
-  return judged.map((one, index) => {
-    if (one.action !== 'rollback' || one.verdict.verdict !== 'fail') return one
-    const needed = without
-      .filter((row) => row.judged[index]?.action !== 'rollback')
-      .map(({ source, judged: rest }) => ({ source, left: rest[index]?.verdict.statistic ?? 0 }))
-      .sort((left, right) => left.left - right.left)
-    if (needed.length === 0) return one
-    const names = needed.slice(0, maxNamed).map(({ source }) => `${source.kind} ${source.name}`)
-    const text = `${one.verdict.text}; not so without ${names.join(', nor without ')}`
-    return { verdict: { ...one.verdict, role: 'pause', reason: 'one_reporter', text }, action: 'pause' }
-  })
+  const of = (index: number): readonly Without[] =>
+    without.flatMap(({ source, judged: rest }) => {
+      const own = rest[index]
+      return own === undefined ? [] : [{ source, rest: own }]
+    })
+  return judged.some(isHarm)
+    ? judged.map((one, index) => (isHarm(one) ? restingOnOne(one, of(index)) : one))
+    : judged.map((one, index) => hiddenByOne(one, of(index)))
 }
+
+/** What is said of one guardrail where one source is left out. */
+interface Without {
+  readonly source: SourceShare
+  readonly rest: Judged
+}
+
+const isHarm = ({ action, verdict }: Judged): boolean => action === 'rollback' && verdict.verdict === 'fail'
+
+function restingOnOne(one: Judged, without: readonly Without[]): Judged {
+  const needed = without.filter(({ rest }) => rest.action !== 'rollback').sort(byEvidence)
+  if (needed.length === 0) return one
+  return pausing(one, `${one.verdict.text}; not so without ${namesOf(needed, ', nor without ')}`)
+}
+
+/**
+ * Of comparisons alone: a breaker's rate is of whoever asks most, and each process that fails by itself stands behind a
+ * larger one that does not.
+ */
+function hiddenByOne(one: Judged, without: readonly Without[]): Judged {
+  const harmed = without
+    .filter(({ rest }) => isHarm(rest) && rest.verdict.reason !== 'absolute_limit')
+    .sort((left, right) => byEvidence(right, left))
+  const [gravest] = harmed
+  if (gravest === undefined || one.action === 'rollback') return one
+  const rest = gravest.rest.verdict.text
+  return pausing(one, `${one.verdict.text}; worse without ${namesOf(harmed, ', also without ')}: ${rest}`)
+}
+
+const byEvidence = (left: Without, right: Without): number =>
+  (left.rest.verdict.statistic ?? 0) - (right.rest.verdict.statistic ?? 0)
+
+const namesOf = (rows: readonly Without[], between: string): string =>
+  [...new Set(rows.map(({ source }) => `${source.kind} ${source.name}`))].slice(0, maxNamed).join(between)
+
+const pausing = ({ verdict }: Judged, text: string): Judged => ({
+  verdict: { ...verdict, verdict: 'fail', role: 'pause', reason: 'one_reporter', text },
+  action: 'pause',
+})
 
 /** The sources of each kind of which enough have told something that counts. */
 function checkable({ input }: Situation): readonly SourceShare[] {
@@ -51,7 +89,10 @@ const hasTold = (totals: Totals): boolean =>
 function withoutSource(situation: Situation, source: SourceShare): Situation {
   const windows = situation.input.windows.map((window, index) => minusWindow(window, source.windows[index]))
   const strata = situation.strata.map((stratum) => (stratum.by === 'tenant' ? stratum : minusStratum(stratum, source)))
-  return { ...situation, strata, input: { ...situation.input, windows } }
+  // Traffic that fits its shares need not fit them without one source; only a mismatch may be the work of one.
+  const { ratio: whole } = situation
+  const ratio = whole.reason === 'ratio_mismatch' ? judgeRatio(situation.input, strata) : whole
+  return { ...situation, strata, ratio, input: { ...situation.input, windows } }
 }
 
 const minusWindow = (window: BreakerWindow, lost: SourceShare['windows'][number] | undefined): BreakerWindow => ({

@@ -1,5 +1,5 @@
 import type { Allocation } from '../domain/allocation'
-import { assess } from '../domain/analysis'
+import { assess, restsOnSources } from '../domain/analysis'
 import type { Assessment, AssessmentInput } from '../domain/guardrail'
 import type { LaneState } from '../domain/lane'
 import type { Plan } from '../domain/plan'
@@ -127,12 +127,14 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile): Promise<Judgeme
     ...(changes.length === 0 ? {} : { providerChanges: changes.map(voidText) }),
   }
   const assessment = assess(input)
-  if (assessment.action !== 'rollback') return { input, assessment, lane }
-  // Only a rollback is asked who told of the harm: any other tick need not read that.
+  if (!restsOnSources(input, assessment)) return { input, assessment, lane }
   const { breakers } = policy
   const sources = await told.sources({ ...place, candidate: composite, seqs: judged, breakers })
   const checked = { ...input, sources }
-  return { input: checked, assessment: assess(checked), lane }
+  const after = assess(checked)
+  // Who told is part of the evidence where it decided something, and large: an advance that it speaks for needs it not.
+  const decided = assessment.action === 'rollback' || after.verdicts.some(({ reason }) => reason === 'one_reporter')
+  return decided ? { input: checked, assessment: after, lane } : { input, assessment, lane }
 }
 
 /** Only where the policy asks for it, and there was something before. */

@@ -39,9 +39,10 @@ describe('no evidence', () => {
     expect(assess(inputOf([short], { reporting })).action).toBe('continue')
   })
 
-  it('of a full set pauses, though the policy would wait', () => {
+  it.each(['extend', 'rollback'] as const)('of a full set pauses, though the policy says %s', (noEvidence) => {
+    const policy = policyWith({ guardrail: { noEvidence } })
     const enough = stratum({ candidate: { units: 60 }, incumbent: { units: 60 } })
-    const assessment = assess(inputOf([enough], { step: late, reporting: { silent: false, full: true } }))
+    const assessment = assess(inputOf([enough], { policy, step: late, reporting: { silent: false, full: true } }))
     expect(assessment).toMatchObject({ action: 'pause', mayAdvance: false, waitingFor: ['set_full'] })
   })
 

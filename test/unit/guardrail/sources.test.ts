@@ -1,4 +1,4 @@
-import { assess } from '../../../src/domain/analysis'
+import { assess, restsOnSources } from '../../../src/domain/analysis'
 import type { SourceShare } from '../../../src/domain/live-evidence'
 import { anyOneOf } from '../../../src/domain/source-fold'
 import type { Totals } from '../../../src/domain/telemetry-fold'
@@ -142,5 +142,48 @@ describe('with more sources than are told apart', () => {
     const [candidate, incumbent] = anyOneOf([one(1), source('key', 'y', { candidate: costs(40, 3), incumbent: {} })])
     expect(candidate?.lost).toMatchObject([{ arm: 'candidate', totals: costs(40, 3) }])
     expect(incumbent?.lost).toMatchObject([{ arm: 'incumbent', totals: costs(5, 1) }])
+  })
+})
+
+describe('harm that one of three keys hides', () => {
+  const late = { bakeComplete: true }
+  const harmed: Lost = { candidate: { units: 200, event_error: 20 }, incumbent: { units: 200, event_error: 2 } }
+  const keys = (parts: readonly Lost[]) => parts.map((lost, index) => source('key', `app-${index + 1}`, lost))
+  const judged = (parts: readonly Lost[], sources = keys(parts), step: object = late) =>
+    assess({ ...inputOf([whole(parts)], { step }), sources })
+
+  it('under failures of the incumbent that it invents stops the advance and names that key', () => {
+    const hider: Lost = { candidate: { units: 60 }, incumbent: { units: 60, event_error: 40 } }
+    const parts = [harmed, harmed, hider]
+    const unaware = judged(parts, [])
+    expect(unaware).toMatchObject({ action: 'continue', mayAdvance: true })
+    expect(restsOnSources(inputOf([whole(parts)], { step: late }), unaware)).toBe(true)
+    const aware = judged(parts)
+    expect(aware).toMatchObject({ action: 'pause', mayAdvance: false, waitingFor: ['one_reporter'] })
+    expect(aware.verdicts[0]).toMatchObject({ verdict: 'fail', role: 'pause', reason: 'one_reporter' })
+    expect(aware.verdicts[0]?.text).toContain('worse without key app-3: error rate 10.0 % against 1.0 %')
+  })
+
+  it('under conversations that it invents, so that the traffic does not fit, is told of', () => {
+    const hider: Lost = { candidate: { units: 300 }, incumbent: {} }
+    const parts = [harmed, harmed, hider]
+    const unaware = judged(parts, [])
+    expect(unaware.verdicts[0]).toMatchObject({ verdict: 'no_evidence', reason: 'ratio_mismatch' })
+    expect(restsOnSources(inputOf([whole(parts)]), unaware)).toBe(true)
+    const aware = judged(parts)
+    expect(aware).toMatchObject({ action: 'pause', mayAdvance: false })
+    expect(aware.verdicts[0]?.text).toContain('worse without key app-3')
+  })
+
+  it.each([
+    ['two keys', [harmed, { candidate: { units: 60 }, incumbent: { units: 60, event_error: 40 } }]],
+    ['three keys that see the same', [healthy, healthy, healthy]],
+  ] as const)('is not made up of %s', (_, parts) => {
+    expect(judged(parts)).toMatchObject({ action: 'continue', mayAdvance: true })
+  })
+
+  it('is not looked for before the bake is over', () => {
+    const input = inputOf([whole([healthy, healthy, healthy])])
+    expect(restsOnSources(input, assess(input))).toBe(false)
   })
 })
