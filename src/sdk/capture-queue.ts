@@ -35,6 +35,8 @@ export class CaptureQueue {
   private bytes = 0
   private lost = 0
   private told = 0
+  /** Contents of a delivery; fewer while something on the way to the server finds them too large. */
+  private most: number = captureBounds.batchContents
   private readonly parts: CaptureQueueParts
 
   constructor(parts: CaptureQueueParts) {
@@ -84,10 +86,14 @@ export class CaptureQueue {
         const signal = AbortSignal.timeout(sendTimeoutMs)
         await (await http.call('/v1/captures', { body, signal })).arrayBuffer()
         this.told = dropped
+        this.most = Math.min(captureBounds.batchContents, this.most * 2)
       } catch (error) {
-        if ((error as SluiceError).retryable) this.putBack(batch)
+        const { code, retryable } = error as SluiceError
+        const isHalved = code === 'payload_too_large' && batch.length > 1
+        if (isHalved || retryable) this.putBack(batch)
         else this.lost += batch.length
-        return
+        if (code !== 'payload_too_large' || batch.length === 0) return
+        this.most = Math.max(1, Math.floor(batch.length / 2))
       }
     }
   }
@@ -96,7 +102,7 @@ export class CaptureQueue {
     let size = 0
     let count = 0
     for (const { bytes } of this.held) {
-      if (count >= captureBounds.batchContents || (count > 0 && size + bytes > captureBounds.batchBytes)) break
+      if (count >= this.most || (count > 0 && size + bytes > captureBounds.batchBytes)) break
       size += bytes
       count += 1
     }

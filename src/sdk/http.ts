@@ -19,7 +19,7 @@ export class Http {
     this.clock = clock
   }
 
-  /** Answers of 2xx and 304. Throws the server's error, or `api_unreachable`. */
+  /** Answers of 2xx and 304. Throws the server's error, `payload_too_large` for any 413, else `api_unreachable`. */
   async call(path: string, options: CallOptions = {}): Promise<Response> {
     const { body, headers, signal } = options
     const sentAt = this.clock.elapsed()
@@ -63,5 +63,7 @@ async function problemOf(response: Response): Promise<SluiceError> {
   } catch {
     // Not a problem document: something between here and the server answered.
   }
-  return new SluiceError('api_unreachable', `Sluice answered ${response.status}: ${text.slice(0, 200)}`, more)
+  // Of a proxy with a limit of its own: smaller bodies pass, where the same one again never would.
+  const code = response.status === 413 ? 'payload_too_large' : 'api_unreachable'
+  return new SluiceError(code, `Sluice answered ${response.status}: ${text.slice(0, 200)}`, more)
 }
