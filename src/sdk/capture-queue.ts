@@ -98,6 +98,12 @@ export class CaptureQueue {
     }
   }
 
+  /** Counts what is left over when the application ends. */
+  giveUp(): void {
+    this.lost += this.held.splice(0).length
+    this.bytes = 0
+  }
+
   private take(): readonly Held[] {
     let size = 0
     let count = 0

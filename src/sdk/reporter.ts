@@ -32,6 +32,7 @@ export class Reporter {
   private readonly parts: ReporterParts
   private readonly ending = new AbortController()
   private flushing: Promise<void> | undefined
+  private handingOver: Promise<void> | undefined
   private loop: Promise<void> = Promise.resolve()
   private sentAt = Number.NEGATIVE_INFINITY
   private sentHeads = ''
@@ -54,12 +55,17 @@ export class Reporter {
   async flush(): Promise<void> {
     await this.flushing?.catch(() => undefined)
     await this.flushOnce()
+    // What is under way may have begun before the newest contents were there.
+    await this.handingOver
+    await this.handOver()
   }
 
   async close(): Promise<void> {
     this.ending.abort()
     await this.loop
     await this.flushLast()
+    await this.handingOver
+    this.parts.captures.giveUp()
   }
 
   /** Sends what is left. Never rejects: what the server does not take is lost with the process, and told. */
@@ -90,7 +96,8 @@ export class Reporter {
   private due(): boolean {
     const { recorder, captures, shadows } = this.parts
     const now = performance.now()
-    if (recorder.pending || captures.pending || shadows.pending || now - this.sentAt >= heartbeatMs) return true
+    const isToHandOver = this.handingOver === undefined && (captures.pending || shadows.pending)
+    if (recorder.pending || isToHandOver || now - this.sentAt >= heartbeatMs) return true
     if (JSON.stringify(this.parts.heads()) === this.sentHeads) this.headsDueAt = undefined
     else this.headsDueAt ??= now + Math.random() * headsWithinMs
     return this.headsDueAt !== undefined && this.headsDueAt <= now
@@ -106,13 +113,24 @@ export class Reporter {
       for (let batch = 0; batch < maxBatchesPerFlush; batch++) {
         await this.sendOne()
         // In every round: under steady traffic there is always one more batch of reports.
-        await this.parts.captures.send()
-        await this.parts.shadows.send()
+        void this.handOver()
         if (!this.parts.recorder.pending) break
       }
     } finally {
       this.flushing = undefined
     }
+  }
+
+  /** Contents and pairs go beside the reports, which wait for neither; one delivery at a time. Never rejects. */
+  private handOver(): Promise<void> {
+    const { captures, shadows } = this.parts
+    this.handingOver ??= captures
+      .send()
+      .then(() => shadows.send())
+      .finally(() => {
+        this.handingOver = undefined
+      })
+    return this.handingOver
   }
 
   private async sendOne(): Promise<void> {
