@@ -87,7 +87,7 @@ export interface LateEntry {
  * where the entry watches the metric, else it is shown only.
  */
 export interface LateOutcome {
-  /** Chosen by the sender, so that a repeated delivery counts once. */
+  /** Chosen by the sender: a repeated delivery for the same task, conversation and metric counts once. */
   readonly id: string
   readonly task: string
   readonly tenant: string

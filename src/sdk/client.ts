@@ -39,7 +39,7 @@ export interface LateQuality {
   /** Lower-case letters, digits and `_`. */
   readonly metric: string
   readonly value: number
-  /** Chosen by the caller, a repeated call counts once. */
+  /** Chosen by the caller: a repeated call for the same task, conversation and metric counts once. */
   readonly id?: string
 }
 

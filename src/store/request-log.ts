@@ -1,6 +1,7 @@
 import { type AnyBulkWriteOperation, type Filter, MongoBulkWriteError } from 'mongodb'
 import type { LateOutcome, StratumKey } from '../domain/telemetry'
 import type { Digest } from '../domain/version'
+import { digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
 import {
   bucketsOf,
@@ -16,7 +17,10 @@ import {
 export type { LoggedRequest } from './request-buckets'
 
 export interface OutcomeDocument extends Omit<LateOutcome, 'id'> {
+  /** A digest of all that says which outcome it is; in rows that are older than the field `id`, that id alone. */
   _id: string
+  /** As it was told. */
+  id?: string
   environment: string
   receivedAt: Date
   /** Who told it, as `telemetry-fold` names sources; absent in those that are older than this field. */
@@ -87,8 +91,9 @@ export class RequestLog {
   ): Promise<void> {
     if (outcomes.length === 0) return
     const receivedAt = new Date()
-    const operations = outcomes.map(({ id, ...outcome }): AnyBulkWriteOperation<OutcomeDocument> => {
-      const document = { _id: id, environment, ...outcome, receivedAt, sources, joinAt: receivedAt }
+    const operations = outcomes.map((outcome): AnyBulkWriteOperation<OutcomeDocument> => {
+      const _id = outcomeKey(environment, outcome)
+      const document = { _id, environment, ...outcome, receivedAt, sources, joinAt: receivedAt }
       return { insertOne: { document } }
     })
     try {
@@ -183,7 +188,7 @@ export class RequestLog {
 
   async outcomesOf(tenant: string, conversation: string): Promise<LateOutcome[]> {
     const rows = this.database.collection<OutcomeDocument>('lateOutcomes').find({ tenant, conversation })
-    return (await rows.limit(maxPage).toArray()).map(({ _id: id, task, metric, value, at }) => ({
+    return (await rows.limit(maxPage).toArray()).map(({ _id, id = _id, task, metric, value, at }) => ({
       ...{ id, task, tenant, conversation, metric, value, at },
     }))
   }
@@ -202,6 +207,10 @@ export class RequestLog {
     return this.database.collection<RequestBucket>('requestBuckets')
   }
 }
+
+/** Ids are chosen by the sender, who may well name a survey: its answers on two metrics, or by two tenants, are two. */
+const outcomeKey = (environment: string, { id, task, tenant, conversation, metric }: LateOutcome): string =>
+  digestOf({ environment, task, tenant, conversation, metric, id })
 
 /** Which of the inserted documents were there already; undefined where the write failed for another reason. */
 function duplicatesIn(error: unknown): number[] | undefined {

@@ -138,6 +138,40 @@ it('counts nowhere where nobody was served, the task is another, or the metric i
   expect(await ground.store.telemetry.requests.outcomesOf('acme', name)).toHaveLength(2)
 })
 
+it('is kept for whatever it is told of under one id, and once for each', async () => {
+  const [name = '', other = ''] = names('b', 2)
+  const first = outcome(name, 4, { id: `survey-${releases}` })
+  const told = [
+    first,
+    { ...first, metric: 'thumbs' },
+    { ...first, conversation: other },
+    { ...first, tenant: 'globex' },
+    { ...first, task: 'other' },
+  ]
+  await tell(told)
+  await tell(told)
+  const { requests } = ground.store.telemetry
+  await requests.appendOutcomes('staging', [first], [])
+  await requests.appendOutcomes('staging', [first], [])
+  const kept = await Promise.all(
+    [
+      ['acme', name],
+      ['acme', other],
+      ['globex', name],
+    ].map(([tenant = '', conversation = '']) => requests.outcomesOf(tenant, conversation)),
+  )
+  expect(kept.map((rows) => rows.length)).toEqual([4, 1, 1])
+  expect(new Set(kept.flat().map(({ id }) => id))).toEqual(new Set([first.id]))
+})
+
+it('is read also where an older version kept it, by its id alone', async () => {
+  const [name = ''] = names('b', 1)
+  const { id, ...rest } = outcome(name, 3)
+  const row = { ...rest, environment, receivedAt: new Date() }
+  await ground.store.database.collection<{ _id: string }>('lateOutcomes').insertOne({ _id: id, ...row })
+  expect(await ground.store.telemetry.requests.outcomesOf('acme', name)).toEqual([{ id, ...rest }])
+})
+
 it('that one key of three forges pauses and names the key', async () => {
   for (const app of [1, 2, 3]) {
     await serve(names(`b${app}`, 60), 'candidate', `process-of-${app}-${releases}`, `app-${app}`)

@@ -63,7 +63,7 @@ export const captureCases: readonly RouteCase[] = [
       strata: 'As the units: exact differences in the same transaction.',
       series: 'As the units.',
       requestBuckets: 'Rows are named by their request: the batch is sent again.',
-      lateOutcomes: 'Rows are named by their id: the batch is sent again.',
+      lateOutcomes: 'Rows are named by what they are told of and their id: the batch is sent again.',
       provider_pairs: 'Sets of conversations: the batch is sent again.',
     },
     apart: {
