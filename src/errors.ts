@@ -141,7 +141,10 @@ export const errorTable = {
     500,
     'The captured content cannot be decrypted. Configure the master key named, or see the audit for who altered it.',
   ),
-  invalid_telemetry: row(400, 'A telemetry value is not finite, negative or absurd. It was refused and counted.'),
+  invalid_telemetry: row(
+    400,
+    'A telemetry value cannot be true, such as a negative cost or an unknown outcome. It was refused and counted.',
+  ),
   // set-up
   provision_failed: row(
     500,

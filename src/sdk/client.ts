@@ -15,6 +15,7 @@ import { Feed } from './feed'
 import { type Gap, HeldSnapshot, lateEntryOf } from './held-snapshot'
 import { Http } from './http'
 import { LastKnownGood } from './last-known-good'
+import { assertOutcome, type LateQuality } from './late-quality'
 import { type ConnectOptions, Emitter, type Listener, type SluiceEvents } from './options'
 import { Recorder } from './recorder'
 import { amountsOf, eventsOf, pricedEngine, type Report, recordOf } from './report'
@@ -35,19 +36,10 @@ export interface ConversationRequest {
   readonly startedAt?: Date | number | undefined
 }
 
-export interface LateQuality {
-  /** Lower-case letters, digits and `_`. */
-  readonly metric: string
-  readonly value: number
-  /** Chosen by the caller: a repeated call for the same task, conversation and metric counts once. */
-  readonly id?: string
-}
-
 const defaults = { maxStaleMs: 300_000, flushIntervalMs: 1_000, connectTimeoutMs: 5_000, caughtUpMs: 2_000 }
 /** How often the file on disk learns that an unchanged snapshot is still confirmed. */
 const confirmOnDiskMs = 60_000
 const longestTimerMs = 2 ** 31 - 1
-const metricShape = /^[a-z][a-z0-9_]{0,62}$/
 
 /** The embedded client: decides by itself from a snapshot in memory, and tells the server what happened. */
 export class Sluice {
@@ -227,8 +219,8 @@ export class Sluice {
     return this.take(serving, report, report)
   }
 
-  /** `output`: what the watched fields are read from. */
-  private take(serving: Serving, report: Report, content: ServedContent, output = report.output): boolean {
+  /** `output`: what the watched fields are read from; absent: what the report brings. */
+  private take(serving: Serving, report: Report, content: ServedContent, output?: unknown): boolean {
     try {
       const requestId = report.requestId ?? this.requestIds.next()
       const outcome = outcomeOf(serving, report)
@@ -240,7 +232,10 @@ export class Sluice {
       this.recorder.record(serving, recordOf(serving, { requestId, at, outcome, amounts }, report), {
         events: eventsOf(outcome, amounts, thresholds),
         gap: serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt),
-        outputs: outputs && outcome === 'ok' ? observedOutputs(outputs, output) : undefined,
+        outputs:
+          outputs && outcome === 'ok'
+            ? observedOutputs(outputs, output === undefined ? report.output : output)
+            : undefined,
         elapsedMs,
       })
       const share = lane?.view.capture
@@ -258,13 +253,16 @@ export class Sluice {
 
   /** A judgement that arrives later, even days: a survey, thumbs. Never throws; see `report`. */
   outcome(task: string, of: { readonly tenant: string; readonly conversation: string }, quality: LateQuality): boolean {
-    const { metric, value, id = randomUUID() } = quality
-    if (!metricShape.test(metric) || !Number.isFinite(value)) {
-      return this.refused(new SluiceError('invalid_telemetry', `The outcome ${metric} = ${value} is refused.`))
+    try {
+      const { tenant, conversation } = of
+      const { metric, value, id = randomUUID() } = quality
+      const told = { id, task, tenant, conversation, metric, value, at: Math.round(this.clock.now()) }
+      assertOutcome(told)
+      this.recorder.addLateOutcome(told)
+      return true
+    } catch (error) {
+      return this.refused(error)
     }
-    const { tenant, conversation } = of
-    this.recorder.addLateOutcome({ id, task, tenant, conversation, metric, value, at: Math.round(this.clock.now()) })
-    return true
   }
 
   /** Calls the pinned engine, or the one its router names, reads the output and reports by itself. */
@@ -324,7 +322,8 @@ export class Sluice {
   }
 
   private refused(error: unknown): false {
-    const known = error instanceof SluiceError ? error : new SluiceError('invalid_telemetry', (error as Error).message)
+    const text = `What was told cannot be read: ${error instanceof Error ? error.message : 'it threw'}.`
+    const known = error instanceof SluiceError ? error : new SluiceError('invalid_telemetry', text)
     this.recorder.countRefused()
     this.emitter.emit('error', known)
     return false

@@ -4,6 +4,7 @@ import type { Snapshot, SnapshotDelta } from '../domain/snapshot'
 import { SluiceError } from '../errors'
 import type { HeldSnapshot } from './held-snapshot'
 import { type Http, unreachable } from './http'
+import { snapshotIn } from './snapshot-answer'
 
 /** What the feed tells its owner. */
 export interface FeedSink {
@@ -79,12 +80,13 @@ export class Feed {
       if (this.held.version === version) this.confirmed()
       return
     }
-    let snapshot: Snapshot
+    let answer: unknown
     try {
-      snapshot = (await response.json()) as Snapshot
+      answer = await response.json()
     } catch (error) {
       throw unreachable(response.url, error)
     }
+    const snapshot = snapshotIn(answer, this.environment, response.url)
     // The stream may have brought something newer than this answer meanwhile: what it brought stands.
     if (this.held.version === version) this.takeWhole(snapshot)
   }

@@ -70,9 +70,9 @@ export class Recorder {
     return this.lost
   }
 
-  /** A report that could not be true. */
-  countRefused(): void {
-    this.lost++
+  /** Reports that could not be true, or that the server says could not. */
+  countRefused(count = 1): void {
+    this.lost += count
   }
 
   get pending(): boolean {

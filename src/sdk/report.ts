@@ -1,10 +1,11 @@
 import type { FrozenThresholds } from '../domain/allocation'
-import { type Branch, branchText } from '../domain/branch'
+import { type Branch, branchText, maxBranchLength } from '../domain/branch'
+import { isId } from '../domain/bucket'
 import type { EngineContent } from '../domain/contents'
-import { own } from '../domain/diff'
+import { isRecord, own } from '../domain/diff'
 import type { RouterContent } from '../domain/pipeline-contents'
 import { type Cost, costOf } from '../domain/pricing'
-import type { EventName, Outcome, RequestRecord } from '../domain/telemetry'
+import { type EventName, type Outcome, outcomes, type RequestRecord } from '../domain/telemetry'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { PromptValue } from '../kinds/prompt-render'
@@ -27,9 +28,9 @@ export interface Report {
   readonly output?: unknown
   /** The values that the prompt was rendered with: kept, encrypted, where the lane captures (docs/explain.md), else unused. */
   readonly input?: Readonly<Record<string, PromptValue>>
-  /** As the provider returned them. */
-  readonly model?: string
-  readonly fingerprint?: string
+  /** As the provider returned them; some return `null` for none. */
+  readonly model?: string | null
+  readonly fingerprint?: string | null
   /** Which way the router sent it, as `run` tells: the candidate's prices count where `costUsd` is absent. */
   readonly branch?: Branch
 }
@@ -61,7 +62,8 @@ export function amountsOf(report: Report, engine: EngineContent | undefined): Am
     isCount(outputTokens) &&
     isAmount(costUsd, most.costUsd) &&
     isAmount(uncachedCostUsd, most.costUsd) &&
-    isId(report.requestId) &&
+    outcomes.includes(report.outcome) &&
+    isRequestId(report.requestId) &&
     isText(report.model) &&
     isText(report.fingerprint)
   const amounts = { latencyMs, inputTokens, cachedTokens, outputTokens, costUsd, uncachedCostUsd }
@@ -77,7 +79,8 @@ function refusal(report: Report, amounts: Amounts): SluiceError {
     ...Object.entries(tokens).flatMap(([name, value]) => (isCount(value) ? [] : [name])),
     ...(isAmount(costUsd, most.costUsd) ? [] : ['costUsd']),
     ...(isAmount(uncachedCostUsd, most.costUsd) ? [] : ['uncachedCostUsd']),
-    ...(isId(report.requestId) ? [] : ['requestId']),
+    ...(outcomes.includes(report.outcome) ? [] : ['outcome']),
+    ...(isRequestId(report.requestId) ? [] : ['requestId']),
     ...(isText(report.model) ? [] : ['model']),
     ...(isText(report.fingerprint) ? [] : ['fingerprint']),
   ]
@@ -86,8 +89,9 @@ function refusal(report: Report, amounts: Amounts): SluiceError {
 
 const noCost: Cost = { costUsd: 0, uncachedCostUsd: 0 }
 const isCount = (value: number): boolean => isAmount(value, most.tokens) && Number.isInteger(value)
-const isText = (text: string | undefined): boolean => (text?.length ?? 0) <= maxTextLength
-const isId = (id: string | undefined): boolean => id === undefined || (id !== '' && id.length <= 256)
+const isText = (text: unknown): boolean =>
+  text === undefined || text === null || (typeof text === 'string' && text.length <= maxTextLength)
+const isRequestId = (id: unknown): boolean => id === undefined || isId(id)
 
 /**
  * The engine whose prices a report goes by. Throws `invalid_telemetry` where a router chose it and the report tells
@@ -138,7 +142,7 @@ interface Told {
   readonly amounts: Amounts
 }
 
-/** The row of the request log. */
+/** The row of the request log. Throws `invalid_telemetry` where the branch is none. */
 export function recordOf(serving: Serving, { requestId, at, outcome, amounts }: Told, report: Report): RequestRecord {
   const record: { -readonly [K in keyof RequestRecord]: RequestRecord[K] } = {
     requestId,
@@ -164,8 +168,25 @@ export function recordOf(serving: Serving, { requestId, at, outcome, amounts }: 
     tenantSeq: serving.tenantSeq,
     stale: serving.stale,
   }
-  if (report.model !== undefined) record.model = report.model
-  if (report.fingerprint !== undefined) record.fingerprint = report.fingerprint
-  if (report.branch !== undefined) record.branch = branchText(report.branch)
+  if (typeof report.model === 'string') record.model = report.model
+  if (typeof report.fingerprint === 'string') record.fingerprint = report.fingerprint
+  if (report.branch !== undefined) record.branch = toldBranch(report.branch)
   return record
 }
+
+function toldBranch(branch: Branch): string {
+  const text = isBranch(branch) ? branchText(branch) : ''
+  if (text !== '' && text.length <= maxBranchLength) return text
+  const fault = 'The report is refused: `branch` is not as `run` tells it.'
+  throw new SluiceError('invalid_telemetry', fault, { fields: ['branch'] })
+}
+
+const isBranch = (branch: unknown): boolean =>
+  isRecord(branch) &&
+  typeof branch.candidate === 'string' &&
+  ways.includes(branch.by) &&
+  isAbsentOr('number', branch.rule) &&
+  isAbsentOr('string', branch.label) &&
+  isAbsentOr('number', branch.fallback)
+const ways: readonly unknown[] = ['rule', 'label', 'default', 'classifier_failed'] satisfies readonly Branch['by'][]
+const isAbsentOr = (type: 'number' | 'string', value: unknown): boolean => value === undefined || typeof value === type

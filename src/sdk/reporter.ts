@@ -152,7 +152,10 @@ export class Reporter {
       this.sentHeads = JSON.stringify(appliedHeads)
       this.headsDueAt = undefined
       this.share = Math.min(1, this.share * 2)
-      if (answer.refusedCount > 0) this.parts.failed(refusedError(answer))
+      if (answer.refusedCount > 0) {
+        recorder.countRefused(answer.refusedCount)
+        this.parts.failed(refusedError(answer))
+      }
     } catch (error) {
       const failure = asError(error)
       if (failure.code === 'payload_too_large' && this.share > smallestShare) {
