@@ -16,6 +16,8 @@ const turns = 4
 const rounds = 600
 const warmUp = 200
 const seed = 20_260_303
+/** Where no server answers. */
+const nobody = 'http://127.0.0.1:9'
 const [world] = worlds
 
 /** What was taken last: held here so that no call can be optimised away. */
@@ -28,12 +30,14 @@ export let sink: unknown
 export async function benchReport(): Promise<Finding[]> {
   if (world === undefined) throw new Error('there is no world')
   const cacheDir = await mkdtemp(join(tmpdir(), 'sluice-bench-report-'))
-  await new LastKnownGood(cacheDir, 'production').write({ snapshot: priced(), confirmedAt: Date.now() })
   const server = await receivingServer()
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  for (const at of [url, nobody]) {
+    await new LastKnownGood(cacheDir, 'production', at).write({ snapshot: priced(), confirmedAt: Date.now() })
+  }
   const open = (at: string) =>
     connect({ url: at, apiKey: 'none', environment: 'production', cacheDir, flushIntervalMs: 3_600_000 })
-  const [drained, full] = [await open(url), await open('http://127.0.0.1:9')]
+  const [drained, full] = [await open(url), await open(nobody)]
   try {
     const floor = new Floor()
     const [forDrained, forFull, forFloor] = [servings(drained), servings(full), servings(full)]

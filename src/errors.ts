@@ -98,6 +98,11 @@ export const errorTable = {
     'The snapshot is older than `maxStaleMs` and stale serving is off. Check the connection.',
     true,
   ),
+  snapshot_older: row(
+    409,
+    "The server's ledgers end before those held here. Wait for a server that lags; after a restored database, restart without the file in `cacheDir`.",
+    true,
+  ),
   invalid_id: row(400, 'An id is empty, too long, or contains NUL or a lone surrogate. Use plain text ids.'),
   // tenants
   tenant_pending: row(409, 'The override is not deployable yet. Its composite needs passing evidence first.'),

@@ -69,7 +69,8 @@ export class Sluice {
     this.clock = new ServerClock(options.clock ?? Date.now)
     this.held = new HeldSnapshot(this.clock)
     this.http = new Http(options.url, options.apiKey, this.clock)
-    this.disk = options.cacheDir === undefined ? undefined : new LastKnownGood(options.cacheDir, options.environment)
+    const { cacheDir, environment, url } = options
+    this.disk = cacheDir === undefined ? undefined : new LastKnownGood(cacheDir, environment, url)
     if (options.onChange) this.on('change', options.onChange)
     if (options.onStale) this.on('stale', options.onStale)
     if (options.onError) this.on('error', options.onError)
@@ -123,8 +124,9 @@ export class Sluice {
         throw error
       }
       this.emitter.emit('error', error as SluiceError)
-      this.watchAge()
     }
+    // Also where the server answered: it may have confirmed nothing.
+    this.watchAge()
     this.feed.start()
     this.reporter.start()
     flushAtExit(this.reporter)

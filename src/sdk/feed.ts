@@ -22,6 +22,8 @@ const helloTimeoutMs = 5_000
 const silenceMs = 25_000
 const backoffMs = { first: 200, most: 10_000 }
 const defaultLeadMs = 2_000
+/** Refused versions that are remembered; each goes along with every question. */
+const maxRefused = 16
 
 /**
  * Keeps the held snapshot current: server-sent events, resumed by version without a gap; while they fail, polling
@@ -34,6 +36,10 @@ export class Feed {
   private readonly sink: FeedSink
   private readonly ending = new AbortController()
   private streaming = false
+  /** What the open stream last said to be the newest: a heartbeat speaks of this and of nothing else. */
+  private streamed: string | undefined
+  /** Versions that were told as older than what is held. */
+  private readonly refused = new Set<string>()
   private failing = false
   private refreshing: Promise<void> | undefined
   private ended: Promise<unknown> = Promise.resolve()
@@ -71,13 +77,15 @@ export class Feed {
 
   private async refreshOnce(timeoutMs: number): Promise<void> {
     const { version } = this.held
+    const known = [...(version === undefined ? [] : [version]), ...this.refused].map((one) => `"${one}"`)
     const signal = AbortSignal.any([this.ending.signal, AbortSignal.timeout(timeoutMs)])
     const response = await this.http.call(`/v1/snapshot?environment=${encodeURIComponent(this.environment)}`, {
-      headers: version === undefined ? {} : { 'if-none-match': `"${version}"` },
+      headers: known.length === 0 ? {} : { 'if-none-match': known.join(', ') },
       signal,
     })
     if (response.status === 304) {
-      if (this.held.version === version) this.confirmed()
+      const named = versionIn(response.headers.get('etag')) ?? version
+      if (this.held.version === version && named === version) this.confirmed()
       return
     }
     let answer: unknown
@@ -128,13 +136,16 @@ export class Feed {
       watchdog.unref()
     }
     alive(helloTimeoutMs)
+    this.streamed = undefined
     const from = this.held.version === undefined ? '' : `&from=${encodeURIComponent(this.held.version)}`
     const path = `/v1/snapshot/events?environment=${encodeURIComponent(this.environment)}${from}`
     try {
       const signal = AbortSignal.any([this.ending.signal, silence.signal])
       const response = await this.http.call(path, { headers: { accept: 'text/event-stream' }, signal })
       const events: EventSourceMessage[] = []
-      const parser = createParser({ onEvent: (event) => events.push(event), onComment: () => this.confirmed() })
+      // In one row with the events: a heartbeat speaks of what was told before it.
+      const onComment = () => events.push({ id: undefined, event: heartbeat, data: '' })
+      const parser = createParser({ onEvent: (event) => events.push(event), onComment })
       const decoder = new TextDecoder()
       for await (const bytes of response.body ?? []) {
         alive(silenceMs)
@@ -156,25 +167,49 @@ export class Feed {
       case 'hello': {
         const { version, resumed } = JSON.parse(event.data) as { version: string; resumed: boolean }
         this.streaming = true
+        this.streamed = version
         if (version === this.held.version) this.confirmed()
         else if (!resumed) await this.refreshAfresh()
         return
       }
       case 'delta': {
         const delta = JSON.parse(event.data) as SnapshotDelta
+        this.streamed = delta.to
         if (delta.to === this.held.version) this.confirmed()
         else if (!this.sink.changed(delta)) await this.refreshAfresh()
+        else this.refused.clear()
         return
       }
+      case heartbeat:
+        if (this.streamed === this.held.version) this.confirmed()
+        else await this.refreshAfresh()
+        return
       default:
         return
     }
   }
 
-  /** Another server may be behind the one that was asked before; time never goes back. */
+  /** Another server may be behind the one that was asked before; time never goes back, unless it is another ledger. */
   private takeWhole(snapshot: Snapshot): void {
-    if (snapshot.version !== this.held.version && !this.held.isNewerThan(snapshot)) this.sink.replaced(snapshot)
-    if (snapshot.version === this.held.version) this.confirmed()
+    const isHeld = snapshot.version === this.held.version
+    if (!isHeld && this.held.standingOf(snapshot) === 'older') {
+      this.refuse(snapshot.version)
+      return
+    }
+    if (!isHeld) {
+      this.sink.replaced(snapshot)
+      this.refused.clear()
+    }
+    this.confirmed()
+  }
+
+  /** Told once a version; nothing is confirmed, so that what is held becomes stale if the server stays with it. */
+  private refuse(version: string): void {
+    if (this.refused.has(version)) return
+    if (this.refused.size >= maxRefused) this.refused.clear()
+    this.refused.add(version)
+    const details = { offered: version, held: this.held.version }
+    this.sink.failed(new SluiceError('snapshot_older', olderText, details))
   }
 
   private confirmed(): void {
@@ -189,3 +224,11 @@ export class Feed {
     this.sink.failed(error instanceof SluiceError ? error : unreachable(this.environment, error))
   }
 }
+
+/** What a heartbeat is called among the events; the server sends it as a comment. */
+const heartbeat = 'beat'
+const olderText =
+  'The server offers a snapshot whose ledgers end before those that this application holds; what it holds is kept, and becomes stale.'
+
+/** Proxies that compress make a tag weak. */
+const versionIn = (etag: string | null): string | undefined => /^(?:W\/)?"(.+)"$/.exec(etag ?? '')?.[1]

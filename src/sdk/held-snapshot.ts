@@ -1,6 +1,6 @@
 import { type CompiledEntry, type CompiledLane, entryAt } from '../domain/compiled-lane'
 import { type CompiledSnapshot, compileSnapshot } from '../domain/compiled-snapshot'
-import type { LaneEntry, Snapshot, SnapshotDelta } from '../domain/snapshot'
+import type { LaneEntry, Snapshot, SnapshotDelta, TenantView } from '../domain/snapshot'
 import type { LateEntry } from '../domain/telemetry'
 import type { ServerClock } from './server-clock'
 
@@ -13,6 +13,12 @@ export interface Gap {
 }
 
 const maxGapsPerTask = 16
+
+/**
+ * How another snapshot stands to the held one. `older`: a ledger ends before the held one does, and nothing contradicts
+ * that both are one ledger. `another`: an entry that both have differs, so the held one is no earlier state of it.
+ */
+export type Standing = 'follows' | 'older' | 'another'
 
 /** The snapshot that this process serves by, and how long ago the server confirmed it. */
 export class HeldSnapshot {
@@ -44,7 +50,10 @@ export class HeldSnapshot {
 
   /** The entries that this process heard of after they began to count. */
   replace(next: Snapshot): readonly Gap[] {
-    const gaps = this.held === undefined ? [] : this.gapsOf(this.headsNow(Object.keys(next.lanes)), next.lanes)
+    const isFirst = this.held === undefined || this.standingOf(next) === 'another'
+    // Gaps are told by seq, and those of another ledger say nothing of this one.
+    if (isFirst) this.gaps.clear()
+    const gaps = isFirst ? [] : this.gapsOf(this.headsNow(Object.keys(next.lanes)), next.lanes)
     this.held = compileSnapshot(next)
     return gaps
   }
@@ -55,16 +64,22 @@ export class HeldSnapshot {
     return this.held?.apply(delta) ? this.gapsOf(heads, delta.lanes) : undefined
   }
 
-  /** Ledgers only grow: a snapshot with a shorter one is from an earlier moment. */
-  isNewerThan(other: Snapshot): boolean {
-    for (const { task, head } of this.held?.lanes.values() ?? []) {
-      if (head && headOf(other.lanes, task) < head.seq) return true
+  /** Ledgers only grow: a snapshot with a shorter one is from an earlier moment, or of another ledger. */
+  standingOf(other: Snapshot): Standing {
+    let standing: Standing = 'follows'
+    for (const [ours, theirs] of this.ledgersBeside(other)) {
+      const found = ledgerStanding(ours, theirs)
+      if (found === 'another') return found
+      if (found === 'older') standing = found
     }
-    for (const [tenant, { firstSeq, entries }] of this.held?.tenants ?? []) {
-      const known = Object.hasOwn(other.tenants, tenant) ? (other.tenants[tenant]?.at(-1)?.seq ?? 0) : 0
-      if (known < firstSeq + entries.length - 1) return true
+    return standing
+  }
+
+  private *ledgersBeside(other: Snapshot): Iterable<readonly [readonly Mark[], readonly Mark[]]> {
+    for (const { task, view } of this.held?.lanes.values() ?? []) {
+      yield [view.entries, own(other.lanes, task)?.entries ?? []]
     }
-    return false
+    for (const [tenant, { views }] of this.held?.tenants ?? []) yield [views, own(other.tenants, tenant) ?? []]
   }
 
   lane(task: string): CompiledLane | undefined {
@@ -114,9 +129,31 @@ export class HeldSnapshot {
   }
 }
 
+/** What tells entries of the same seq apart. */
+type Mark = TenantView | LaneEntry
+
+/** Of one ledger, entries in seq order without gaps; the newest seq that both sides have speaks for all before it. */
+function ledgerStanding(ours: readonly Mark[], theirs: readonly Mark[]): Standing {
+  const [head, otherHead] = [ours.at(-1), theirs.at(-1)]
+  if (head === undefined) return 'follows'
+  if (otherHead === undefined) return 'older'
+  const seq = Math.min(head.seq, otherHead.seq)
+  const [entry, other] = [markAt(ours, seq), markAt(theirs, seq)]
+  if (entry !== undefined && other !== undefined && identityOf(entry) !== identityOf(other)) return 'another'
+  return otherHead.seq < head.seq ? 'older' : 'follows'
+}
+
+const markAt = (ledger: readonly Mark[], seq: number): Mark | undefined => ledger[seq - (ledger[0]?.seq ?? 1)]
+
+/** Not the whole entry: a newer server may tell more of the same one. */
+function identityOf(mark: Mark): string {
+  const { at, salt, incumbent, candidate } = mark as Partial<LaneEntry>
+  return JSON.stringify([at, salt, incumbent, candidate])
+}
+
 /** People name tasks and tenants: one called `constructor` must not be found in what every object inherits. */
-const headOf = (lanes: Snapshot['lanes'], task: string): number =>
-  Object.hasOwn(lanes, task) ? (lanes[task]?.entries.at(-1)?.seq ?? 0) : 0
+const own = <T>(rows: Readonly<Record<string, T>>, name: string): T | undefined =>
+  Object.hasOwn(rows, name) ? rows[name] : undefined
 
 /** A rollback, and whatever exposes nobody, acts on receipt: hearing of it after its `at` is no lateness. */
 export function lateEntryOf(gap: Gap, entry: CompiledEntry | undefined): LateEntry | undefined {

@@ -18,7 +18,8 @@ export interface KnownGood {
 }
 
 /**
- * The last snapshot on disk. A file is replaced as a whole by an atomic rename, so a reader sees the old or the new
+ * The last snapshot on disk, in a file of this server and environment: what another installation serves is no start
+ * value. A file is replaced as a whole by an atomic rename, so a reader sees the old or the new
  * one; a checksum tells a truncated or altered one.
  */
 export class LastKnownGood {
@@ -28,10 +29,10 @@ export class LastKnownGood {
   private writing: Promise<void> | undefined
   private next: KnownGood | undefined
 
-  constructor(directory: string, environment: string) {
+  constructor(directory: string, environment: string, url: string) {
     this.directory = directory
     this.environment = environment
-    this.file = join(directory, `sluice-${encodeURIComponent(environment)}.snapshot`)
+    this.file = join(directory, `sluice-${encodeURIComponent(environment)}-${shortHash(url)}.snapshot`)
   }
 
   /** Undefined: there is none. Throws `digest_mismatch` for a file that cannot be trusted. */
@@ -98,6 +99,8 @@ export class LastKnownGood {
     }
   }
 }
+
+const shortHash = (url: string): string => checksumOf(url.replace(/\/+$/, '')).slice(0, 12)
 
 const checksumOf = (text: string): string => createHash('sha256').update(text).digest('hex')
 

@@ -5,6 +5,7 @@ import type { Snapshot } from '../../src/domain/snapshot'
 import { LastKnownGood } from '../../src/sdk/last-known-good'
 
 const environment = 'production'
+const url = 'https://sluice.example'
 const changes = 200
 
 let directory: string
@@ -28,7 +29,7 @@ const telling = (version: number, written: (version: number) => void): Snapshot 
   })
 
 it('writes one snapshot at a time, and of those that wait the newest only', async () => {
-  const disk = new LastKnownGood(directory, environment)
+  const disk = new LastKnownGood(directory, environment, url)
   const written: number[] = []
   const all = Array.from({ length: changes }, (_, index) => {
     return disk.write({ snapshot: telling(index, (version) => written.push(version)), confirmedAt: index })
@@ -36,11 +37,11 @@ it('writes one snapshot at a time, and of those that wait the newest only', asyn
   await Promise.all(all)
   expect(written).toEqual([0, changes - 1])
   expect(await disk.read()).toEqual({ snapshot: plain(changes - 1), confirmedAt: changes - 1 })
-  expect(await readdir(directory)).toEqual(['sluice-production.snapshot'])
+  expect(await readdir(directory)).toEqual([expect.stringMatching(/^sluice-production-[0-9a-f]{12}\.snapshot$/)])
 })
 
 it('writes the newest also where one before it could not be written', async () => {
-  const disk = new LastKnownGood(directory, environment)
+  const disk = new LastKnownGood(directory, environment, url)
   const fail = () => {
     throw new Error('the disk is full')
   }
@@ -50,4 +51,12 @@ it('writes the newest also where one before it could not be written', async () =
   expect(await disk.read()).toEqual({ snapshot: plain(1), confirmedAt: 1 })
   await expect(disk.write({ snapshot: telling(2, fail), confirmedAt: 2 })).rejects.toThrow('the disk is full')
   expect(await disk.read()).toEqual({ snapshot: plain(1), confirmedAt: 1 })
+})
+
+it('keeps the files of two servers and two environments apart, however the address ends', async () => {
+  const of = (name: string, at: string) => new LastKnownGood(directory, name, at)
+  await of(environment, url).write({ snapshot: plain(1), confirmedAt: 1 })
+  expect(await of(environment, 'https://other.example').read()).toBeUndefined()
+  expect(await of('staging', url).read()).toBeUndefined()
+  expect(await of(environment, `${url}/`).read()).toEqual({ snapshot: plain(1), confirmedAt: 1 })
 })
