@@ -47,7 +47,10 @@ export class SnapshotHub {
   private readonly follower: ChangeFollower
   private following = false
   private reading: Promise<void> | undefined
-  private dirty = false
+  /** Since when the oldest of what was told waits for a reading; undefined: nothing waits. */
+  private waitingSince: number | undefined
+  /** The same of what is being read. */
+  private readingSince: number | undefined
   private failing = false
   /** By the monotonic clock: a jump of the wall clock must not make old news look fresh. */
   private confirmedAt = Number.NEGATIVE_INFINITY
@@ -83,9 +86,17 @@ export class SnapshotHub {
     }
   }
 
-  /** Whether MongoDB confirmed within the last seconds that there is nothing newer than what was read. */
+  /**
+   * Whether MongoDB confirmed within the last seconds that there is nothing newer than what was read. A change stream that
+   * answers is not enough: what it told of has to be read as well.
+   */
   get confirmed(): boolean {
-    return !this.failing && performance.now() - this.confirmedAt < silenceMs
+    const oldest = Math.min(
+      this.readingSince ?? Number.POSITIVE_INFINITY,
+      this.waitingSince ?? Number.POSITIVE_INFINITY,
+    )
+    const since = performance.now() - silenceMs
+    return !this.failing && this.confirmedAt > since && oldest > since
   }
 
   async close(): Promise<void> {
@@ -110,6 +121,7 @@ export class SnapshotHub {
     if (this.watched.size >= maxEnvironments) {
       throw new SluiceError('unknown_environment', `This server already serves ${maxEnvironments} environments.`)
     }
+    const openedAt = performance.now()
     const since = await this.follower.now()
     const live = new LiveSnapshot(this.source, environment)
     await live.update(everything, await this.source.database.now())
@@ -119,7 +131,11 @@ export class SnapshotHub {
     if (this.following) {
       watched.pending.lost()
       this.read()
-    } else this.follower.start(since)
+    } else {
+      // All of it was read since: the first client needs no second word of the change stream.
+      this.confirmedAt = openedAt
+      this.follower.start(since)
+    }
     this.following = true
     return watched
   }
@@ -141,24 +157,26 @@ export class SnapshotHub {
   }
 
   private read(): void {
-    this.dirty = true
+    this.waitingSince ??= performance.now()
     this.reading ??= this.readWhileDirty()
   }
 
   private async readWhileDirty(): Promise<void> {
     let wait = backoffMs.first
-    while (this.dirty && !this.ending.signal.aborted) {
-      this.dirty = false
+    while (this.waitingSince !== undefined && !this.ending.signal.aborted) {
+      this.readingSince = this.waitingSince
+      this.waitingSince = undefined
       this.readAt = performance.now()
       this.failing = !(await this.readAll())
       if (this.failing) {
         // The change is still to be read; clients see the missing heartbeat meanwhile.
-        this.dirty = true
+        this.waitingSince = this.readingSince
         await pause(wait, undefined, { signal: this.ending.signal }).catch(() => undefined)
         wait = Math.min(wait * 2, backoffMs.most)
       } else wait = backoffMs.first
+      this.readingSince = undefined
     }
-    // In the same turn as the last look at `dirty`, so that no change falls in between.
+    // In the same turn as the last look at what waits, so that no change falls in between.
     this.reading = undefined
   }
 

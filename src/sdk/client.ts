@@ -80,11 +80,11 @@ export class Sluice {
       environment: options.environment,
       sink: {
         confirmed: () => this.confirmed(),
-        replaced: (snapshot) => this.replaced(snapshot),
-        changed: (delta) => {
+        replaced: (snapshot, sure) => this.replaced(snapshot, sure),
+        changed: (delta, sure) => {
           const previous = this.held.version
           const gaps = this.held.apply(delta)
-          if (gaps) this.moved(previous, gaps)
+          if (gaps) this.moved(previous, gaps, sure)
           return gaps !== undefined
         },
         failed: (error) => this.emitter.emit('error', error),
@@ -337,13 +337,13 @@ export class Sluice {
     if (performance.now() - this.savedAt >= confirmOnDiskMs) void this.save()
   }
 
-  private replaced(snapshot: Snapshot): void {
+  private replaced(snapshot: Snapshot, sure: boolean): void {
     const previous = this.held.version
-    this.moved(previous, this.held.replace(snapshot))
+    this.moved(previous, this.held.replace(snapshot), sure)
   }
 
-  private moved(previous: string | undefined, gaps: readonly Gap[]): void {
-    this.held.confirm()
+  private moved(previous: string | undefined, gaps: readonly Gap[], sure: boolean): void {
+    if (sure) this.held.confirm()
     this.watchAge()
     for (const gap of gaps) this.recorder.markGap(gap, lateEntryOf(gap, this.held.entry(gap.task, gap.seq)))
     void this.save()
@@ -375,7 +375,8 @@ export class Sluice {
     if (this.disk === undefined || compiled === undefined) return
     this.savedAt = performance.now()
     try {
-      await this.disk.write({ snapshot: compiled.snapshot, confirmedAt: this.clock.now() - ageMs })
+      const confirmedAt = Number.isFinite(ageMs) ? this.clock.now() - ageMs : neverConfirmed
+      await this.disk.write({ snapshot: compiled.snapshot, confirmedAt })
     } catch (error) {
       const text = `The last known good snapshot cannot be written: ${(error as Error).message}.`
       this.emitter.emit('error', new SluiceError('invalid_config', text, { cacheDir: this.options.cacheDir }))
@@ -384,6 +385,8 @@ export class Sluice {
 }
 
 const behindPauseMs = 20
+/** In a file, whose times are numbers: longer ago than anything. */
+const neverConfirmed = 0
 
 /** An `ok` is believed only where a given output fits the served schema. */
 function outcomeOf(serving: Serving, report: Report): Outcome {

@@ -8,11 +8,12 @@ import { snapshotIn } from './snapshot-answer'
 
 /** What the feed tells its owner. */
 export interface FeedSink {
-  /** The server confirmed what is held, or gave what replaces it. */
+  /** The server confirmed what is held. */
   confirmed(): void
-  replaced(snapshot: Snapshot): void
+  /** `sure`: the server also knows that there is nothing newer. */
+  replaced(snapshot: Snapshot, sure: boolean): void
   /** False: the delta does not fit what is held. */
-  changed(delta: SnapshotDelta): boolean
+  changed(delta: SnapshotDelta, sure: boolean): boolean
   failed(error: SluiceError): void
 }
 
@@ -24,6 +25,13 @@ const backoffMs = { first: 200, most: 10_000 }
 const defaultLeadMs = 2_000
 /** Refused versions that are remembered; each goes along with every question. */
 const maxRefused = 16
+
+interface Hello {
+  readonly version: string
+  readonly resumed: boolean
+  /** Absent: a server before this was told. */
+  readonly confirmed?: boolean
+}
 
 /**
  * Keeps the held snapshot current: server-sent events, resumed by version without a gap; while they fail, polling
@@ -38,6 +46,8 @@ export class Feed {
   private streaming = false
   /** What the open stream last said to be the newest: a heartbeat speaks of this and of nothing else. */
   private streamed: string | undefined
+  /** Whether the server of the open stream knew that there is nothing newer. */
+  private streamIsSure = false
   /** Versions that were told as older than what is held. */
   private readonly refused = new Set<string>()
   private failing = false
@@ -83,9 +93,10 @@ export class Feed {
       headers: known.length === 0 ? {} : { 'if-none-match': known.join(', ') },
       signal,
     })
+    const isSure = response.headers.get('sluice-confirmed') !== '0'
     if (response.status === 304) {
       const named = versionIn(response.headers.get('etag')) ?? version
-      if (this.held.version === version && named === version) this.confirmed()
+      if (this.held.version === version && named === version) this.heard(isSure)
       return
     }
     let answer: unknown
@@ -96,7 +107,7 @@ export class Feed {
     }
     const snapshot = snapshotIn(answer, this.environment, response.url)
     // The stream may have brought something newer than this answer meanwhile: what it brought stands.
-    if (this.held.version === version) this.takeWhole(snapshot)
+    if (this.held.version === version) this.takeWhole(snapshot, isSure)
   }
 
   private async poll(): Promise<void> {
@@ -165,23 +176,25 @@ export class Feed {
   private async take(event: EventSourceMessage): Promise<void> {
     switch (event.event) {
       case 'hello': {
-        const { version, resumed } = JSON.parse(event.data) as { version: string; resumed: boolean }
+        const { version, resumed, confirmed } = JSON.parse(event.data) as Hello
         this.streaming = true
+        this.streamIsSure = confirmed !== false
         this.streamed = version
-        if (version === this.held.version) this.confirmed()
+        if (version === this.held.version) this.heard(this.streamIsSure)
         else if (!resumed) await this.refreshAfresh()
         return
       }
       case 'delta': {
         const delta = JSON.parse(event.data) as SnapshotDelta
         this.streamed = delta.to
-        if (delta.to === this.held.version) this.confirmed()
-        else if (!this.sink.changed(delta)) await this.refreshAfresh()
+        if (delta.to === this.held.version) this.heard(this.streamIsSure)
+        else if (!this.sink.changed(delta, this.streamIsSure)) await this.refreshAfresh()
         else this.refused.clear()
         return
       }
       case heartbeat:
-        if (this.streamed === this.held.version) this.confirmed()
+        this.streamIsSure = true
+        if (this.streamed === this.held.version) this.heard(true)
         else await this.refreshAfresh()
         return
       default:
@@ -190,17 +203,17 @@ export class Feed {
   }
 
   /** Another server may be behind the one that was asked before; time never goes back, unless it is another ledger. */
-  private takeWhole(snapshot: Snapshot): void {
+  private takeWhole(snapshot: Snapshot, sure: boolean): void {
     const isHeld = snapshot.version === this.held.version
     if (!isHeld && this.held.standingOf(snapshot) === 'older') {
       this.refuse(snapshot.version)
       return
     }
     if (!isHeld) {
-      this.sink.replaced(snapshot)
+      this.sink.replaced(snapshot, sure)
       this.refused.clear()
     }
-    this.confirmed()
+    this.heard(sure)
   }
 
   /** Told once a version; nothing is confirmed, so that what is held becomes stale if the server stays with it. */
@@ -212,9 +225,10 @@ export class Feed {
     this.sink.failed(new SluiceError('snapshot_older', olderText, details))
   }
 
-  private confirmed(): void {
+  /** A server that is not sure answers all the same; the age tells that nothing was confirmed. */
+  private heard(sure: boolean): void {
     this.failing = false
-    this.sink.confirmed()
+    if (sure) this.sink.confirmed()
   }
 
   /** The first failure of a row is told; the age of the snapshot tells the rest. */

@@ -23,7 +23,7 @@ export type Standing = 'follows' | 'older' | 'another'
 /** The snapshot that this process serves by, and how long ago the server confirmed it. */
 export class HeldSnapshot {
   private held: CompiledSnapshot | undefined
-  private confirmedAt = 0
+  private confirmedAt = Number.NEGATIVE_INFINITY
   private readonly gaps = new Map<string, Gap[]>()
   private readonly clock: ServerClock
 
@@ -39,6 +39,7 @@ export class HeldSnapshot {
     return this.held?.version
   }
 
+  /** Since the server confirmed what is held; `Infinity` where it never did. */
   get ageMs(): number {
     return Math.max(0, this.clock.elapsed() - this.confirmedAt)
   }

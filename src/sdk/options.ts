@@ -41,6 +41,7 @@ export interface ChangeEvent {
 
 /** The server has not confirmed the snapshot for longer than `maxStaleMs`. */
 export interface StaleEvent {
+  /** `Infinity`: no server ever confirmed it to this process. */
   readonly ageMs: number
 }
 

@@ -142,6 +142,9 @@ interface Told {
   readonly amounts: Amounts
 }
 
+/** The most that the server takes, about 115 days: a longer age, or one that nobody knows, must not cost the record. */
+const maxToldAgeMs = 1e10
+
 /** The row of the request log. Throws `invalid_telemetry` where the branch is none. */
 export function recordOf(serving: Serving, { requestId, at, outcome, amounts }: Told, report: Report): RequestRecord {
   const record: { -readonly [K in keyof RequestRecord]: RequestRecord[K] } = {
@@ -163,7 +166,7 @@ export function recordOf(serving: Serving, { requestId, at, outcome, amounts }: 
     outputTokens: amounts.outputTokens,
     costUsd: amounts.costUsd,
     uncachedCostUsd: amounts.uncachedCostUsd,
-    cacheAgeMs: serving.cacheAgeMs,
+    cacheAgeMs: Math.min(serving.cacheAgeMs, maxToldAgeMs),
     headSeq: serving.headSeq,
     tenantSeq: serving.tenantSeq,
     stale: serving.stale,

@@ -10,6 +10,12 @@ const gzipFromBytes = 4_096
 const maxCompressed = 16
 
 const environment = z.string().max(63)
+const wholeText =
+  'The whole snapshot; its version is the ETag. `sluice-time` is the time of the store. `sluice-confirmed: 0`, also of a 304, says that ' +
+  'the database did not confirm within the last seconds that there is nothing newer; without it, it did.'
+const eventsText =
+  'Server-sent events: `hello` with `version`, `resumed`, `confirmed` and `serverTime`, then each `delta`. A comment is sent every ten ' +
+  'seconds while the database confirms that there is nothing newer; `confirmed: false` says that it did not when the stream began.'
 
 /** What an SDK lives on: the whole snapshot with an ETag, and its changes as server-sent events. */
 export function snapshotRoutes(app: App, deps: ApiDeps): void {
@@ -18,12 +24,16 @@ export function snapshotRoutes(app: App, deps: ApiDeps): void {
 
   app.get(
     '/v1/snapshot',
-    { config: { access: 'app' }, schema: { querystring: z.strictObject({ environment }) } },
+    {
+      config: { access: 'app' },
+      schema: { description: wholeText, querystring: z.strictObject({ environment }) },
+    },
     async (request, reply) => {
       await live.assertEnvironment(request.query.environment)
       const current = await live.hub.current(request.query.environment)
       await stampTime(live, reply)
       const { version } = current
+      if (!live.hub.confirmed) reply.header('sluice-confirmed', '0')
       reply.header('etag', `"${version}"`).header('cache-control', 'no-cache').header('vary', 'accept-encoding')
       if (named(request.headers['if-none-match'], version)) return reply.status(304).send()
       const { text } = current
@@ -42,7 +52,10 @@ export function snapshotRoutes(app: App, deps: ApiDeps): void {
     '/v1/snapshot/events',
     {
       config: { access: 'app' },
-      schema: { querystring: z.strictObject({ environment, from: z.string().max(80).optional() }) },
+      schema: {
+        description: eventsText,
+        querystring: z.strictObject({ environment, from: z.string().max(80).optional() }),
+      },
     },
     async (request, reply) => {
       await live.assertEnvironment(request.query.environment)
