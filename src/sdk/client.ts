@@ -14,7 +14,7 @@ import { CaptureQueue, type ServedContent } from './capture-queue'
 import { Feed } from './feed'
 import { type Gap, HeldSnapshot, lateEntryOf } from './held-snapshot'
 import { Http } from './http'
-import { LastKnownGood } from './last-known-good'
+import { ageAt, confirmedAtOf, LastKnownGood } from './last-known-good'
 import { assertOutcome, type LateQuality } from './late-quality'
 import { type ConnectOptions, Emitter, type Listener, type SluiceEvents } from './options'
 import { Recorder } from './recorder'
@@ -78,6 +78,7 @@ export class Sluice {
       http: this.http,
       held: this.held,
       environment: options.environment,
+      clock: this.clock,
       sink: {
         confirmed: () => this.confirmed(),
         replaced: (snapshot, sure) => this.replaced(snapshot, sure),
@@ -90,6 +91,11 @@ export class Sluice {
         failed: (error) => this.emitter.emit('error', error),
       },
     })
+    this.clock.onJump = () => {
+      if (this.stopped !== undefined || this.held.version === undefined) return
+      this.watchAge()
+      void this.feed.refreshAfresh().catch(() => undefined)
+    }
     const reporter = randomUUID()
     this.captures = new CaptureQueue({ http: this.http, environment: options.environment, reporter })
     this.shadows = new ShadowQueue({
@@ -229,8 +235,8 @@ export class Sluice {
       const amounts = amountsOf(report, pricedEngine(serving, report))
       const lane = this.held.lane(serving.task)
       const { thresholds, outputs } = entryAt(lane, serving.seq)?.entry ?? {}
-      const elapsedMs = this.clock.elapsed()
-      const at = Math.round(this.clock.at(elapsedMs))
+      const elapsedMs = performance.now()
+      const at = Math.round(this.clock.now(elapsedMs))
       this.recorder.record(serving, recordOf(serving, { requestId, at, outcome, amounts }, report), {
         events: eventsOf(outcome, amounts, thresholds),
         gap: serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt),
@@ -364,7 +370,7 @@ export class Sluice {
       const known = await this.disk?.read()
       if (known === undefined) return
       this.held.replace(known.snapshot)
-      this.held.confirm(Math.max(0, this.clock.now() - known.confirmedAt))
+      this.held.confirm(ageAt(this.clock.now(), known))
     } catch (error) {
       this.emitter.emit('error', error as SluiceError)
     }
@@ -375,8 +381,7 @@ export class Sluice {
     if (this.disk === undefined || compiled === undefined) return
     this.savedAt = performance.now()
     try {
-      const confirmedAt = Number.isFinite(ageMs) ? this.clock.now() - ageMs : neverConfirmed
-      await this.disk.write({ snapshot: compiled.snapshot, confirmedAt })
+      await this.disk.write({ snapshot: compiled.snapshot, confirmedAt: confirmedAtOf(this.clock.now(), ageMs) })
     } catch (error) {
       const text = `The last known good snapshot cannot be written: ${(error as Error).message}.`
       this.emitter.emit('error', new SluiceError('invalid_config', text, { cacheDir: this.options.cacheDir }))
@@ -385,8 +390,6 @@ export class Sluice {
 }
 
 const behindPauseMs = 20
-/** In a file, whose times are numbers: longer ago than anything. */
-const neverConfirmed = 0
 
 /** An `ok` is believed only where a given output fits the served schema. */
 function outcomeOf(serving: Serving, report: Report): Outcome {

@@ -4,6 +4,7 @@ import type { Snapshot, SnapshotDelta } from '../domain/snapshot'
 import { SluiceError } from '../errors'
 import type { HeldSnapshot } from './held-snapshot'
 import { type Http, unreachable } from './http'
+import type { ServerClock } from './server-clock'
 import { snapshotIn } from './snapshot-answer'
 
 /** What the feed tells its owner. */
@@ -41,6 +42,7 @@ export class Feed {
   private readonly http: Http
   private readonly held: HeldSnapshot
   private readonly environment: string
+  private readonly clock: ServerClock
   private readonly sink: FeedSink
   private readonly ending = new AbortController()
   private streaming = false
@@ -54,10 +56,11 @@ export class Feed {
   private refreshing: Promise<void> | undefined
   private ended: Promise<unknown> = Promise.resolve()
 
-  constructor(parts: { http: Http; held: HeldSnapshot; environment: string; sink: FeedSink }) {
+  constructor(parts: { http: Http; held: HeldSnapshot; environment: string; clock: ServerClock; sink: FeedSink }) {
     this.http = parts.http
     this.held = parts.held
     this.environment = parts.environment
+    this.clock = parts.clock
     this.sink = parts.sink
   }
 
@@ -80,7 +83,7 @@ export class Feed {
   }
 
   /** An answer that was asked for before this moment may not know what happened just now. */
-  private async refreshAfresh(): Promise<void> {
+  async refreshAfresh(): Promise<void> {
     await this.refreshing?.catch(() => undefined)
     await this.refresh()
   }
@@ -115,6 +118,8 @@ export class Feed {
     while (!signal.aborted) {
       const leadMs = this.held.compiled?.leadMs ?? defaultLeadMs
       await pause(leadMs * (0.25 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => undefined)
+      // Also where nobody else asks for the time: it is noticed here that this machine slept.
+      this.clock.elapsed()
       if (this.streaming || signal.aborted) continue
       await this.refresh().catch((error) => this.fail(error))
     }

@@ -100,6 +100,21 @@ export class LastKnownGood {
   }
 }
 
+/** Between the clocks of two machines that both are right. */
+const maxSkewMs = 1_000
+/** In a file, whose times are numbers: longer ago than anything. */
+const neverConfirmed = 0
+
+/** How old the file is by a clock that nobody corrected yet; `Infinity` where that clock is behind, nobody knows how far. */
+export function ageAt(now: number, { confirmedAt }: KnownGood): number {
+  const ageMs = now - confirmedAt
+  return ageMs < -maxSkewMs ? Number.POSITIVE_INFINITY : Math.max(0, ageMs)
+}
+
+/** What `ageAt` gives the age back of. */
+export const confirmedAtOf = (now: number, ageMs: number): number =>
+  Number.isFinite(ageMs) ? now - ageMs : neverConfirmed
+
 const shortHash = (url: string): string => checksumOf(url.replace(/\/+$/, '')).slice(0, 12)
 
 const checksumOf = (text: string): string => createHash('sha256').update(text).digest('hex')

@@ -25,7 +25,10 @@ export interface ConnectOptions {
   readonly flushIntervalMs?: number
   /** How long `connect` waits for the server before it starts from disk. Default 5,000. */
   readonly connectTimeoutMs?: number
-  /** This machine's clock, ms since the epoch. It may be wrong: it is corrected by the server's. */
+  /**
+   * This machine's clock, ms since the epoch. It may be wrong, but has to run: it is corrected by the server's, and where
+   * it leaves the monotonic clock behind, the machine slept.
+   */
   readonly clock?: () => number
   readonly onChange?: (event: ChangeEvent) => void
   readonly onStale?: (event: StaleEvent) => void

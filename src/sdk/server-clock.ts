@@ -5,38 +5,60 @@ interface Sample {
 }
 
 const maxSamples = 8
+/** What two true samples may differ by beyond their round trips: milliseconds that were rounded, and clocks that drift. */
+const allowed = { ms: 100, share: 0.0005 }
+/** This machine's wall clock and monotonic clock differ by more: one of them jumped, or the machine was asleep. */
+const maxJumpMs = 500
+/** So often both are compared anew, so that slow drift adds up to no jump. */
+const comparedForMs = 10_000
 
 /**
  * The server's time, whatever this machine's clock says. Each answer of the server tells its time; of the last
- * samples the one with the shortest round trip is believed, and the machine's monotonic clock carries it on.
+ * samples that agree with the newest the one with the shortest round trip is believed, and the machine's monotonic clock
+ * carries it on. That clock may stand still while the machine sleeps, so it is held against the wall clock: where that
+ * went on alone, the time asleep is added; where either jumped, no sample from before is believed any longer than until
+ * the next one.
  */
 export class ServerClock {
-  private readonly samples: Sample[] = []
+  private samples: Sample[] = []
   private best: Sample | undefined
   private readonly local: () => number
+  private sleptMs = 0
+  private compared: { readonly wall: number; readonly monotonic: number }
+  /** Called when this machine slept or its clock was set, so that what is known may be old; never within another call. */
+  onJump: () => void = () => undefined
 
   constructor(local: () => number) {
     this.local = local
+    this.compared = { wall: local(), monotonic: performance.now() }
   }
 
-  /** Monotonic, for measuring how long something took. */
-  readonly elapsed = (): number => performance.now()
+  /** Monotonic, time asleep included, for measuring how long something took. `monotonic`: of `performance.now()`, just read. */
+  readonly elapsed = (monotonic = performance.now()): number => {
+    const wall = this.local()
+    const passed = monotonic - this.compared.monotonic
+    const jumpMs = wall - this.compared.wall - passed
+    const hasJumped = Math.abs(jumpMs) > maxJumpMs
+    if (hasJumped || passed > comparedForMs) this.compared = { wall, monotonic }
+    if (hasJumped) {
+      this.sleptMs += Math.max(0, jumpMs)
+      this.samples = []
+      queueMicrotask(() => this.onJump())
+    }
+    return monotonic + this.sleptMs
+  }
 
   /** `sentAt` and `receivedAt` by `elapsed`. */
   sample(serverTime: number, sentAt: number, receivedAt: number): void {
     if (!Number.isFinite(serverTime)) return
-    this.samples.push({ serverTime, takenAt: (sentAt + receivedAt) / 2, roundTripMs: receivedAt - sentAt })
-    if (this.samples.length > maxSamples) this.samples.shift()
+    const newest = { serverTime, takenAt: (sentAt + receivedAt) / 2, roundTripMs: receivedAt - sentAt }
+    this.samples = [...this.samples.filter((older) => agree(older, newest)), newest].slice(-maxSamples)
     this.best = this.samples.reduce((best, next) => (next.roundTripMs <= best.roundTripMs ? next : best))
   }
 
   /** Milliseconds since the epoch by the server's clock; by this machine's before the first answer. */
-  now(): number {
-    return this.at(this.elapsed())
-  }
-
-  /** The same for a moment of `elapsed` that is now. */
-  at(elapsed: number): number {
+  now(monotonic?: number): number {
+    const elapsed = this.elapsed(monotonic)
     return this.best === undefined ? this.local() : this.best.serverTime + elapsed - this.best.takenAt
   }
 
@@ -44,4 +66,11 @@ export class ServerClock {
   corrected(moment: number): number {
     return moment + this.now() - this.local()
   }
+}
+
+/** Whether one clock of the server can have given both: each is sure to half of its round trip. */
+function agree(older: Sample, newest: Sample): boolean {
+  const apartMs = newest.takenAt - older.takenAt
+  const differMs = Math.abs(newest.serverTime - older.serverTime - apartMs)
+  return differMs <= (older.roundTripMs + newest.roundTripMs) / 2 + allowed.ms + allowed.share * apartMs
 }

@@ -35,6 +35,8 @@ export interface ReleaseRecord {
   readonly decisionHash: string
 }
 
+type ChangingField = 'stage' | 'phase' | 'step' | 'bakedSeq' | 'plan' | 'candidate' | 'reason' | 'endedAt'
+
 /** One decision with everything it was made on; hash-chained per release, never truncated. */
 export interface Decision {
   readonly releaseId: string
@@ -95,13 +97,7 @@ export interface Releases {
   /** Those of these ids that there are. */
   named(ids: readonly string[]): Promise<ReadonlyMap<string, ReleaseRecord>>
   list(filter: { task?: string; after?: string; limit?: number; open?: boolean }): Promise<ReleaseRecord[]>
-  update(
-    id: string,
-    change: Partial<
-      Pick<ReleaseRecord, 'stage' | 'phase' | 'step' | 'bakedSeq' | 'plan' | 'candidate' | 'reason' | 'endedAt'>
-    >,
-    session?: ClientSession,
-  ): Promise<void>
+  update(id: string, change: Partial<Pick<ReleaseRecord, ChangingField>>, session?: ClientSession): Promise<void>
   putPlan(plan: Plan): Promise<Digest>
   plan(digest: Digest): Promise<Plan>
   decide(draft: DecisionDraft, session?: ClientSession): Promise<Decision>

@@ -11,6 +11,8 @@ export interface SnapshotServer {
   readonly url: string
   /** Beats that were sent. */
   readonly beats: number
+  /** How often the snapshot was asked for. */
+  readonly questions: number
   /** Snapshots that were sent as a whole. */
   readonly wholes: number
   /** From now on offered; an open stream ends, so that its reader hears of it. */
@@ -20,7 +22,7 @@ export interface SnapshotServer {
 
 export async function snapshotServer(first: Snapshot): Promise<SnapshotServer> {
   let snapshot = first
-  const told = { beats: 0, wholes: 0 }
+  const told = { beats: 0, questions: 0, wholes: 0 }
   const streams = new Set<ServerResponse>()
   const server = createServer((request, response) => {
     response.setHeader('sluice-time', String(Date.now()))
@@ -32,6 +34,7 @@ export async function snapshotServer(first: Snapshot): Promise<SnapshotServer> {
       streams.add(response)
       response.on('close', () => streams.delete(response))
     } else if (pathname === '/v1/snapshot') {
+      told.questions++
       response.setHeader('etag', `"${snapshot.version}"`)
       if (request.headers['if-none-match']?.includes(`"${snapshot.version}"`)) response.writeHead(304).end()
       else {
@@ -49,6 +52,9 @@ export async function snapshotServer(first: Snapshot): Promise<SnapshotServer> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     get beats() {
       return told.beats
+    },
+    get questions() {
+      return told.questions
     },
     get wholes() {
       return told.wholes
