@@ -157,7 +157,8 @@ export class Feed {
     const path = `/v1/snapshot/events?environment=${encodeURIComponent(this.environment)}${from}`
     try {
       const signal = AbortSignal.any([this.ending.signal, silence.signal])
-      const response = await this.http.call(path, { headers: { accept: 'text/event-stream' }, signal })
+      const headers = { accept: 'text/event-stream' }
+      const response = await this.http.call(path, { headers, signal, isBackground: true })
       const events: EventSourceMessage[] = []
       // In one row with the events: a heartbeat speaks of what was told before it.
       const onComment = () => events.push({ id: undefined, event: heartbeat, data: '' })

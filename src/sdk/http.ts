@@ -1,10 +1,13 @@
 import { type ErrorCode, errorTable, SluiceError } from '../errors'
+import { fetchUnreferenced } from './event-stream'
 import type { ServerClock } from './server-clock'
 
 export interface CallOptions {
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
+  /** A GET whose answer goes on and on: it does not keep the process alive. */
+  readonly isBackground?: boolean
 }
 
 /** The server as the SDK calls it: authenticated, its time read off every answer, faults as `SluiceError`. */
@@ -21,20 +24,13 @@ export class Http {
 
   /** Answers of 2xx and 304. Throws the server's error, `payload_too_large` for any 413, else `api_unreachable`. */
   async call(path: string, options: CallOptions = {}): Promise<Response> {
-    const { body, headers, signal } = options
+    const { signal } = options
     const sentAt = this.clock.elapsed()
     let response: Response
     try {
-      response = await fetch(this.url + path, {
-        method: body === undefined ? 'GET' : 'POST',
-        headers: {
-          authorization: `Bearer ${this.apiKey}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...headers,
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        ...(signal ? { signal } : {}),
-      })
+      response = options.isBackground
+        ? await fetchUnreferenced(this.url + path, this.headersOf(options), signal)
+        : await this.fetch(path, options)
     } catch (error) {
       throw unreachable(this.url, error)
     }
@@ -42,6 +38,24 @@ export class Http {
     if (serverTime !== null) this.clock.sample(Number(serverTime), sentAt, this.clock.elapsed())
     if (response.ok || response.status === 304) return response
     throw await problemOf(response)
+  }
+
+  private fetch(path: string, options: CallOptions): Promise<Response> {
+    const { body, signal } = options
+    return fetch(this.url + path, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: this.headersOf(options),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+    })
+  }
+
+  private headersOf({ body, headers }: CallOptions): Record<string, string> {
+    return {
+      authorization: `Bearer ${this.apiKey}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    }
   }
 }
 

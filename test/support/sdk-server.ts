@@ -37,6 +37,8 @@ export interface Posted {
 export interface SdkServer {
   readonly url: string
   readonly posted: readonly Posted[]
+  /** How many streams were opened. */
+  readonly streams: number
   end(): Promise<void>
 }
 
@@ -49,10 +51,12 @@ type Answering = (posted: Posted, response: ServerResponse) => boolean
  */
 export async function sdkServer(snapshot: unknown, answering: Answering = () => false): Promise<SdkServer> {
   const posted: Posted[] = []
+  let streams = 0
   const server = createServer((request, response) => {
     const path = request.url ?? ''
     if (path.startsWith('/v1/snapshot?')) return void response.end(JSON.stringify(snapshot))
     if (path.startsWith('/v1/snapshot/events')) {
+      streams += 1
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       return void response.write('event: hello\ndata: {"version":"v","resumed":true}\n\n')
     }
@@ -72,6 +76,9 @@ export async function sdkServer(snapshot: unknown, answering: Answering = () => 
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     posted,
+    get streams() {
+      return streams
+    },
     async end() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
