@@ -33,7 +33,7 @@ export type VerdictReason =
   | 'worse_than_before'
   /** Outputs are different, which is not worse. */
   | 'output_differs'
-  /** No value of a custom metric was told of one arm. */
+  /** No value of a custom metric was told of one arm, or no limit was frozen that an exceedance could be told against. */
   | 'no_outcomes'
   /** Outputs are to be judged, and none are captured. */
   | 'capture_off'
@@ -99,7 +99,7 @@ export interface AssessmentInput {
     readonly seqs: readonly number[]
     readonly minimumSample: number
     readonly bakeComplete: boolean
-    /** Units of each arm bound to the step whatever the share (1.0 slices included). */
+    /** Units of each arm bound to the step whatever the share (1.0 slices included): the sample where nothing is compared. */
     readonly units: { readonly candidate: number; readonly incumbent: number }
   }
   /** Faults of the evidence itself. Absent: none. */
@@ -110,6 +110,8 @@ export interface AssessmentInput {
     readonly full: boolean
     /** The policy judges outputs of a lane that captures none. Absent: it does, or none are to be judged. */
     readonly captureOff?: true
+    /** The step in force carries no frozen limits, so that no exceedance can be told. Absent: it does. */
+    readonly noLimits?: true
   }
   /** Providers of either arm that changed since the release began, in words. Absent: none. */
   readonly providerChanges?: readonly string[]

@@ -55,6 +55,9 @@ export const metricFacts = {
   },
 } as const satisfies Record<string, MetricFacts>
 
+/** Counted against limits that an entry carries; where it carries none, nothing is. */
+export const isExceedance = (metric: string): boolean => metric === 'cost_exceedance' || metric === 'latency_exceedance'
+
 export type MetricName = keyof typeof metricFacts
 export const metricNames = Object.keys(metricFacts) as readonly MetricName[]
 

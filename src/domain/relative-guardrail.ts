@@ -1,9 +1,17 @@
 import { evalueOf } from '../stats/log-space'
 import { type Comparison, compare } from './comparison'
 import type { GuardrailVerdict, VerdictReason } from './guardrail'
-import { factsOf } from './metric'
+import { factsOf, isExceedance } from './metric'
 import type { GuardrailPolicy, Policy } from './policy'
-import { type Action, type Judged, judgedByFail, noEvidenceActions, notApplicable, type Situation } from './situation'
+import {
+  type Action,
+  type Judged,
+  judgedByFail,
+  noEvidenceActions,
+  notApplicable,
+  type Situation,
+  sampleUnits,
+} from './situation'
 import { describeComparison, formatMargin } from './verdict-text'
 
 /** The level of each relative guardrail and each watched output: the policy's alpha, split evenly. */
@@ -54,7 +62,7 @@ export function judgeRelative(guardrail: GuardrailPolicy, situation: Situation):
 function harmless(
   guardrail: GuardrailPolicy,
   comparison: Comparison,
-  { input, sample }: Situation,
+  { input, sample, strata }: Situation,
 ): Pick<GuardrailVerdict, 'verdict' | 'reason'> & { readonly text: (margin: string) => string } {
   const { step, reporting } = input
   const missing = (reason: VerdictReason, text: string) => ({
@@ -70,7 +78,7 @@ function harmless(
   if (step === undefined) return missing('no_traffic', 'no step is exposed yet')
   if (sample === 'none') return missing('no_traffic', 'no traffic in this step yet')
   if (sample !== 'met') {
-    const { candidate, incumbent } = step.units
+    const { candidate, incumbent } = sampleUnits(input, step, strata)
     const needs = `this step has ${candidate} / ${incumbent} of the ${step.minimumSample} it needs in each arm`
     return missing('below_minimum_sample', `no harm found, but ${needs}`)
   }
@@ -79,6 +87,9 @@ function harmless(
   const judged = input.policy.judges?.some(({ metric }) => metric === guardrail.metric)
   if (judged && reporting?.captureOff && told + compared === 0) {
     return missing('capture_off', 'its outputs are to be judged, and this lane captures none')
+  }
+  if (reporting?.noLimits && isExceedance(guardrail.metric)) {
+    return missing('no_outcomes', 'no limit was frozen, since the incumbent had too few requests: nothing is above it')
   }
   if (comparison.told && (told === 0 || compared === 0)) {
     return missing('no_outcomes', `it needs values of both arms, and has ${told} / ${compared}`)

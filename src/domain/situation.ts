@@ -48,10 +48,26 @@ export type SampleState = 'none' | 'short' | 'met'
 export function sampleState(input: AssessmentInput, strata: readonly StratumStats[]): SampleState {
   const { step } = input
   if (step === undefined) return 'none'
+  const { candidate, incumbent } = sampleUnits(input, step, strata)
   const compared = input.hasIncumbent && strata.some((stratum) => isOfStep(stratum, step))
-  const fewest = compared ? Math.min(step.units.candidate, step.units.incumbent) : step.units.candidate
+  const fewest = compared ? Math.min(candidate, incumbent) : candidate
   if (fewest >= step.minimumSample) return 'met'
-  return step.units.candidate + step.units.incumbent > 0 ? 'short' : 'none'
+  return candidate + incumbent > 0 ? 'short' : 'none'
+}
+
+/**
+ * What counts for the minimum of a step. Where something of it is compared, that alone: a whole slice that has the candidate
+ * anyway says nothing of harm, however many conversations it has.
+ */
+export function sampleUnits(
+  { hasIncumbent }: AssessmentInput,
+  step: NonNullable<AssessmentInput['step']>,
+  strata: readonly StratumStats[],
+): { readonly candidate: number; readonly incumbent: number } {
+  const own = hasIncumbent ? strata.filter((stratum) => isOfStep(stratum, step)) : []
+  if (own.length === 0) return step.units
+  const sum = (arm: 'candidate' | 'incumbent') => own.reduce((total, stratum) => total + stratum[arm].units, 0)
+  return { candidate: sum('candidate'), incumbent: sum('incumbent') }
 }
 
 const isOfStep = (stratum: StratumStats, step: NonNullable<AssessmentInput['step']>): boolean =>

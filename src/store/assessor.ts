@@ -118,7 +118,12 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile): Promise<Judgeme
       lastHourUsd: (hour?.costNano ?? 0) / 1e9,
       ...(topTenant === undefined ? {} : { topTenant }),
     },
-    reporting: { silent, full, ...(captured ? {} : { captureOff: true }) },
+    reporting: {
+      silent,
+      full,
+      ...(captured ? {} : { captureOff: true }),
+      ...(inForce === undefined || hasLimits(entries, lane) ? {} : { noLimits: true }),
+    },
     tenants,
     ...(readings.length === 0 ? {} : { readings }),
     ...(beforeAfter === undefined ? {} : { beforeAfter }),
@@ -136,6 +141,10 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile): Promise<Judgeme
   const decided = assessment.action === 'rollback' || after.verdicts.some(({ reason }) => reason === 'one_reporter')
   return decided ? { input: checked, assessment: after, lane } : { input, assessment, lane }
 }
+
+/** They are frozen with the first step; every later one repeats them. */
+const hasLimits = (entries: readonly Allocation[], { baseSeq }: LaneState): boolean =>
+  entries.some(({ seq, thresholds }) => seq === baseSeq && thresholds !== undefined)
 
 /** Only where the policy asks for it, and there was something before. */
 async function looksBeforeAfter({ beforeAfter }: JudgeDeps, file: ReleaseFile, entries: readonly Allocation[]) {

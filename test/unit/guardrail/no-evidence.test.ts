@@ -17,6 +17,34 @@ describe('no evidence', () => {
     expect(assess(inputOf([], { policy, step: late }))).toMatchObject({ action, mayAdvance: false })
   })
 
+  it('is what exceedances are without a frozen limit, however many conversations there are', () => {
+    const many = stratum({ candidate: { units: 5_000 }, incumbent: { units: 5_000 } })
+    const guardrails = (['latency_exceedance', 'cost_exceedance'] as const).map((metric) => ({
+      ...{ metric, role: 'rollback' as const, margin: 0.25, noEvidence: 'pause' as const },
+    }))
+    const policy = policyWith({ guardrails })
+    expect(assess(inputOf([many], { policy, step: late })).mayAdvance).toBe(true)
+    const reporting = { silent: false, full: false, noLimits: true as const }
+    const assessment = assess(inputOf([many], { policy, reporting, step: late }))
+    expect(assessment).toMatchObject({ action: 'pause', mayAdvance: false, waitingFor: ['no_outcomes'] })
+    for (const verdict of assessment.verdicts.slice(0, 2)) {
+      expect(verdict).toMatchObject({ verdict: 'no_evidence', reason: 'no_outcomes' })
+    }
+    expect(assess(inputOf([many], { reporting, step: late })).mayAdvance).toBe(true)
+  })
+
+  it('is what a step has whose minimum is filled by those who are compared with nobody', () => {
+    const compared = stratum({
+      share: 0.01,
+      candidate: { units: 2, events: { error: 2 } },
+      incumbent: { units: 198, events: { error: 2 } },
+    })
+    const step = { ...late, minimumSample: 150, units: { candidate: 302, incumbent: 198 } }
+    const assessment = assess(inputOf([compared], { step }))
+    expect(assessment).toMatchObject({ mayAdvance: false, waitingFor: ['below_minimum_sample'] })
+    expect(assessment.verdicts[0]?.text).toContain('2 / 198 of the 150 it needs')
+  })
+
   it('says that it asks', () => {
     const policy = policyWith({ guardrail: { noEvidence: 'ask' } })
     const [verdict] = assess(inputOf([short], { policy, step: late })).verdicts
