@@ -1,5 +1,5 @@
 import { cancellationDetails, cancellationSignal, heartbeat, log } from '@temporalio/activity'
-import type { Assessment, GuardrailVerdict, VerdictReason } from '../src/domain/guardrail'
+import type { Assessment } from '../src/domain/guardrail'
 import { type LaneState, laneName } from '../src/domain/lane'
 import { isClosed } from '../src/domain/release'
 import type { Endpoints } from '../src/engines/engine'
@@ -11,6 +11,7 @@ import { type WatchReads, watchReads } from '../src/store/watch-reads'
 import { withdraw } from '../src/store/withdrawal'
 import type { WatchOutcome } from '../workflows/messages'
 import { Checkpoints } from './checkpoints'
+import { PauseCauses } from './pause-causes'
 import { startProbing } from './probing'
 import { rest } from './rest'
 
@@ -56,14 +57,15 @@ export async function watchRelease(deps: WatchDeps, releaseId: string): Promise<
 
 async function watchOpened(deps: WatchDeps, file: ReleaseFile): Promise<WatchOutcome> {
   const { store, tickMs, reads = watchReads(store) } = deps
-  const told = new Set(await store.releases.pauseCauses(file.record.id))
+  const known = await PauseCauses.open(store.releases, file.record.id)
   const checkpoints = await Checkpoints.open(store.releases, file.record.id)
   for (;;) {
     const look = await tryLook(store, reads, file)
     if (look?.action === 'ended') return { kind: 'ended' }
     if (look?.action === 'gone back') return { kind: 'withdrawn', by: look.by ?? 'ledger', reason: look.reason }
     if (look?.action === 'rollback') return withdrawn(store, file, look)
-    if (look?.action === 'pause') await tellPause(deps, file, look, told)
+    if (look?.judgement) known.see(look.judgement)
+    if (look?.action === 'pause') await tellPause(deps, file, look, known)
     if (look?.judgement) await checkpoints.keep(look.judgement)
     heartbeat(
       look?.judgement
@@ -133,19 +135,18 @@ async function withdrawn(store: Store, file: ReleaseFile, look: Look): Promise<W
 }
 
 /**
- * Each cause pauses once per step: a person who resumes in spite of it is not asked again by the same evidence, whatever
+ * Each cause pauses once per step, a limit once each time that it is broken: a person who resumes in spite of it is not asked again by the same evidence, whatever
  * else comes and goes meanwhile. Another attempt of this watch may still run, or have run before, and have told it. It is
  * asked first and written down then: an attempt that dies in between leaves a pause that is asked for again, not a lost one.
  */
-async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, told: Set<string>): Promise<void> {
-  const causes = pauseCauses(look)
-  const isKnown = () => causes.every((cause) => told.has(cause))
-  if (isKnown()) return
+async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, known: PauseCauses): Promise<void> {
+  const causes = causesOf(look, known)
+  if (known.areKnown(causes)) return
   const { releases } = deps.store
   const releaseId = file.record.id
   try {
-    for (const cause of await releases.pauseCauses(releaseId)) told.add(cause)
-    if (isKnown()) return
+    known.add(await releases.pauseCauses(releaseId))
+    if (known.areKnown(causes)) return
     const examples = await examplesOf(deps.store, look)
     const reason = `${look.reason}${examplesText(examples)}`
     await deps.askPause(file.record, reason)
@@ -155,7 +156,7 @@ async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, told: S
     log.warn('the release could not be told to pause; the next tick tries again', { error: String(error) })
     return
   }
-  for (const cause of causes) told.add(cause)
+  known.add(causes)
 }
 
 /** Where outputs differ a person has to look at some: which is better, no count says. */
@@ -167,25 +168,10 @@ async function examplesOf({ database, telemetry }: Store, { judgement }: Look): 
   return outputExamples({ database, requests: telemetry.requests }, judgement.lane, judgement.input.step?.seqs ?? [])
 }
 
-/** What asks for the pause, by the entry in force; what only waits for more traffic is no cause. */
-function pauseCauses({ reason, judgement }: Look): readonly string[] {
-  if (reason === 'disabled') return [`disabled ${judgement?.lane.headSeq}`]
-  const asking = judgement?.assessment.verdicts.filter(asksForPause) ?? []
-  const causes = asking.map(({ name, reason: why }) => `${name}:${why}`)
-  return (causes.length > 0 ? causes : ['unnamed']).map((cause) => `${judgement?.lane.baseSeq} ${cause}`)
+function causesOf({ reason, judgement }: Look, known: PauseCauses): readonly string[] {
+  if (judgement === undefined) return [reason]
+  return reason === 'disabled' ? [`disabled ${judgement.lane.headSeq}`] : known.of(judgement)
 }
-
-const faultsOfEvidence: readonly VerdictReason[] = [
-  'ratio_mismatch',
-  'set_full',
-  'reporters_silent',
-  'provider_down',
-  'answer_unusable',
-  'no_reading',
-]
-
-const asksForPause = ({ role, verdict, reason }: GuardrailVerdict): boolean =>
-  (verdict === 'fail' && role === 'pause') || faultsOfEvidence.includes(reason)
 
 const evidenceOf = ({ judgement }: Look) => judgement && { input: judgement.input, assessment: judgement.assessment }
 

@@ -44,6 +44,7 @@ export function assess(input: AssessmentInput): Assessment {
   const waitingFor = reasonsToWait(all, situation)
   return {
     action: strongest(all.map(({ action }) => action)),
+    asks: all.flatMap(({ action, verdict: { name, reason } }) => (action === 'continue' ? [] : [`${name}:${reason}`])),
     mayAdvance: input.step !== undefined && waitingFor.length === 0,
     waitingFor,
     verdicts: all.map(({ verdict }) => verdict),

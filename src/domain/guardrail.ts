@@ -130,6 +130,8 @@ export interface AssessmentInput {
 /** `action` is what the safety clock does now; `mayAdvance` is what the step clock asks for. */
 export interface Assessment {
   readonly action: 'continue' | 'pause' | 'rollback'
+  /** What asks for more than to continue, as `<name>:<reason>`. */
+  readonly asks: readonly string[]
   readonly mayAdvance: boolean
   /** Why not, where it may not advance: the reason codes in the order they matter. */
   readonly waitingFor: readonly VerdictReason[]

@@ -84,6 +84,30 @@ describe('the probes of a watched release', () => {
     expect(pause?.evidence).toMatchObject({ causes: [expect.stringContaining('probe:errors:provider_down')] })
   })
 
+  test('pause it each time that a limit is broken anew, and once each time', async () => {
+    prometheus.says(vector(0.3))
+    const release = await released([{ ...probe, maxAgeMs: 60_000, role: 'pause' }] as never)
+    const asked: string[] = []
+    const watching = release.watch({ endpoints, askPause: async (_, reason) => void asked.push(reason) })
+    const value = async () => (await ground.store.readings.of(release.id, ['errors']))[0]?.value
+    const looked = async () => {
+      const before = await ticks(release)
+      await until('it looked again', async () => (await ticks(release)) >= before + 3)
+    }
+    await until('it asks for a pause', async () => asked.length > 0)
+    prometheus.says(vector(0.05))
+    await until('it is within the limit', async () => (await value()) === 0.05)
+    await looked()
+    expect(asked).toHaveLength(1)
+    prometheus.says(vector(0.4))
+    await until('it asks again', async () => asked.length > 1)
+    await looked()
+    expect(asked.map((text) => text.split(':')[0])).toEqual(['0.3', '0.4'])
+    await release.withdraw()
+    await watching
+    expect(await ground.store.releases.decisions(release.id, { kinds: ['pause'] })).toHaveLength(2)
+  })
+
   test('are no answer where the endpoint is not configured', async () => {
     const release = await released([{ ...probe, noEvidence: 'rollback' }] as never)
     const outcome = await release.watch({ endpoints: {} })
