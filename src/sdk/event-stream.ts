@@ -1,4 +1,4 @@
-import { request as requestPlain } from 'node:http'
+import { type IncomingMessage, request as requestPlain } from 'node:http'
 import { request as requestSecure } from 'node:https'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
@@ -17,17 +17,27 @@ export function fetchUnreferenced(
   const request = new URL(url).protocol === 'https:' ? requestSecure : requestPlain
   return new Promise((resolve, reject) => {
     const sent = request(url, { headers, agent: false, ...(signal ? { signal } : {}) }, (message) => {
-      const { statusCode: status = 0 } = message
-      if (statusesWithoutBody.includes(status)) message.resume()
-      const body = statusesWithoutBody.includes(status) ? null : (Readable.toWeb(message) as ReadableStream<Uint8Array>)
-      const told = new Headers()
-      for (const [name, values = []] of Object.entries(message.headersDistinct)) {
-        for (const value of values) told.append(name, value)
+      try {
+        resolve(responseOf(message))
+      } catch (error) {
+        // A status that no answer may have: thrown here, it would end the application.
+        message.destroy()
+        reject(error)
       }
-      resolve(new Response(body, { status, headers: told }))
     })
     sent.on('socket', (socket) => socket.unref())
     sent.on('error', reject)
     sent.end()
   })
+}
+
+function responseOf(message: IncomingMessage): Response {
+  const { statusCode: status = 0 } = message
+  const isEmpty = statusesWithoutBody.includes(status)
+  if (isEmpty) message.resume()
+  const headers = new Headers()
+  for (const [name, values = []] of Object.entries(message.headersDistinct)) {
+    for (const value of values) headers.append(name, value)
+  }
+  return new Response(isEmpty ? null : (Readable.toWeb(message) as ReadableStream<Uint8Array>), { status, headers })
 }
