@@ -103,8 +103,7 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile): Promise<Judgeme
       looksBeforeAfter(deps, file, entries),
     ])
   const { strata, totals } = figures
-  const bakeComplete = record.bakedSeq === lane.baseSeq
-  const step = inForce && { ...inForce, bakeComplete, units: figures.stepUnits }
+  const step = inForce && { ...inForce, units: figures.stepUnits }
   const judged = [...new Set([...strata.map(({ seq }) => seq), ...seqs])]
   const full = await told.isFull(environment, plan.task, judged)
   const windows = errorBreakers.map(({ windowMs, events }, index) => breakerWindow(windowMs, sums[index], events))
@@ -171,12 +170,13 @@ function stepInForce(
   file: ReleaseFile,
   lane: LaneState,
   entries: readonly Allocation[],
-): Omit<NonNullable<AssessmentInput['step']>, 'units' | 'bakeComplete'> | undefined {
+): Omit<NonNullable<AssessmentInput['step']>, 'units'> | undefined {
   if (lane.releaseId !== file.record.id || lane.baseCause !== 'step') return undefined
   const { environment, baseSeq, headSeq } = lane
   const name = entries.find(({ seq }) => seq === baseSeq)?.key.split('/')[1]
   const planned = file.plan.steps.find((step) => step.name === name)
   if (planned === undefined) return undefined
   const seqs = Array.from({ length: headSeq - baseSeq + 1 }, (_, index) => baseSeq + index)
-  return { environment, seqs, minimumSample: planned.minimumSample }
+  const bakeComplete = file.record.bakedSeq === baseSeq
+  return { environment, seqs, minimumSample: planned.minimumSample, bakeComplete }
 }

@@ -18,6 +18,9 @@ export const digestOf = (value: unknown): Digest => textDigest(canonicalJson(val
 export const textDigest = (text: string | Uint8Array): Digest =>
   `sha256:${createHash('sha256').update(text).digest('hex')}`
 
+/** Drops what JSON cannot carry (undefined members), so that the stored value hashes like the given one. */
+export const jsonOnly = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? {}))
+
 /** A new link of a hash chain, as the store keeps it: whoever reads it back recomputes the hash from what is stored. */
 export function chained<T extends object>(
   prev: string,

@@ -7,7 +7,7 @@ import type { Stage } from '../domain/rollout'
 import type { Digest } from '../domain/version'
 import { assert, SluiceError } from '../errors'
 import { type BatchedWrites, batchedWrites } from './batched-writes'
-import { chained, chainHash, digestOf } from './canonical'
+import { chained, chainHash, digestOf, jsonOnly } from './canonical'
 import { markCompositeUsed } from './composite-uses'
 import type { CollectionSpec, Database } from './database'
 import { markUsed } from './version-uses'
@@ -35,8 +35,6 @@ export interface ReleaseRecord {
   readonly decisionHash: string
 }
 
-type ChangingField = 'stage' | 'phase' | 'step' | 'bakedSeq' | 'plan' | 'candidate' | 'reason' | 'endedAt'
-
 /** One decision with everything it was made on; hash-chained per release, never truncated. */
 export interface Decision {
   readonly releaseId: string
@@ -53,6 +51,7 @@ export interface Decision {
   readonly hash: string
 }
 
+type Changing = 'stage' | 'phase' | 'step' | 'bakedSeq' | 'plan' | 'candidate' | 'reason' | 'endedAt'
 export type DecisionDraft = Pick<Decision, 'releaseId' | 'kind' | 'by' | 'reason' | 'evidence'>
 
 export interface DecisionPage {
@@ -97,7 +96,7 @@ export interface Releases {
   /** Those of these ids that there are. */
   named(ids: readonly string[]): Promise<ReadonlyMap<string, ReleaseRecord>>
   list(filter: { task?: string; after?: string; limit?: number; open?: boolean }): Promise<ReleaseRecord[]>
-  update(id: string, change: Partial<Pick<ReleaseRecord, ChangingField>>, session?: ClientSession): Promise<void>
+  update(id: string, change: Partial<Pick<ReleaseRecord, Changing>>, session?: ClientSession): Promise<void>
   putPlan(plan: Plan): Promise<Digest>
   plan(digest: Digest): Promise<Plan>
   decide(draft: DecisionDraft, session?: ClientSession): Promise<Decision>
@@ -395,6 +394,3 @@ const beginning = { stage: 'plan', phase: 'running', decisionSeq: 0, decisionHas
 function named({ _id, ...rest }: RecordDocument): ReleaseRecord {
   return { id: _id, ...rest }
 }
-
-/** Drops what JSON cannot carry (undefined members), so that the stored value hashes like the given one. */
-const jsonOnly = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? {}))
