@@ -135,9 +135,10 @@ async function withdrawn(store: Store, file: ReleaseFile, look: Look): Promise<W
 }
 
 /**
- * Each cause pauses once per step, a limit once each time that it is broken: a person who resumes in spite of it is not asked again by the same evidence, whatever
- * else comes and goes meanwhile. Another attempt of this watch may still run, or have run before, and have told it. It is
- * asked first and written down then: an attempt that dies in between leaves a pause that is asked for again, not a lost one.
+ * Each cause pauses once per step, a limit once each time that it is broken: a person who resumes in spite of it is not
+ * asked again by the same evidence, whatever else comes and goes meanwhile. Another attempt of this watch may still run,
+ * or have run before, and have told it. It is asked first and written down then: an attempt that dies in between leaves a
+ * pause that is asked for again, not a lost one.
  */
 async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, known: PauseCauses): Promise<void> {
   const causes = causesOf(look, known)
