@@ -236,7 +236,7 @@ export class Sluice {
       const lane = this.held.lane(serving.task)
       const { thresholds, outputs } = entryAt(lane, serving.seq)?.entry ?? {}
       const elapsedMs = performance.now()
-      const at = Math.round(this.clock.now(elapsedMs))
+      const at = Math.round(this.clock.nowFrom(elapsedMs))
       this.recorder.record(serving, recordOf(serving, { requestId, at, outcome, amounts }, report), {
         events: eventsOf(outcome, amounts, thresholds),
         gap: serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt),

@@ -62,7 +62,7 @@ export function amountsOf(report: Report, engine: EngineContent | undefined): Am
     isCount(outputTokens) &&
     isAmount(costUsd, most.costUsd) &&
     isAmount(uncachedCostUsd, most.costUsd) &&
-    outcomes.includes(report.outcome) &&
+    isOutcome(report.outcome) &&
     isRequestId(report.requestId) &&
     isText(report.model) &&
     isText(report.fingerprint)
@@ -79,7 +79,7 @@ function refusal(report: Report, amounts: Amounts): SluiceError {
     ...Object.entries(tokens).flatMap(([name, value]) => (isCount(value) ? [] : [name])),
     ...(isAmount(costUsd, most.costUsd) ? [] : ['costUsd']),
     ...(isAmount(uncachedCostUsd, most.costUsd) ? [] : ['uncachedCostUsd']),
-    ...(outcomes.includes(report.outcome) ? [] : ['outcome']),
+    ...(isOutcome(report.outcome) ? [] : ['outcome']),
     ...(isRequestId(report.requestId) ? [] : ['requestId']),
     ...(isText(report.model) ? [] : ['model']),
     ...(isText(report.fingerprint) ? [] : ['fingerprint']),
@@ -91,6 +91,8 @@ const noCost: Cost = { costUsd: 0, uncachedCostUsd: 0 }
 const isCount = (value: number): boolean => isAmount(value, most.tokens) && Number.isInteger(value)
 const isText = (text: unknown): boolean =>
   text === undefined || text === null || (typeof text === 'string' && text.length <= maxTextLength)
+/** Most are `ok`, which takes no search. */
+const isOutcome = (outcome: Outcome): boolean => outcome === 'ok' || outcomes.includes(outcome)
 const isRequestId = (id: unknown): boolean => id === undefined || isId(id)
 
 /**

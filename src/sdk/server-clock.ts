@@ -33,9 +33,9 @@ export class ServerClock {
     this.compared = { wall: local(), monotonic: performance.now() }
   }
 
-  /** Monotonic, time asleep included, for measuring how long something took. `monotonic`: of `performance.now()`, just read. */
-  readonly elapsed = (monotonic = performance.now()): number => {
-    const wall = this.local()
+  /** Monotonic, time asleep included, for measuring how long something took. */
+  readonly elapsed = (): number => {
+    const [wall, monotonic] = [this.local(), performance.now()]
     const passed = monotonic - this.compared.monotonic
     const jumpMs = wall - this.compared.wall - passed
     const hasJumped = Math.abs(jumpMs) > maxJumpMs
@@ -57,8 +57,16 @@ export class ServerClock {
   }
 
   /** Milliseconds since the epoch by the server's clock; by this machine's before the first answer. */
-  now(monotonic?: number): number {
-    const elapsed = this.elapsed(monotonic)
+  now(): number {
+    return this.timeAt(this.elapsed())
+  }
+
+  /** `now` from a `performance.now()` that was just read: looks for no jump, for callers at every request. */
+  nowFrom(monotonic: number): number {
+    return this.timeAt(monotonic + this.sleptMs)
+  }
+
+  private timeAt(elapsed: number): number {
     return this.best === undefined ? this.local() : this.best.serverTime + elapsed - this.best.takenAt
   }
 
