@@ -1,5 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
 import type { ArmSummary, GuardrailVerdict } from '../src/domain/guardrail'
+import { nestingFault } from '../src/domain/nesting'
 import type { ReleaseRequest, Risk } from '../src/domain/plan'
 import {
   type Approval,
@@ -22,6 +23,8 @@ export interface ReleaseInput {
 }
 
 const maxNameLength = 200
+/** A request has three. */
+const maxLevels = 10
 const maxRoles = 32
 /** Part of ledger keys, so without a slash. */
 const releaseIdPattern = /^[0-9A-Za-z-]{1,64}$/
@@ -29,6 +32,7 @@ const releaseIdPattern = /^[0-9A-Za-z-]{1,64}$/
 /** Reads what somebody typed into the Temporal UI to start a release; undefined where it is none. */
 export function readReleaseInput(value: unknown): ReleaseInput | undefined {
   if (typeof value !== 'object' || value === null) return undefined
+  if (nestingFault(value, maxLevels) !== undefined) return undefined
   const { request, author, releaseId } = wellFormed(value) as Record<string, unknown>
   if (!isText(author, maxNameLength) || !isReleaseRequest(request)) return undefined
   if (releaseId === undefined || releaseId === '') return { request, author }

@@ -16,7 +16,8 @@ export interface SnapshotStream {
 
 /**
  * Server-sent events of snapshots (WHATWG HTML, 9.2): `hello`, then `delta`s. Where `hello` says that the stream does not
- * lead on from the client's version, it fetches the whole; `confirmed: false` says that there may be something newer. An event is one piece of memory, however many clients get it.
+ * lead on from the client's version, it fetches the whole; `confirmed: false` says that there may be something
+ * newer. An event is one piece of memory, however many clients get it.
  */
 export class SnapshotStreams {
   private readonly clients = new Set<ServerResponse>()

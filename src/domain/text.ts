@@ -1,6 +1,7 @@
 /**
  * Half of a surrogate pair is a string in JavaScript and no text anywhere else: stores and wires turn it into U+FFFD, so
- * a hash that was taken before fits what is kept no more. Every text in the value has that done to it here already.
+ * a hash that was taken before fits what is kept no more. Every text in the value has that done to it here already. Walks
+ * the value by recursion: whoever hands in what strangers made bounds its depth first.
  */
 export function wellFormed<T>(value: T): T {
   if (typeof value === 'string') return value.toWellFormed() as T

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { wellFormed } from '../domain/text'
 import { type Delivery, defineChannel } from './channel'
 
 const options = z.strictObject({
@@ -73,6 +74,3 @@ function failed(error: unknown): Delivery {
   const { code = 'unknown', message } = error as NodeJS.ErrnoException
   return { result: 'retry', reason: `the file cannot be written (${code}): ${message}` }
 }
-
-/** A lone surrogate has no form in UTF-8 and becomes the replacement character. */
-const wellFormed = (id: string): string => Buffer.from(id).toString()

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import { wellFormed } from '../domain/text'
 import { type Delivery, defineChannel, type Message } from './channel'
 
 /** `whsec_` and the key in base64, 24 to 64 bytes, as Standard Webhooks writes it. */
@@ -91,6 +92,3 @@ function faultOf(error: Error): string {
   const cause = (error.cause as { code?: string } | undefined)?.code ?? error.message
   return `the receiver cannot be reached (${cause})`.slice(0, maxReasonCharacters)
 }
-
-/** A lone surrogate has no form in UTF-8 and becomes the replacement character. */
-const wellFormed = (id: string): string => Buffer.from(id).toString()

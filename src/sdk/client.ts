@@ -94,6 +94,7 @@ export class Sluice {
     this.clock.onJump = () => {
       if (this.stopped !== undefined || this.held.version === undefined) return
       this.watchAge()
+      // Where nobody answers, the feed's own loop meets the same and tells it.
       void this.feed.refreshAfresh().catch(() => undefined)
     }
     const reporter = randomUUID()

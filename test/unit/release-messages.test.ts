@@ -2,6 +2,12 @@ import { readCommandPayload, readReleaseInput } from '../../workflows/messages'
 
 const request = { task: 'csat', change: { prompt: 'csat@1.1.0' }, why: 'shorter' }
 
+function deep(levels: number): unknown {
+  let value: unknown = 'deep'
+  for (let level = 0; level < levels; level += 1) value = [value]
+  return value
+}
+
 describe('what somebody typed into the Temporal UI to start a release', () => {
   it('is taken where it is a release, with or without an id', () => {
     expect(readReleaseInput({ request, author: 'ann' })).toEqual({ request, author: 'ann' })
@@ -18,6 +24,7 @@ describe('what somebody typed into the Temporal UI to start a release', () => {
     ['no change', { request: { ...request, change: undefined }, author: 'ann' }],
     ['a change that is a list of objects', { request: { ...request, change: [{}] }, author: 'ann' }],
     ['a query instead of a task', { request: { ...request, task: { $gt: '' } }, author: 'ann' }],
+    ['one so deep that nobody can walk it', { request: { ...request, more: deep(100_000) }, author: 'ann' }],
     ['a policy that is no text', { request: { ...request, policy: 1 }, author: 'ann' }],
     ['a text without end', { request: { ...request, why: 'w'.repeat(10_000) }, author: 'ann' }],
     ['an id that would be several parts of a key', { request, author: 'ann', releaseId: 'a/b' }],
