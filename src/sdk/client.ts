@@ -9,6 +9,7 @@ import { observedOutputs } from '../domain/telemetry-outputs'
 import { SluiceError } from '../errors'
 import type { PromptValue } from '../kinds/prompt-render'
 import { compileSchema } from '../kinds/schema-compile'
+import { AgeWatch } from './age-watch'
 import { flushAtExit, forgetAtExit } from './at-exit'
 import { CaptureQueue, type ServedContent } from './capture-queue'
 import { Feed } from './feed'
@@ -39,7 +40,6 @@ export interface ConversationRequest {
 const defaults = { maxStaleMs: 300_000, flushIntervalMs: 1_000, connectTimeoutMs: 5_000, caughtUpMs: 2_000 }
 /** How often the file on disk learns that an unchanged snapshot is still confirmed. */
 const confirmOnDiskMs = 60_000
-const longestTimerMs = 2 ** 31 - 1
 
 /** The embedded client: decides by itself from a snapshot in memory, and tells the server what happened. */
 export class Sluice {
@@ -56,7 +56,7 @@ export class Sluice {
   private readonly captures: CaptureQueue
   private readonly shadows: ShadowQueue
   private readonly maxStaleMs: number
-  private staleTimer: NodeJS.Timeout | undefined
+  private readonly age: AgeWatch
   private savedAt = Number.NEGATIVE_INFINITY
   private stopped: Promise<void> | undefined
   private readonly runner = (serving: Serving, values: Readonly<Record<string, PromptValue>>, options?: RunOptions) =>
@@ -68,6 +68,7 @@ export class Sluice {
     this.maxStaleMs = options.maxStaleMs ?? defaults.maxStaleMs
     this.clock = new ServerClock(options.clock ?? Date.now)
     this.held = new HeldSnapshot(this.clock)
+    this.age = new AgeWatch(this.held, this.maxStaleMs, (event) => this.emitter.emit('stale', event))
     this.http = new Http(options.url, options.apiKey, this.clock)
     const { cacheDir, environment, url } = options
     this.disk = cacheDir === undefined ? undefined : new LastKnownGood(cacheDir, environment, url)
@@ -93,9 +94,9 @@ export class Sluice {
     })
     this.clock.onJump = () => {
       if (this.stopped !== undefined || this.held.version === undefined) return
-      this.watchAge()
+      this.age.woke()
       // Where nobody answers, the feed's own loop meets the same and tells it.
-      void this.feed.refreshAfresh().catch(() => undefined)
+      void this.feed.woke().catch(() => undefined)
     }
     const reporter = randomUUID()
     this.captures = new CaptureQueue({ http: this.http, environment: options.environment, reporter })
@@ -133,7 +134,7 @@ export class Sluice {
       this.emitter.emit('error', error as SluiceError)
     }
     // Also where the server answered: it may have confirmed nothing.
-    this.watchAge()
+    this.age.watch()
     this.feed.start()
     this.reporter.start()
     flushAtExit(this.reporter)
@@ -300,10 +301,10 @@ export class Sluice {
 
   private async stop(): Promise<void> {
     forgetAtExit(this.reporter)
-    clearTimeout(this.staleTimer)
+    this.age.stop()
     this.shadows.close()
     await Promise.all([this.feed.close(), this.reporter.close()])
-    clearTimeout(this.staleTimer)
+    this.age.stop()
     await this.save()
   }
 
@@ -340,7 +341,7 @@ export class Sluice {
 
   private confirmed(): void {
     this.held.confirm()
-    this.watchAge()
+    this.age.watch()
     if (performance.now() - this.savedAt >= confirmOnDiskMs) void this.save()
   }
 
@@ -351,19 +352,11 @@ export class Sluice {
 
   private moved(previous: string | undefined, gaps: readonly Gap[], sure: boolean): void {
     if (sure) this.held.confirm()
-    this.watchAge()
+    this.age.watch()
     for (const gap of gaps) this.recorder.markGap(gap, lateEntryOf(gap, this.held.entry(gap.task, gap.seq)))
     void this.save()
     const { version = '' } = this.held
     this.emitter.emit('change', { version, ...(previous === undefined ? {} : { previous }) })
-  }
-
-  /** One timer, for the moment at which the snapshot would become stale. */
-  private watchAge(): void {
-    clearTimeout(this.staleTimer)
-    const left = Math.min(Math.max(0, this.maxStaleMs - this.held.ageMs), longestTimerMs)
-    this.staleTimer = setTimeout(() => this.emitter.emit('stale', { ageMs: this.held.ageMs }), left + 1)
-    this.staleTimer.unref()
   }
 
   private async loadFromDisk(): Promise<void> {

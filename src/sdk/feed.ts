@@ -46,6 +46,7 @@ export class Feed {
   private readonly sink: FeedSink
   private readonly ending = new AbortController()
   private streaming = false
+  private openStream: AbortController | undefined
   /** What the open stream last said to be the newest: a heartbeat speaks of this and of nothing else. */
   private streamed: string | undefined
   /** Whether the server of the open stream knew that there is nothing newer. */
@@ -88,15 +89,23 @@ export class Feed {
     await this.refresh()
   }
 
+  /** This machine slept: its connection may be dead without a word, and what waited on it is no news. */
+  async woke(): Promise<void> {
+    this.openStream?.abort()
+    await this.refreshAfresh()
+  }
+
   private async refreshOnce(timeoutMs: number): Promise<void> {
     const { version } = this.held
     const known = [...(version === undefined ? [] : [version]), ...this.refused].map((one) => `"${one}"`)
     const signal = AbortSignal.any([this.ending.signal, AbortSignal.timeout(timeoutMs)])
+    const { jumps } = this.clock
     const response = await this.http.call(`/v1/snapshot?environment=${encodeURIComponent(this.environment)}`, {
       headers: known.length === 0 ? {} : { 'if-none-match': known.join(', ') },
       signal,
     })
-    const isSure = response.headers.get('sluice-confirmed') !== '0'
+    // An answer that this machine slept over says what was the newest then.
+    const isSure = response.headers.get('sluice-confirmed') !== '0' && !this.sleptSince(jumps)
     if (response.status === 304) {
       const named = versionIn(response.headers.get('etag')) ?? version
       if (this.held.version === version && named === version) this.heard(isSure)
@@ -145,6 +154,8 @@ export class Feed {
 
   private async streamOnce(onHello: () => void): Promise<void> {
     const silence = new AbortController()
+    this.openStream = silence
+    const { jumps } = this.clock
     let watchdog: NodeJS.Timeout | undefined
     const alive = (ms: number) => {
       clearTimeout(watchdog)
@@ -165,6 +176,8 @@ export class Feed {
       const parser = createParser({ onEvent: (event) => events.push(event), onComment })
       const decoder = new TextDecoder()
       for await (const bytes of response.body ?? []) {
+        // What waited here while this machine slept is no news: the next stream goes on from what is held.
+        if (this.sleptSince(jumps)) return
         alive(silenceMs)
         parser.feed(decoder.decode(bytes, { stream: true }))
         for (const event of events.splice(0)) {
@@ -173,10 +186,16 @@ export class Feed {
         }
       }
     } catch (error) {
-      if (!this.ending.signal.aborted) throw error instanceof SluiceError ? error : unreachable(path, error)
+      if (!this.ending.signal.aborted && !this.sleptSince(jumps))
+        throw error instanceof SluiceError ? error : unreachable(path, error)
     } finally {
       clearTimeout(watchdog)
     }
+  }
+
+  private sleptSince(jumps: number): boolean {
+    this.clock.elapsed()
+    return this.clock.jumps !== jumps
   }
 
   private async take(event: EventSourceMessage): Promise<void> {

@@ -11,6 +11,14 @@ const allowed = { ms: 100, share: 0.0005 }
 const maxJumpMs = 500
 /** So often both are compared anew, so that slow drift adds up to no jump. */
 const comparedForMs = 10_000
+/** Two clocks are read in one moment if no more passed in between; a busy machine can leave a process for longer. */
+const maxApartMs = 50
+const maxReadings = 5
+
+interface Reading {
+  readonly wall: number
+  readonly monotonic: number
+}
 
 /**
  * The server's time, whatever this machine's clock says. Each answer of the server tells its time; of the last
@@ -24,28 +32,49 @@ export class ServerClock {
   private best: Sample | undefined
   private readonly local: () => number
   private sleptMs = 0
-  private compared: { readonly wall: number; readonly monotonic: number }
+  private compared: Reading
+  /** How often this machine slept or its clock was set: what was sent before and is read after may be long out of date. */
+  jumps = 0
   /** Called when this machine slept or its clock was set, so that what is known may be old; never within another call. */
   onJump: () => void = () => undefined
 
   constructor(local: () => number) {
     this.local = local
-    this.compared = { wall: local(), monotonic: performance.now() }
+    this.compared = this.reading()
   }
 
   /** Monotonic, time asleep included, for measuring how long something took. */
   readonly elapsed = (): number => {
-    const [wall, monotonic] = [this.local(), performance.now()]
-    const passed = monotonic - this.compared.monotonic
-    const jumpMs = wall - this.compared.wall - passed
-    const hasJumped = Math.abs(jumpMs) > maxJumpMs
-    if (hasJumped || passed > comparedForMs) this.compared = { wall, monotonic }
-    if (hasJumped) {
-      this.sleptMs += Math.max(0, jumpMs)
-      this.samples = []
-      queueMicrotask(() => this.onJump())
-    }
+    const monotonic = performance.now()
+    const wentApart = Math.abs(this.jumpIn({ wall: this.local(), monotonic })) > maxJumpMs
+    if (wentApart || monotonic - this.compared.monotonic > comparedForMs) this.compare()
     return monotonic + this.sleptMs
+  }
+
+  private compare(): void {
+    const now = this.reading()
+    const jumpMs = this.jumpIn(now)
+    this.compared = now
+    if (Math.abs(jumpMs) <= maxJumpMs) return
+    this.sleptMs += Math.max(0, jumpMs)
+    this.samples = []
+    this.jumps++
+    queueMicrotask(() => this.onJump())
+  }
+
+  /** How far the wall clock went alone since both were compared. */
+  private jumpIn({ wall, monotonic }: Reading): number {
+    return wall - this.compared.wall - (monotonic - this.compared.monotonic)
+  }
+
+  /** Both clocks in one moment: a process that is held up between them would see a jump where there was none. */
+  private reading(): Reading {
+    for (let count = 1; ; count++) {
+      const before = performance.now()
+      const wall = this.local()
+      const monotonic = performance.now()
+      if (monotonic - before <= maxApartMs || count === maxReadings) return { wall, monotonic }
+    }
   }
 
   /** `sentAt` and `receivedAt` by `elapsed`. */

@@ -42,6 +42,23 @@ it('counts the time asleep into the age, says that it is stale, and asks', async
   })
 })
 
+it('does not take for news what an open stream says first after a sleep', async () => {
+  server.offer({ ...laneSnapshot('one', [{ at: Date.now() - anHourMs, serves: 'sha256:one' }]), leadMs: anHourMs })
+  let sleptMs = 0
+  const stale: number[] = []
+  const clock = () => Date.now() + sleptMs
+  const sluice = await connected({ clock, onStale: ({ ageMs }) => stale.push(ageMs) })
+  for (let sleeps = 1; sleeps <= 5; sleeps++) {
+    const { beats } = server
+    await until('the server streams', async () => server.beats > beats + 1)
+    const { questions } = server
+    sleptMs += anHourMs
+    await until('it was told and asked', async () => stale.length === sleeps && server.questions > questions)
+    await until('it is up to date', async () => !sluice.snapshot.stale)
+  }
+  expect(Math.min(...stale)).toBeGreaterThan(anHourMs - 60_000)
+})
+
 it('notices a sleep by itself, and stays stale where nobody answers', async () => {
   let sleptMs = 0
   let stale = 0
