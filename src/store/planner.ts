@@ -1,4 +1,6 @@
+import type { DatasetContent, SuiteContent } from '../domain/contents'
 import { isVetoed, type LaneState, laneName } from '../domain/lane'
+import { isExceedance } from '../domain/metric'
 import {
   type BlastRadius,
   highestClass,
@@ -19,8 +21,9 @@ import { kindOf } from '../kinds'
 import { hoursFor, unitsToFindRatio } from '../stats/power'
 import { firingAlarms, probedAlarms } from './alarms'
 import type { Catalog } from './catalog'
+import { minThresholdResults } from './evidence'
 import type { Ledger } from './ledger'
-import type { TelemetryReader } from './telemetry-reader'
+import { type TelemetryReader, thresholdMinimum } from './telemetry-reader'
 import type { Tenants } from './tenants'
 import type { TrafficRate } from './traffic'
 
@@ -28,7 +31,7 @@ export interface PlannerDeps {
   readonly catalog: Catalog
   readonly ledger: Ledger
   readonly tenants: Tenants
-  readonly read: Pick<TelemetryReader, 'window' | 'spend'>
+  readonly read: Pick<TelemetryReader, 'window' | 'spend' | 'thresholds'>
   readonly traffic: (environment: string, task: string) => Promise<TrafficRate | undefined>
 }
 
@@ -88,12 +91,32 @@ async function makePlan(deps: PlannerDeps, request: ReleaseRequest, endpoints: E
     blastRadius: await blastRadius(deps, task, policy),
     warnings: [
       ...rolloutWarnings(policy, hasIncumbent),
+      ...(await limitWarnings(deps, policy, task, last)),
       ...probed.unknown,
       ...alarms.map((alarm) => `glass broken (${request.breakGlass}): ${alarm}`),
     ],
     forecast: traffic === undefined || !hasIncumbent ? [] : forecast(policy, traffic.conversationsPerHour),
     rollback: rollbackText(last),
   }
+}
+
+/** Guardrails that would wait for ever: limits come from live requests of the incumbent, else from its suite results. */
+async function limitWarnings(
+  { read, catalog }: PlannerDeps,
+  policy: Policy,
+  { suiteDigest }: TaskDefinition,
+  { environment, task, incumbent }: LaneState,
+): Promise<string[]> {
+  const waiting = policy.guardrails.filter(({ metric, role }) => isExceedance(metric) && role !== 'notify')
+  if (waiting.length === 0 || incumbent === undefined) return []
+  if ((await read.thresholds(environment, task, incumbent)) !== undefined) return []
+  const { dataset, repeats } = (await catalog.byDigest('suite', suiteDigest)).content as SuiteContent
+  const { count } = (await catalog.byDigest('dataset', dataset)).content as DatasetContent
+  if (count * repeats >= minThresholdResults) return []
+  const names = waiting.map(({ metric }) => metric).join(' and ')
+  return [
+    `No limit can be frozen for ${names}: the incumbent has fewer than ${thresholdMinimum} requests in ${environment}, and the suite gives ${count * repeats} results of the ${minThresholdResults} needed. Without traffic before the first exposed step, every step waits for evidence that cannot come, and after its bake does what \`noEvidence\` says. Start later, or guard the means.`,
+  ]
 }
 
 function riskOf(kind: PlannedChange['kind']): Risk {

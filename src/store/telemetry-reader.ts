@@ -72,7 +72,8 @@ const maxStrata = 100_000
 const withoutPictures = { projection: { pictures: 0 } } as const
 const maxCached = 1_000
 const thresholdSample = 1_000
-const thresholdMinimum = 20
+/** Live requests below which no limit is told. */
+export const thresholdMinimum = 20
 
 type Lane = Pick<EntrySelection, 'environment' | 'task'>
 
