@@ -1,5 +1,5 @@
 import type { ProbePolicy } from '../src/domain/policy'
-import type { ProbePlace } from '../src/domain/probe'
+import { type ProbePlace, probeGapMs } from '../src/domain/probe'
 import { rolloutEnvironment } from '../src/domain/rollout'
 import type { Endpoints } from '../src/engines/engine'
 import type { ReleaseFile } from '../src/store/assessor'
@@ -35,17 +35,22 @@ interface Probing {
   readonly place: ProbePlace
 }
 
+/** Where an answer could not be kept (the database is away), it is asked again soon: its return must not wait for minutes. */
+const unkeptMs = 1_000
+
 async function probeLoop(deps: ProbingDeps, { file, probe, place }: Probing, ending: AbortSignal): Promise<void> {
   while (!ending.aborted) {
     const begun = performance.now()
+    let wait = probe.everyMs
     try {
       const answer = await askProbe(probe, place, deps.endpoints, ending)
       if (ending.aborted) return
-      await deps.store.readings.add(file.record.id, probe.name, answer)
+      await deps.store.readings.add(file.record.id, probe.name, answer, probeGapMs(probe))
     } catch (error) {
       deps.failed(probe.name, error)
+      wait = Math.min(wait, unkeptMs)
     }
-    await rest(probe.everyMs - (performance.now() - begun), ending)
+    await rest(wait - (performance.now() - begun), ending)
   }
 }
 

@@ -1,11 +1,13 @@
 import type { AssessmentInput, GuardrailVerdict } from './guardrail'
-import { placeholdersIn } from './probe'
+import type { ProbePolicy } from './policy'
+import { type ProbeReading, placeholdersIn, probeGapMs } from './probe'
 import { type Judged, judgedByFail, noEvidenceActions } from './situation'
 import { formatDuration } from './verdict-text'
 
 /**
  * The policy's probes: absolute limits on a number that somebody else measures. They need neither control nor sample. A value
- * counts until it is too old, so that one failed question stops nothing; from then on there is no evidence, and why.
+ * counts until it is too old. From then on there is no evidence, and why; where the provider had as long to answer, the
+ * policy's answer to that holds. So no single failed question takes a release back, the first one included.
  */
 export function judgeProbes(input: AssessmentInput): readonly Judged[] {
   const { policy, readings } = input
@@ -15,18 +17,28 @@ export function judgeProbes(input: AssessmentInput): readonly Judged[] {
       const text = 'the query names the incumbent, and there is none'
       return { verdict: { ...base, verdict: 'not_applicable', reason: 'no_incumbent', text }, action: 'continue' }
     }
-    const { value, ageMs = 0, fault } = readings?.[index] ?? {}
+    const reading = readings?.[index] ?? {}
+    const { value, ageMs = 0, fault } = reading
     const trouble = fault === undefined ? '' : `${probe.provider} at ${probe.endpoint}: ${fault.text}`
     if (value !== undefined && Number.isFinite(value) && ageMs <= probe.maxAgeMs) {
       return judgedByFail({ ...base, ...againstLimit(value, probe, since(ageMs, trouble)) })
     }
+    const unasked = unaskedText(reading, probe)
     const last = value === undefined ? '' : `the last value, ${shown(value)}, is ${ago(ageMs)} old`
-    const text = [trouble, last].filter((part) => part !== '').join('; ') || 'nobody has asked yet'
+    const text = [trouble, last, unasked].filter((part) => part !== '').join('; ')
     const verdict = { ...base, verdict: 'no_evidence', reason: fault?.reason ?? 'no_reading', text } as const
-    // That nobody has asked yet is a matter of seconds; any other state has lasted for the age that the policy tolerates.
-    const waits = fault === undefined && value === undefined && !input.step?.bakeComplete
+    const waits = unasked !== '' || (reading.askedForMs ?? Number.POSITIVE_INFINITY) <= probe.maxAgeMs
     return { verdict, action: probe.role === 'notify' || waits ? 'continue' : noEvidenceActions[probe.noEvidence] }
   })
+}
+
+/**
+ * In words; empty where it was asked in time. That nobody asked is no word of the provider: the worker or the database was
+ * away, and the next answer is there within seconds of their return. A release must not go back for it.
+ */
+function unaskedText({ value, fault, newestMs }: ProbeReading, probe: ProbePolicy): string {
+  if (value === undefined && fault === undefined) return 'nobody has asked yet'
+  return newestMs !== undefined && newestMs > probeGapMs(probe) ? `nobody has asked for ${ago(newestMs)}` : ''
 }
 
 type Limits = { readonly atMost?: number; readonly atLeast?: number }

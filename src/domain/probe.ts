@@ -13,7 +13,20 @@ export interface ProbeReading {
   /** Of the value, by the store's clock. */
   readonly ageMs?: number
   readonly fault?: { readonly reason: ProbeFault; readonly text: string }
+  /**
+   * How long it has been asked without a break, and since when the newest answer is there, whatever it was. Absent: never
+   * asked, or recorded before this was kept.
+   */
+  readonly askedForMs?: number
+  readonly newestMs?: number
 }
+
+/** A provider that takes longer has not answered. */
+export const probeTimeoutMs = 5_000
+/** From the moment that a question is due to the one at which a tick sees its answer, at most. */
+const probeAnswerMs = probeTimeoutMs + 1_000
+/** Between two answers where somebody asks. */
+export const probeGapMs = ({ everyMs }: { readonly everyMs: number }): number => everyMs + probeAnswerMs
 
 /** What a query may name, as `{{task}}`. */
 export const probePlaceholders = ['task', 'environment', 'release', 'candidate', 'incumbent'] as const

@@ -4,7 +4,7 @@ import type { PromptContent } from '../domain/contents'
 import { diffJson } from '../domain/diff'
 import { metricNames } from '../domain/metric'
 import type { Policy } from '../domain/policy'
-import { placeholdersIn, probePlaceholders, probeProviderNames } from '../domain/probe'
+import { placeholdersIn, probeGapMs, probePlaceholders, probeProviderNames } from '../domain/probe'
 import { maxQualityRules, qualityMetricShape } from '../domain/quality'
 import { shadowBounds, shadowMetrics } from '../domain/shadow'
 import { maxOutputClasses, maxOutputFields } from '../domain/telemetry-outputs'
@@ -132,8 +132,8 @@ const probe = z
   })
   .refine(({ atMost, atLeast }) => atMost !== undefined || atLeast !== undefined, 'has neither atMost nor atLeast')
   .refine(
-    ({ everyMs, maxAgeMs }) => maxAgeMs >= everyMs,
-    'asks less often than maxAgeMs: no value would count for long',
+    (row) => row.maxAgeMs >= probeGapMs(row),
+    `has a maxAgeMs below everyMs + ${probeGapMs({ everyMs: 0 })}: a value would be too old before the next answer is there`,
   )
 const probes = z
   .array(probe)

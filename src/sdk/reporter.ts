@@ -11,7 +11,8 @@ const sendTimeoutMs = 10_000
 const heartbeatMs = 10_000
 /** A change reaches all applications at once; what they tell of it must not reach the server at once. */
 const headsWithinMs = 5_000
-const backoffMs = { first: 500, most: 30_000 }
+/** Well below the minute after which an application that does not report counts as silent. */
+const backoffMs = { first: 500, most: 10_000 }
 const maxBatchesPerFlush = 200
 const smallestShare = 1 / 1_024
 

@@ -1,12 +1,9 @@
 import type { ProbePolicy } from '../domain/policy'
-import { type ProbeAnswer, type ProbePlace, renderProbe } from '../domain/probe'
+import { type ProbeAnswer, type ProbePlace, probeTimeoutMs, renderProbe } from '../domain/probe'
 import { endpointOf } from '../engines'
 import type { Endpoints } from '../engines/engine'
 import { SluiceError } from '../errors'
 import { probeProviders } from '../probes'
-
-/** A provider that takes longer has not answered. */
-const timeoutMs = 5_000
 
 /** One question with a bounded time-out. Never throws: what is wrong with the configuration is an answer too. */
 export async function askProbe(
@@ -18,7 +15,7 @@ export async function askProbe(
   // Not AbortSignal.any: what it makes hangs on to a signal that outlives many questions.
   const asking = new AbortController()
   const abort = () => asking.abort()
-  const timer = setTimeout(abort, timeoutMs)
+  const timer = setTimeout(abort, probeTimeoutMs)
   ending?.addEventListener('abort', abort)
   try {
     const question = { query: renderProbe(query, place), endpoint: endpointOf(endpoints, endpoint) }

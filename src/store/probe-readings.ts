@@ -16,6 +16,8 @@ interface StateDocument {
   readonly probe: string
   /** When it was written last, whatever came. */
   readonly at: Date
+  /** Of the first answer in the row without a gap that `at` ends. Absent: before this was kept. */
+  readonly since?: Date
   readonly good?: { readonly value: number; readonly at: Date }
   /** Absent where the newest answer was a number. */
   readonly fault?: { readonly reason: ProbeFault; readonly text: string }
@@ -39,33 +41,32 @@ export class ProbeReadings {
     this.database = database
   }
 
-  /** Keeps an answer. The history comes first: what a judgement saw is always in it. */
-  async add(releaseId: string, probe: string, answer: ProbeAnswer): Promise<void> {
+  /** Keeps an answer. The history comes first: what a judgement saw is always in it. `gapMs`: longer since the last one, nobody asked. */
+  async add(releaseId: string, probe: string, answer: ProbeAnswer, gapMs: number): Promise<void> {
     const at = new Date(await this.database.now())
     await this.readings().insertOne({ releaseId, probe, at, answer })
-    const change =
+    const isInRow = { $lte: [{ $subtract: [at, { $ifNull: ['$at', new Date(0)] }] }, gapMs] }
+    const since = { $cond: [isInRow, { $ifNull: ['$since', at] }, at] }
+    const told =
       'value' in answer
-        ? { $set: { at, good: { value: answer.value, at } }, $unset: { fault: '' } as const }
-        : { $set: { at, fault: { reason: answer.fault, text: answer.text } } }
-    const _id = stateId(releaseId, probe)
-    await this.states().updateOne({ _id }, { ...change, $setOnInsert: { releaseId, probe } }, { upsert: true })
+        ? [{ $set: { good: { value: answer.value, at } } }, { $unset: 'fault' }]
+        : // A text of somebody else's: never read as an expression.
+          [{ $set: { fault: { $literal: { reason: answer.fault, text: answer.text } } } }]
+    const known = { releaseId: { $literal: releaseId }, probe: { $literal: probe }, since, at }
+    await this.states().updateOne({ _id: stateId(releaseId, probe) }, [{ $set: known }, ...told], { upsert: true })
   }
 
   /** What is known of these probes now, in their order; an empty reading for one that was never asked. */
   async of(releaseId: string, probes: readonly string[]): Promise<readonly ProbeReading[]> {
     if (probes.length === 0) return []
     const ids = probes.map((probe) => stateId(releaseId, probe))
-    const ageMs = { $subtract: ['$$NOW', '$good.at'] }
-    const pipeline = [{ $match: { _id: { $in: ids } } }, { $project: { good: 1, fault: 1, ageMs } }]
-    const rows = await this.states()
-      .aggregate<Pick<StateDocument, '_id' | 'good' | 'fault'> & { ageMs: number | null }>(pipeline)
-      .toArray()
+    const age = (field: string) => ({ $subtract: ['$$NOW', field] })
+    const ages = { ageMs: age('$good.at'), askedForMs: age('$since'), newestMs: age('$at') }
+    const pipeline = [{ $match: { _id: { $in: ids } } }, { $project: { good: 1, fault: 1, ...ages } }]
+    const rows = await this.states().aggregate<AgedState>(pipeline).toArray()
     return ids.map((id) => {
-      const { good, fault, ageMs: age } = rows.find(({ _id }) => _id === id) ?? {}
-      return {
-        ...(good === undefined ? {} : { value: good.value, ageMs: Math.max(0, age ?? 0) }),
-        ...(fault === undefined ? {} : { fault }),
-      }
+      const row = rows.find(({ _id }) => _id === id)
+      return row === undefined ? {} : readingOf(row)
     })
   }
 
@@ -80,6 +81,20 @@ export class ProbeReadings {
   }
   private states() {
     return this.database.collection<StateDocument>('probeStates')
+  }
+}
+
+type AgedState = Pick<StateDocument, '_id' | 'good' | 'fault'> &
+  Readonly<Record<'ageMs' | 'askedForMs' | 'newestMs', number | null>>
+
+function readingOf({ good, fault, ageMs, askedForMs, newestMs }: AgedState): ProbeReading {
+  // One node's clock may be a little behind the one that wrote.
+  const ms = (age: number | null): number => Math.max(0, age ?? 0)
+  return {
+    ...(good === undefined ? {} : { value: good.value, ageMs: ms(ageMs) }),
+    ...(fault === undefined ? {} : { fault }),
+    ...(askedForMs === null ? {} : { askedForMs: ms(askedForMs) }),
+    newestMs: ms(newestMs),
   }
 }
 

@@ -74,26 +74,47 @@ describe('a probe', () => {
     ['pause', 'pause'],
     ['rollback', 'rollback'],
     ['ask', 'pause'],
-  ] as const)('that nobody can answer asks at once for what the policy says: %s', (noEvidence, action) => {
-    for (const reason of ['provider_down', 'answer_unusable'] as const) {
-      const found = judged({ fault: { reason, text: 'oh' } }, { noEvidence })
-      expect(found).toMatchObject({ action, mayAdvance: false, waitingFor: expect.arrayContaining([reason]) })
-      expect(found.verdict).toMatchObject({ verdict: 'no_evidence', reason })
-    }
-  })
+  ] as const)(
+    'that nobody can answer asks for what the policy says, once it had its time: %s',
+    (noEvidence, action) => {
+      for (const reason of ['provider_down', 'answer_unusable'] as const) {
+        for (const value of [{}, { value: 1, ageMs: 61_000 }]) {
+          const reading = { ...value, fault: { reason, text: 'oh' }, newestMs: 0 }
+          const found = judged({ ...reading, askedForMs: 60_001 }, { noEvidence })
+          expect(found).toMatchObject({ action, mayAdvance: false, waitingFor: expect.arrayContaining([reason]) })
+          expect(found.verdict).toMatchObject({ verdict: 'no_evidence', reason })
+          expect(judged(reading, { noEvidence })).toMatchObject({ action, mayAdvance: false })
+          expect(judged({ ...reading, askedForMs: 60_000 }, { noEvidence }, true)).toMatchObject({
+            action: 'continue',
+            mayAdvance: false,
+          })
+        }
+      }
+    },
+  )
 
   it("of the role notify stands in nobody's way, whatever is wrong", () => {
     const found = judged({ fault: down }, { role: 'notify', noEvidence: 'rollback' }, true)
     expect(found).toMatchObject({ action: 'continue', mayAdvance: true })
   })
 
-  it('that was not asked yet waits, and asks for the answer of the policy when the bake is over', () => {
+  it('that was not asked yet waits, also when the bake is over', () => {
     expect(judged({}, { noEvidence: 'pause' })).toMatchObject({ action: 'continue', mayAdvance: false })
     expect(judged({}, { noEvidence: 'pause' }).verdict).toMatchObject({ reason: 'no_reading' })
-    expect(judged({}, { noEvidence: 'pause' }, true).action).toBe('pause')
+    expect(judged({}, { noEvidence: 'rollback' }, true)).toMatchObject({ action: 'continue', mayAdvance: false })
   })
 
-  it('whose value grew old without a word of why is no evidence either', () => {
+  it('that nobody asked for a while waits for the next answer, whatever the last one was', () => {
+    const ages = { askedForMs: 600_000, newestMs: 90_000 }
+    for (const fault of [undefined, down]) {
+      const reading = { value: 1, ageMs: 90_000, ...(fault ? { fault } : {}), ...ages }
+      const found = judged(reading, { noEvidence: 'rollback' }, true)
+      expect(found).toMatchObject({ action: 'continue', mayAdvance: false, verdict: { verdict: 'no_evidence' } })
+      expect(found.verdict?.text).toMatch(/the last value, 1, is 90 seconds old; nobody has asked for 90 seconds$/)
+    }
+  })
+
+  it('whose value grew old, in a record of before the ages were kept, is no evidence', () => {
     const found = judged({ value: 1, ageMs: 90_000 }, { noEvidence: 'pause' })
     expect(found).toMatchObject({ action: 'pause', verdict: { verdict: 'no_evidence', reason: 'no_reading' } })
   })
@@ -151,7 +172,7 @@ describe('the schema of a policy', () => {
     [{ atMost: undefined }, 'expected number'],
     [{ atMost: Number.NaN }, 'number'],
     [{ provider: 'statsd' }, 'prometheus'],
-    [{ everyMs: 60_000, maxAgeMs: 30_000 }, 'less often than maxAgeMs'],
+    [{ everyMs: 60_000, maxAgeMs: 65_999 }, 'below everyMs + 6000'],
     [{ url: 'http://here' }, 'url'],
   ])('refuses %j', (change, why) => {
     const { success, error } = parse(change)

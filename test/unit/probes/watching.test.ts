@@ -15,7 +15,7 @@ const probe = {
   query: 'x{task="{{task}}",arm="{{candidate}}"}',
   atMost: 0.1,
   everyMs: 1_000,
-  maxAgeMs: 1_000,
+  maxAgeMs: 7_000,
 }
 let policies = 0
 
@@ -136,6 +136,8 @@ describe('the probes of a watched release', () => {
       value: 0.05,
       ageMs: expect.any(Number),
       fault: { reason: 'answer_unusable', text: 'its value is NaN' },
+      askedForMs: expect.any(Number),
+      newestMs: expect.any(Number),
     })
     prometheus.says(() => undefined)
     const open = prometheus.asked.length
