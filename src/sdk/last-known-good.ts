@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import type { Snapshot } from '../domain/snapshot'
 import { SluiceError } from '../errors'
 
@@ -28,6 +28,7 @@ export class LastKnownGood {
   private readonly environment: string
   private writing: Promise<void> | undefined
   private next: KnownGood | undefined
+  private isSwept = false
 
   constructor(directory: string, environment: string, url: string) {
     this.directory = directory
@@ -84,6 +85,7 @@ export class LastKnownGood {
     const header: Header = { format: 1, confirmedAt, checksum: checksumOf(body) }
     const temporary = `${this.file}.${randomUUID()}`
     await mkdir(this.directory, { recursive: true })
+    if (!this.isSwept) await this.sweep()
     try {
       const handle = await open(temporary, 'w', 0o600)
       try {
@@ -98,7 +100,26 @@ export class LastKnownGood {
       throw error
     }
   }
+
+  /** Once a process: what processes left that died while they wrote. */
+  private async sweep(): Promise<void> {
+    this.isSwept = true
+    const unfinished = `${basename(this.file)}.`
+    for (const name of await readdir(this.directory)) {
+      if (!name.startsWith(unfinished)) continue
+      const path = join(this.directory, name)
+      // Another process may finish, or sweep, it meanwhile.
+      const writtenAt = await stat(path).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => Number.POSITIVE_INFINITY,
+      )
+      if (Date.now() - writtenAt > leftOverMs) await rm(path, { force: true })
+    }
+  }
 }
+
+/** No write takes so long. */
+const leftOverMs = 3_600_000
 
 /** Between the clocks of two machines that both are right. */
 const maxSkewMs = 1_000

@@ -67,6 +67,7 @@ export class Reporter {
     await this.flushLast()
     await this.handingOver
     this.parts.captures.giveUp()
+    this.parts.shadows.giveUp()
   }
 
   /** Sends what is left. Never rejects: what the server does not take is lost with the process, and told. */

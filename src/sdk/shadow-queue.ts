@@ -114,6 +114,11 @@ export class ShadowQueue {
     this.lost += this.waiting.splice(0).length
   }
 
+  /** Counts what could not be told when the application ends. */
+  giveUp(): void {
+    this.lost += this.pairs.splice(0).length
+  }
+
   /** Only the first round of a request, served by the composite that the candidate is compared with. */
   private wanted({ serving, options, report }: ServedRun): ShadowView | undefined {
     const shadow = this.parts.shadowOf(serving.task)

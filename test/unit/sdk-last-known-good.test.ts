@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Snapshot } from '../../src/domain/snapshot'
@@ -51,6 +51,18 @@ it('writes the newest also where one before it could not be written', async () =
   expect(await disk.read()).toEqual({ snapshot: plain(1), confirmedAt: 1 })
   await expect(disk.write({ snapshot: telling(2, fail), confirmedAt: 2 })).rejects.toThrow('the disk is full')
   expect(await disk.read()).toEqual({ snapshot: plain(1), confirmedAt: 1 })
+})
+
+it('sweeps away what dead processes left half written, and nothing that may still be under way', async () => {
+  const disk = () => new LastKnownGood(directory, environment, url)
+  await disk().write({ snapshot: plain(1), confirmedAt: 1 })
+  const [name = ''] = await readdir(directory)
+  const left = { dead: `${name}.dead`, writing: `${name}.writing`, other: 'sluice-staging-000000000000.snapshot.dead' }
+  const longAgo = new Date(Date.now() - 2 * 3_600_000)
+  for (const file of Object.values(left)) await writeFile(join(directory, file), 'half of')
+  for (const file of [name, left.dead, left.other]) await utimes(join(directory, file), longAgo, longAgo)
+  await disk().write({ snapshot: plain(2), confirmedAt: 2 })
+  expect(new Set(await readdir(directory))).toEqual(new Set([name, left.writing, left.other]))
 })
 
 it('keeps the files of two servers and two environments apart, however the address ends', async () => {

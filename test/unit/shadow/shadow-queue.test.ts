@@ -119,4 +119,16 @@ describe('the shadow of an application', () => {
     queue.offer(served('c-2'))
     expect([queue.pending, queue.dropped]).toEqual([false, 1])
   })
+
+  it('counts what is answered and was not told when the application ended', async () => {
+    const { queue, asked } = queueWith(view)
+    queue.offer(served('c-1'))
+    await turn()
+    asked[0]?.end()
+    await turn()
+    queue.close()
+    expect([queue.pending, queue.dropped]).toEqual([true, 0])
+    queue.giveUp()
+    expect([queue.pending, queue.dropped]).toEqual([false, 1])
+  })
 })
