@@ -6,8 +6,8 @@ import { type OutcomePair, OutputShiftFold } from './output-shift'
 
 /** Cases named in a list of fixed or broken ones; the count tells how many there are. */
 const maxListedCases = 50
-/** Latencies of calls made further apart than this do not compare: the provider's load is another one. */
-const latencyComparableMs = 3_600_000
+/** Of the longer one's time of measuring: the arms share as much, or met the provider and this machine in another mood. */
+const minSharedTime = 0.5
 /** Fewer measured calls than this have no 95th percentile worth comparing. */
 const minLatencies = 20
 
@@ -83,11 +83,12 @@ export class ComparisonFold {
     return own === undefined || other === undefined ? undefined : own - other
   }
 
-  /** Absent where too few calls were measured, or where they were made too far apart to be comparable. */
+  /** Absent where too few calls were measured, or where the arms were not called side by side. */
   private latencyRatio(): Pick<Comparison, 'latencyP95Ratio'> {
     const [own, other] = [this.candidate.latency, this.incumbent.latency]
     if (own.count < minLatencies) return {}
-    if (Math.max(own.to, other.to) - Math.min(own.from, other.from) > latencyComparableMs) return {}
+    const sharedMs = Math.min(own.to, other.to) - Math.max(own.from, other.from)
+    if (sharedMs < minSharedTime * Math.max(own.to - own.from, other.to - other.from)) return {}
     return ratioOf('latencyP95Ratio', own.quantile(0.95) ?? 0, other.quantile(0.95) ?? 0)
   }
 }

@@ -171,12 +171,15 @@ function ratioCheck(
 /** A difference below it is the machine's own noise, however large as a ratio; a call of a model takes longer. */
 const latencyNoiseMs = 250
 
-/** Slower by more than the allowed ratio, and by more than noise; only of calls that were made at about the same time. */
+/** Slower by more than the allowed ratio, and by more than noise; only of arms that were called side by side. */
 function latencyCheck({ candidate, incumbent, comparison, policy }: GateInput): EvaluationCheck {
   if (!incumbent) return notApplicable('latency', 'There is no incumbent to compare latency with.')
   const value = comparison?.latencyP95Ratio
   if (value === undefined || !candidate.latency || !incumbent.latency) {
-    return notApplicable('latency', 'Latency cannot be compared: too few calls, or made too far apart.')
+    return notApplicable(
+      'latency',
+      'Latency cannot be compared: too few calls, or the arms were not called side by side.',
+    )
   }
   const limit = policy.test.latencyRatioMax
   const own = candidate.latency.p95Ms

@@ -142,13 +142,18 @@ describe('the gate of the test stage', () => {
         () => ({ latencyMs }),
       )
     expect(judge({ candidate: quick(100), incumbent: quick(10) }).verdict).toBe('pass')
-    const yesterday = outcomes(
-      (index) => index % 4 !== 0,
-      () => ({ measuredAt: 1_000_000 - 7_200_000, latencyMs: 10 }),
-    )
-    expect(checkOf(judge({ candidate: mostly, incumbent: yesterday }), 'latency')).toMatchObject({
-      verdict: 'not_applicable',
-    })
+    const earlier = (ms: number, latencyMs: number) =>
+      outcomes(
+        (index) => index % 4 !== 0,
+        (index) => ({ measuredAt: 1_000_000 + index - ms, latencyMs }),
+      )
+    for (const ms of [7_200_000, mostly.length * 0.6]) {
+      expect(checkOf(judge({ candidate: mostly, incumbent: earlier(ms, 10) }), 'latency')).toMatchObject({
+        verdict: 'not_applicable',
+      })
+    }
+    const sideBySide = judge({ candidate: mostly, incumbent: earlier(mostly.length * 0.4, 10) })
+    expect(checkOf(sideBySide, 'latency')).toMatchObject({ verdict: 'fail' })
   })
 
   it('holds schema compliance to the higher of the two floors', () => {
