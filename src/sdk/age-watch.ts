@@ -1,6 +1,7 @@
 import type { HeldSnapshot } from './held-snapshot'
 import type { StaleEvent } from './options'
 
+/** A timer of more would fire at once. */
 const longestTimerMs = 2 ** 31 - 1
 
 /** Tells when the held snapshot becomes stale: one timer, set anew whenever the server confirms. */
@@ -18,25 +19,28 @@ export class AgeWatch {
 
   watch(): void {
     this.stop()
-    const left = Math.min(Math.max(0, this.maxStaleMs - this.held.ageMs), longestTimerMs)
-    this.timer = setTimeout(() => this.tell(), left + 1)
+    if (this.maxStaleMs === Number.POSITIVE_INFINITY) return
+    const left = Math.max(0, this.maxStaleMs - this.held.ageMs)
+    this.timer = setTimeout(() => this.look(), Math.min(left + 1, longestTimerMs))
     this.timer.unref()
   }
 
   /** After a sleep it may have been stale for long: told at once, before an answer can hide it. */
   woke(): void {
-    if (this.held.ageMs <= this.maxStaleMs) this.watch()
-    else {
-      this.stop()
-      this.tell()
-    }
+    this.look()
   }
 
   stop(): void {
     clearTimeout(this.timer)
   }
 
-  private tell(): void {
-    this.told({ ageMs: this.held.ageMs })
+  /** Timers may fire a little before their time, and the longest of them long before it. */
+  private look(): void {
+    const { ageMs } = this.held
+    if (ageMs <= this.maxStaleMs) this.watch()
+    else {
+      this.stop()
+      this.told({ ageMs })
+    }
   }
 }
