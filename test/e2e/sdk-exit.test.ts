@@ -21,10 +21,10 @@ it('an application that has nothing left to do ends by itself, with what it repo
     code = given
   })
   try {
-    await until('the stream is open', async () => server.streams > 0, 20_000)
+    await until('the stream is open', async () => server.streams > 0)
     expect(code).toBeUndefined()
     child.stdin.end()
-    await until('the application ended', async () => code !== undefined, 20_000)
+    await until('the application ended', async () => code !== undefined)
     expect(code).toBe(0)
     const told = server.posted.flatMap(({ body }) => body.requests ?? [])
     expect(told.map(({ requestId }) => requestId)).toEqual(['r-1'])

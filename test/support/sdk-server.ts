@@ -9,6 +9,8 @@ const environment = 'production'
 const task = 'csat'
 const composite = `sha256:${'b'.repeat(64)}` as const
 const anHourMs = 3_600_000
+/** A server that answers late, as on a busy machine, is none that is away. */
+const connectTimeoutMs = 60_000
 
 /** One lane, served by one composite that consists of a prompt. */
 export const plainSnapshot = (capture?: { readonly basisPoints: number }): Snapshot => ({
@@ -96,7 +98,8 @@ export interface Connected {
 export async function connectTo(url: string, options: Partial<ConnectOptions> = {}): Promise<Connected> {
   const errors: SluiceError[] = []
   const onError = (error: SluiceError) => errors.push(error)
-  const client = await connect({ url, apiKey: 'any', environment, flushIntervalMs: anHourMs, onError, ...options })
+  const fixed = { url, apiKey: 'any', environment, flushIntervalMs: anHourMs, connectTimeoutMs, onError }
+  const client = await connect({ ...fixed, ...options })
   const serving = (conversation: string): Serving => {
     const result = client.resolve(task, { tenant: 'acme', conversation, startedAt: Date.now() })
     if (result.skip !== undefined) throw new Error(result.skip)

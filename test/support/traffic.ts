@@ -58,6 +58,8 @@ const openGate: DeployGate = {
   assertDeployable: async () => undefined,
 }
 const policy: Digest = `sha256:${'0'.repeat(64)}`
+/** A server that answers late, as on a busy machine, is none that is away. */
+const connecting = { environment, flushIntervalMs: 20, connectTimeoutMs: 60_000 }
 
 export async function trafficGround(mongodbUri = groundAddress('MONGODB_URI')): Promise<TrafficGround> {
   const { store, drop } = await testStore(mongodbUri)
@@ -118,7 +120,7 @@ export async function trafficGround(mongodbUri = groundAddress('MONGODB_URI')): 
       return server
     },
     async connect(url, options = {}) {
-      const client = await connect({ url, apiKey: appKey, environment, flushIntervalMs: 20, ...options })
+      const client = await connect({ ...connecting, url, apiKey: appKey, ...options })
       clients.push(client)
       return client
     },

@@ -7,13 +7,14 @@ import { until } from '../support/until'
 const many = 30
 const anHourMs = 3_600_000
 
-/** A server whose snapshot can be had, whose stream says nothing, and which takes no reports. */
+/** A server whose snapshot can be had, whose stream says no more than hello, and which takes no reports. */
 async function refusingServer() {
   const snapshot = { specVersion: 1, environment: 'production', version: 'v', leadMs: anHourMs }
   const server = createServer((request, response) => {
     if (request.url === '/v1/telemetry') response.writeHead(503).end('no room')
     else if (request.url?.startsWith('/v1/snapshot?'))
       response.end(JSON.stringify({ ...snapshot, lanes: {}, tenants: {}, composites: {} }))
+    else response.writeHead(200).write('event: hello\ndata: {"version":"v","resumed":true}\n\n')
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
@@ -56,7 +57,7 @@ it('tells of what the server would not take as the process ended', async () => {
     client.outcome('csat', { tenant: 'acme', conversation: 'c-1' }, { metric: 'csat', value: 5 })
     expect(errors).toEqual([])
     for (const listener of process.listeners('beforeExit')) if (!before.includes(listener)) listener(0)
-    await until('the failure is told', async () => errors.length > 0, 4_000)
+    await until('the failure is told', async () => errors.length > 0)
     expect(errors).toEqual(['Sluice answered 503: no room'])
   } finally {
     await client.shutdown()
