@@ -20,6 +20,8 @@ const conversation = (name: string, startedAt: number = Date.now()) => ({
   startedAt,
 })
 const now = () => ground.store.database.now()
+/** Begun further from the newest entry than any error of the clock offset that an application has measured before it. */
+const wellAfter = ({ at }: { readonly at: number }): number => at + 1_000
 
 function servingOf(result: ReturnType<Awaited<ReturnType<TrafficGround['connect']>>['resolve']>): Serving {
   if (result.skip !== undefined) throw new Error(`skipped: ${result.skip}`)
@@ -36,9 +38,9 @@ describe('a connected application', () => {
     expect(before.engine.model).toBe('sim-1')
     expect(before.schema).toMatchObject({ required: ['csat'] })
     const candidate = await ground.composite(1)
-    await ground.step({ incumbent: 0, candidate: 1, basisPoints: 10_000 })
+    const step = await ground.step({ incumbent: 0, candidate: 1, basisPoints: 10_000 })
     await served(sluice, 2)
-    const after = servingOf(sluice.resolve(task, { ...conversation('c-2'), startedAt: await now() }))
+    const after = servingOf(sluice.resolve(task, conversation('c-2', wellAfter(step))))
     expect(after).toMatchObject({ arm: 'candidate', reason: 'slice', seq: 2, composite: { id: candidate } })
     const kept = servingOf(sluice.resolve(task, { tenant: 'acme', conversation: 'c-1', binding: before.binding }))
     expect(kept.composite.id).toBe(incumbent)
@@ -81,9 +83,9 @@ describe('a connected application', () => {
     const failed = next(behind, 'error')
     wire.cut()
     await failed
-    await ground.step({ incumbent: 0, candidate: 1 })
+    const step = await ground.step({ incumbent: 0, candidate: 1 })
     await served(ahead, 2)
-    const { binding } = servingOf(ahead.resolve(task, conversation('c-1', (await now()) + 1)))
+    const { binding } = servingOf(ahead.resolve(task, conversation('c-1', wellAfter(step))))
     const request = { tenant: 'acme', conversation: 'c-1', binding }
     expect(() => behind.resolve(task, request)).toThrow(expect.objectContaining({ code: 'snapshot_behind' }))
     wire.mend()

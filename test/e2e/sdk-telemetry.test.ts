@@ -15,6 +15,7 @@ import {
   unitReport,
   wireTo,
 } from '../support/traffic'
+import { until } from '../support/until'
 
 let ground: TrafficGround
 let server: TestServer
@@ -166,13 +167,14 @@ describe('reports of applications', () => {
     const failed = next(sluice, 'error')
     wire.cut()
     await failed
-    await ground.step({ incumbent: 0, candidate: 1 })
-    const startedAt = await startedNow()
+    const { at } = await ground.step({ incumbent: 0, candidate: 1 })
+    // Further from the entry than any error of the clock offset that the application has measured before it.
+    const startedAt = at + 1_000
     const early = servingOf(sluice, 'c-0', { startedAt })
     expect(early.seq).toBe(1)
     sluice.report(early, { outcome: 'ok', latencyMs: 1 })
-    // The entry is heard of only once the clock has moved past the start of the conversation.
-    while ((await ground.store.database.now()) <= startedAt + 1);
+    const heardAt = startedAt + 1_000
+    await until('the conversation began long ago', async () => (await ground.store.database.now()) > heardAt)
     wire.mend()
     await served(sluice, 2)
     const moved = servingOf(sluice, 'c-0', { startedAt })

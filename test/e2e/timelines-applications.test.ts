@@ -70,7 +70,7 @@ describe('rule 2 in applications: an app that hears of a step late', () => {
     const deaf = await ground.connect(wire.url)
     const { at } = await ground.step({ incumbent: 0, candidate: 1, basisPoints: 10_000, leadMs: 1_500 })
     await served(deaf, 2)
-    const { binding } = serving(deaf, 'c-1', { startedAt: at + 100 })
+    const { binding } = serving(deaf, 'c-1', { startedAt: at + 500 })
     const failed = next(deaf, 'error')
     wire.cut()
     await failed
@@ -121,8 +121,8 @@ describe('rules 1, 3 and 5 in applications', () => {
     await changed
     expect(id(sluice, 'c-1', { binding: before.binding })).toBe(incumbent)
     expect(id(sluice, 'c-1', { startedAt: at - 500 })).toBe(incumbent)
-    await until('the edit counts', async () => (await now()) > at + 100)
-    expect(serving(sluice, 'c-2', { startedAt: at + 50 })).toMatchObject({
+    await until('the edit counts', async () => (await now()) > at + 500)
+    expect(serving(sluice, 'c-2', { startedAt: at + 500 })).toMatchObject({
       arm: 'candidate',
       composite: { id: candidate },
     })
