@@ -66,8 +66,12 @@ describe('a shadow before the first exposed step', () => {
   const open = async (id: string) => (await ground.store.shadows.find(id)) !== undefined
   /** The release began, and the application knows its shadow. */
   async function opened(prompt: string, ref: string): Promise<ReleaseRecord> {
-    const record = await ground.start(ground.request(prompt, ref))
+    // What happened to the lane before must not look like the shadow, nor the shadow like what was known before.
+    await until('the application is up to date', async () => {
+      return sluice.heads[ground.task] === (await ground.lane()).headSeq
+    })
     const before = sluice.snapshot.version
+    const record = await ground.start(ground.request(prompt, ref))
     await until('the shadow is open', () => open(record.id))
     await until('the application knows', async () => sluice.snapshot.version !== before)
     return record
