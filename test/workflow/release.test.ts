@@ -193,14 +193,16 @@ describe('a release on the real servers', () => {
     const { incumbent } = await lane()
     const short = { basisPoints: 5_000, bakeMs: 0, minimumSample: 0 }
     const refusing = await ground.policy('refusing', {
-      pilot: { ring: 'pilot', by: 'conversation', ...short, bakeMs: 2_000 },
+      pilot: { ring: 'pilot', by: 'conversation', ...short, bakeMs: long },
       steps: [short],
     })
-    const { id } = await ground.start(ground.request('1.3.0', refusing))
+    const { id, workflowId } = await ground.start(ground.request('1.3.0', refusing))
     const { candidate } = await ground.reaches(id, (record) => record.step === 'pilot')
     const lanes = ground.store.database.collection<{ _id: string; vetoes: object[] }>('lanes')
     const veto = { composite: candidate, by: 'bob', at: 1, reason: 'by hand' }
     await lanes.updateOne({ _id: `production/${ground.task}` }, { $set: { vetoes: [veto] } })
+    await until('the pilot bakes', async () => (await ground.orchestrator.status({ workflowId }))?.baking === true)
+    await ground.orchestrator.command({ workflowId }, 'advance', { by: 'ann', reason: 'seen enough' })
     const record = await ground.ended(id)
     expect([record.phase, record.reason]).toEqual(['rolled_back', expect.stringContaining('vetoed')])
     const after = await lane()
