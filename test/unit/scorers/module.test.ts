@@ -5,7 +5,10 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((sandbox) => sandbox.close()))
 })
 
-function sandboxOf(source: string, timeoutMs = 2_000): ModuleSandbox {
+/** As long as a busy machine may keep a process waiting, where the time is not what is tested. */
+const ampleMs = 60_000
+
+function sandboxOf(source: string, timeoutMs = ampleMs): ModuleSandbox {
   const sandbox = createModuleSandbox(source, timeoutMs)
   open.push(sandbox)
   return sandbox
@@ -51,9 +54,9 @@ describe('a function of a suite', () => {
   })
 
   it('is ended when it takes too long, and the next sample is scored', async () => {
-    const { run: next } = sandboxOf('({ n }) => { while (n === 1); return n }', 50)
+    const { run: next } = sandboxOf('({ n }) => { while (n === 1); return n }', 2_000)
     const [first, second] = await Promise.allSettled([next({ n: 1 }), next({ n: 2 })])
-    expect(first).toMatchObject({ status: 'rejected', reason: { message: 'the function took longer than 50 ms' } })
+    expect(first).toMatchObject({ status: 'rejected', reason: { message: 'the function took longer than 2000 ms' } })
     expect(second).toEqual({ status: 'fulfilled', value: 2 })
   })
 
@@ -61,7 +64,7 @@ describe('a function of a suite', () => {
   it.each([["() => 'a'.repeat(2 ** 28).split('')"], ['() => { const all = []; for (;;) all.push({}) }']])(
     '%s is ended alone, and the next sample is scored',
     async (source) => {
-      const { run: next } = sandboxOf(`({ harm }) => (harm ? (${source})() : 1)`, 5_000)
+      const { run: next } = sandboxOf(`({ harm }) => (harm ? (${source})() : 1)`)
       await expect(next({ harm: true })).rejects.toThrow(/used more than 64 MB/)
       await expect(next({ harm: false })).resolves.toBe(1)
     },
