@@ -10,7 +10,7 @@ const engine: EngineContent = {
   provider: 'openai-compatible',
   model: 'm-1',
   parameters: { temperature: 0.5, topP: 0.9, maxOutputTokens: 50, stop: ['END'] },
-  timeoutMs: 5_000,
+  timeoutMs: 60_000,
   maxAttempts: 3,
   pricePerMillion: { input: 2, cachedInput: 0.5, output: 8 },
   seed: 11,

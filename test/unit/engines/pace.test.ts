@@ -10,7 +10,7 @@ const engine: EngineContent = {
   provider: 'openai-compatible',
   model: 'm-1',
   parameters: {},
-  timeoutMs: 5_000,
+  timeoutMs: 60_000,
   maxAttempts: 2,
   pricePerMillion: { input: 2, cachedInput: 0.5, output: 8 },
 }
@@ -25,6 +25,18 @@ let mostInFlight: number
 let endpoint: Endpoint
 
 const ok = (response: ServerResponse): void => void response.writeHead(200).end(completion)
+
+/** Holds every answer until so many calls are in flight at once, and a while longer, in which one too many would come. */
+function together(count: number): (response: ServerResponse) => void {
+  let held: ServerResponse[] = []
+  return (response) => {
+    held.push(response)
+    if (held.length < count) return
+    const all = held
+    held = []
+    setTimeout(() => all.forEach(ok), 20)
+  }
+}
 
 beforeAll(async () => {
   server = createServer((request: IncomingMessage, response) => {
@@ -57,7 +69,7 @@ const many = (count: number) => Promise.all(Array.from({ length: count }, () => 
 
 describe('the pace of an endpoint', () => {
   it('is one for all callers of a process: no more calls at a time than its limit, and as many', async () => {
-    handler = (response) => setTimeout(() => ok(response), 20)
+    handler = together(3)
     const answers = await Promise.all([many(12), many(12)])
     expect(answers.flat()).toHaveLength(24)
     expect(mostInFlight).toBe(3)
@@ -95,17 +107,20 @@ describe('the pace of an endpoint', () => {
     endpoint = { ...endpoint, concurrency: 8 }
     let refused = false
     handler = (response) => {
-      if (refused) return void setTimeout(() => ok(response), 20)
+      if (refused) return ok(response)
       refused = true
       response.writeHead(429, { 'retry-after': '0' }).end('slower')
     }
     await call()
     mostInFlight = 0
+    handler = together(4)
     await many(4)
     expect(mostInFlight).toBe(4)
+    handler = ok
     await many(60)
     mostInFlight = 0
-    await many(20)
+    handler = together(8)
+    await many(24)
     expect(mostInFlight).toBe(8)
   })
 
