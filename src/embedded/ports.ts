@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,11 @@ import { acquireLock, type Lock } from './lock'
 
 const loopback = '127.0.0.1'
 const attempts = 20
+/**
+ * Below what systems hand out by themselves (from 32768 on Linux, from 49152 elsewhere; RFC 6335 counts the latter): while a
+ * server is down between two starts, nobody is given its port for a connection or because any would do.
+ */
+const range = { from: 20_000, below: 32_000 }
 
 /** A port that is kept for a server which will listen on it in a moment. */
 export interface ReservedPort {
@@ -15,21 +21,22 @@ export interface ReservedPort {
 }
 
 /**
- * The preferred port if it is free, so that links stay good over a restart; else any free one. Between choosing a port
- * and listening on it another checkout could choose the same, so it is locked until then.
+ * The preferred port if it is free, so that links stay good over a restart; else a free one by chance. Between choosing a
+ * port and listening on it another checkout could choose the same, so it is locked until then.
  */
 export async function reservePort(preferred: number | undefined, host: string = loopback): Promise<ReservedPort> {
   let why = ''
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const wanted = attempt === 0 ? (preferred ?? 0) : 0
-    const lock = wanted === 0 ? undefined : await tryLock(wanted)
-    if (wanted !== 0 && lock === undefined) continue
-    const port = await listenOn(wanted, host).catch((error: Error) => {
-      why = ` The last one: ${error.message}.`
-    })
-    const held = lock ?? (port === undefined ? undefined : await tryLock(port))
-    if (port !== undefined && held !== undefined) return { port, release: () => held.release() }
-    held?.release()
+    const port = attempt === 0 && preferred ? preferred : randomInt(range.from, range.below)
+    const lock = await tryLock(port)
+    if (lock === undefined) continue
+    try {
+      await listenOn(port, host)
+      return { port, release: () => lock.release() }
+    } catch (error) {
+      why = ` The last one: ${(error as Error).message}.`
+      lock.release()
+    }
   }
   throw new SluiceError('provision_failed', `No free port on ${host} was found in ${attempts} attempts.${why}`)
 }
@@ -52,14 +59,11 @@ async function tryLock(port: number): Promise<Lock | undefined> {
   }
 }
 
-function listenOn(port: number, host: string): Promise<number> {
+/** Resolves when it could be listened on, and is not any more. */
+function listenOn(port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
-    server.listen(port, host, () => {
-      const address = server.address()
-      const chosen = typeof address === 'object' && address !== null ? address.port : port
-      server.close(() => resolve(chosen))
-    })
+    server.listen(port, host, () => server.close(() => resolve()))
   })
 }

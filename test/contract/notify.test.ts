@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { reservePort } from '../../src/embedded/ports'
 import { channels, channelTypes } from '../../src/notify'
 import type { Delivery } from '../../src/notify/channel'
 import { webhookId, webhookSignature } from '../../src/notify/webhook'
@@ -169,13 +170,13 @@ describe('webhook', () => {
 
   it('tries again where the connection breaks or nobody listens', async () => {
     expect(await sendTo((response) => response.destroy())).toMatchObject({ result: 'retry' })
-    const url = receiver?.url
-    await receiver?.close()
-    receiver = undefined
+    const { port, release } = await reservePort(undefined)
+    const url = `http://127.0.0.1:${port}/hook`
     expect(await channels.webhook.send(message(), { url, secret }, context())).toMatchObject({
       result: 'retry',
       reason: expect.stringContaining('ECONNREFUSED'),
     })
+    release()
   })
 
   it('carries any tenant in a header, each its own', () => {

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { reservePort } from '../../src/embedded/ports'
 import { SluiceError } from '../../src/errors'
 import type { Serving } from '../../src/sdk'
 import { next, served, type TestServer, type TrafficGround, task, trafficGround, wireTo } from '../support/traffic'
@@ -173,14 +174,18 @@ describe('with the server down', () => {
 
   it('serves on while the server restarts on the same port, and follows it again', async () => {
     await ground.settle(0)
-    const sluice = await ground.connect(server.url)
+    // None that somebody else may be given while nobody listens on it.
+    const { port, release } = await reservePort(undefined)
+    const first = await ground.serve(port)
+    const sluice = await ground.connect(first.url)
     const failed = next(sluice, 'error')
-    await server.close()
+    await first.close()
     await failed
     expect(servingOf(sluice.resolve(task, conversation('c-1', await now()))).seq).toBe(1)
     await ground.step({ incumbent: 0, candidate: 1 })
-    await ground.serve(Number(new URL(server.url).port))
+    await ground.serve(port)
     await served(sluice, 2)
+    release()
   })
 })
 

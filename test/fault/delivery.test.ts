@@ -1,3 +1,4 @@
+import { reservePort } from '../../src/embedded/ports'
 import type { Sluice } from '../../src/sdk'
 import { Http } from '../../src/sdk/http'
 import { killChangeStreams } from '../support/change-streams'
@@ -26,7 +27,9 @@ describe('many applications while delivery breaks', () => {
 
   test('the change stream is cut and the server restarted: each ends at the head, nothing is skipped, nobody storms', async () => {
     await ground.settle(0)
-    const server = await ground.serve()
+    // None that somebody else may be given while nobody listens on it.
+    const { port, release } = await reservePort(undefined)
+    const server = await ground.serve(port)
     const clients = await Promise.all(Array.from({ length: applications }, () => ground.connect(server.url)))
     let killed = 0
     await until('the server follows a change stream', async () => {
@@ -43,7 +46,8 @@ describe('many applications while delivery breaks', () => {
       await server.close()
       await ground.step({ incumbent: 0, candidate: 2, releaseId: 'release-2' })
       await ground.settle(2)
-      await ground.serve(Number(new URL(server.url).port))
+      await ground.serve(port)
+      release()
       await Promise.all(clients.map((client) => served(client, 5)))
       await until('every application streams again', async () => asked('/v1/snapshot/events') >= applications)
       const most = applications * ((performance.now() - from) / pollMs + 2)

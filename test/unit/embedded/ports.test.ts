@@ -16,6 +16,12 @@ describe('a port', () => {
     expect(second.port).toBe(first.port)
   })
 
+  it('is none that the system hands out by itself, also while its server is down', async () => {
+    const ports = await Promise.all(Array.from({ length: 20 }, () => reservePort(undefined)))
+    for (const { release } of ports) release()
+    for (const { port } of ports) expect(port).toBeLessThan(32_768)
+  })
+
   it('is another one when something listens on the preferred one', async () => {
     const first = await reservePort(undefined)
     const server = await listen(first.port)

@@ -1,3 +1,4 @@
+import { reservePort } from '../../../src/embedded/ports'
 import { probeProviders } from '../../../src/probes'
 import { type PrometheusServer, startPrometheus, success, body as text, vector } from '../../support/prometheus-server'
 
@@ -75,12 +76,12 @@ it('takes a connection that breaks for a provider that is down', async () => {
 })
 
 it('takes a port where nobody listens for a provider that is down', async () => {
-  const gone = await startPrometheus()
-  await gone.close()
-  expect(await ask(undefined, gone.url)).toMatchObject({
+  const { port, release } = await reservePort(undefined)
+  expect(await ask(undefined, `http://127.0.0.1:${port}`)).toMatchObject({
     fault: 'provider_down',
     text: expect.stringContaining('ECONNREFUSED'),
   })
+  release()
 })
 
 it('follows no redirect, which would carry the key elsewhere', async () => {
