@@ -8,6 +8,7 @@ import { digestOf } from '../../src/store/canonical'
 import type { Store } from '../../src/store/store'
 import { groundAddress, testStore } from '../support/ground'
 import { type ServerProcess, startServerProcess } from '../support/server-process'
+import { type Wire, wireTo } from '../support/traffic'
 import { until } from '../support/until'
 
 const rows = Array.from({ length: 20_000 }, (_, number) => ({ id: `row-${number}`, text: `text ${number % 7}` }))
@@ -16,6 +17,7 @@ describe('a push that is killed', () => {
   let store: Store
   let drop: () => Promise<void>
   let server: ServerProcess
+  let wire: Wire
   let key: string
   let folder: string
   beforeAll(async () => {
@@ -28,8 +30,10 @@ describe('a push that is killed', () => {
     writeFileSync(join(folder, 'datasets/many/1.0.0.yaml'), 'description: many rows\n')
     writeFileSync(join(folder, 'datasets/many/1.0.0.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
     server = await start()
+    wire = await wireTo(server.url)
   })
   afterAll(async () => {
+    await wire.close()
     await server.kill()
     rmSync(folder, { recursive: true })
     await drop()
@@ -40,11 +44,11 @@ describe('a push that is killed', () => {
       { mongodbUri: groundAddress('MONGODB_URI'), temporalAddress: groundAddress('TEMPORAL_ADDRESS') },
       store.database.db.databaseName,
     )
-  /** The CLI as a process of its own. */
+  /** The CLI as a process of its own; its wire is in this process, so that none comes to its end while this one is held up. */
   const push = () => {
     const script = join(__dirname, '../../dist/src/cli/main.js')
     const child = spawn(process.execPath, [script, 'push', folder], {
-      env: childEnvironment({ SLUICE_URL: server.url, SLUICE_API_KEY: key }),
+      env: childEnvironment({ SLUICE_URL: wire.url, SLUICE_API_KEY: key }),
       stdio: 'ignore',
     })
     const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
@@ -67,6 +71,8 @@ describe('a push that is killed', () => {
     expect(await count('versions')).toBe(0)
 
     server = await start()
+    await wire.close()
+    wire = await wireTo(server.url)
     expect(await push().ended).toBe(0)
     const { content } = await store.catalog.version('dataset/many@1.0.0')
     const { root } = content as DatasetContent
