@@ -3,6 +3,9 @@ import type { Database } from '../store/database'
 const measureEveryMs = 10_000
 /** Wall clock and monotonic clock of this process differ by more: one of them jumped, or the machine was asleep. */
 const maxJumpMs = 500
+/** Two clocks are read in one moment if no more passed in between; a busy machine can leave a process for longer. */
+const maxApartMs = 50
+const maxReadings = 5
 
 interface Measured {
   readonly storeTime: number
@@ -42,10 +45,23 @@ export class StoreClock {
   private async measureOnce(): Promise<void> {
     const before = performance.now()
     const storeTime = await this.database.now()
-    const after = performance.now()
-    this.measured = { storeTime, elapsed: (before + after) / 2, wall: Date.now() - (after - before) / 2 }
+    const { wall, elapsed } = reading()
+    const halfMs = (elapsed - before) / 2
+    this.measured = { storeTime, elapsed: elapsed - halfMs, wall: wall - halfMs }
   }
 }
 
-const jumped = ({ elapsed, wall }: Measured): boolean =>
-  Math.abs(Date.now() - wall - (performance.now() - elapsed)) > maxJumpMs
+function jumped(measured: Measured): boolean {
+  const now = reading()
+  return Math.abs(now.wall - measured.wall - (now.elapsed - measured.elapsed)) > maxJumpMs
+}
+
+/** Both clocks in one moment: a process that is held up between them would see a jump where there was none. */
+function reading(): { readonly wall: number; readonly elapsed: number } {
+  for (let count = 1; ; count++) {
+    const before = performance.now()
+    const wall = Date.now()
+    const elapsed = performance.now()
+    if (elapsed - before <= maxApartMs || count === maxReadings) return { wall, elapsed }
+  }
+}

@@ -25,4 +25,30 @@ describe('the clock of the store', () => {
       jump.mockRestore()
     }
   })
+
+  it('takes a process that was held up between its two clocks for no jump', async () => {
+    let isAway = false
+    const now = async () => {
+      if (isAway) throw new SluiceError('store_unavailable', 'MongoDB does not answer.')
+      return 1_000_000
+    }
+    const clock = new StoreClock({ now } as unknown as Database)
+    await clock.now()
+    isAway = true
+    const [wall, elapsed] = [Date.now(), performance.now()]
+    let heldUpMs = 0
+    const clocks = [
+      jest.spyOn(performance, 'now').mockImplementation(() => elapsed + heldUpMs),
+      jest.spyOn(Date, 'now').mockImplementation(() => {
+        const read = wall + heldUpMs
+        heldUpMs = 2_000
+        return read
+      }),
+    ]
+    try {
+      expect(await clock.now()).toBeGreaterThanOrEqual(1_000_000)
+    } finally {
+      for (const one of clocks) one.mockRestore()
+    }
+  })
 })
