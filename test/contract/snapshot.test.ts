@@ -173,7 +173,7 @@ describe('the snapshot hub', () => {
       const after = follow(compiled.snapshot, 2, (take) => void failing.attach(environment, version, take))
       broken = true
       await ground.step({ incumbent: 0, candidate: 1 })
-      await until('it tried again', async () => !failing.confirmed && faults.length > 0, 10_000)
+      await until('it tried again', async () => !failing.confirmed && faults.length > 0)
       broken = false
       await after
       expect(faults).toEqual([new Error('broken on purpose')])
