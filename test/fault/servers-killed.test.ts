@@ -81,8 +81,9 @@ describe('servers are killed while a release runs', () => {
     }
   }
 
-  async function withdrawn(id: string, withinMs: number): Promise<void> {
-    await task.reaches(id, (record) => record.phase === 'rolling_back' || isEnded(record), withinMs)
+  async function withdrawn(id: string, by: 'guardrail' | 'reconciler'): Promise<void> {
+    await task.reaches(id, (record) => record.phase === 'rolling_back' || isEnded(record))
+    expect(await ground.store.releases.lastDecision(id, 'rollback')).toMatchObject({ by })
     const after = await lane()
     expect(after.candidate).toBeUndefined()
     expect(after.settled).toEqual([after.incumbent])
@@ -94,7 +95,7 @@ describe('servers are killed while a release runs', () => {
     await servers.temporal?.kill()
     await spike(record)
     const before = await ticks(record.id)
-    await withdrawn(record.id, 30_000)
+    await withdrawn(record.id, 'guardrail')
     expect((await ticks(record.id)) - before).toBeLessThanOrEqual(2)
     await servers.temporal?.restart()
     expect((await task.reaches(record.id, isEnded)).phase).toBe('rolled_back')
@@ -105,7 +106,7 @@ describe('servers are killed while a release runs', () => {
     await servers.temporal?.kill()
     await task.killWorker()
     await spike(record)
-    await withdrawn(record.id, 80_000)
+    await withdrawn(record.id, 'reconciler')
     await servers.temporal?.restart()
     task.startWorker()
     expect((await task.reaches(record.id, isEnded)).phase).toBe('rolled_back')
@@ -118,7 +119,7 @@ describe('servers are killed while a release runs', () => {
     const connection = await Connection.connect({ address: servers.temporalAddress })
     await new Client({ connection }).workflow.getHandle(record.workflowId).terminate('by hand')
     await connection.close()
-    const ended = await task.reaches(record.id, isEnded, 40_000)
+    const ended = await task.reaches(record.id, isEnded)
     expect(ended).toMatchObject({ phase: 'rolled_back', reason: 'its workflow is terminated' })
     expect((await lane()).candidate).toBeUndefined()
   })
@@ -160,7 +161,7 @@ describe('servers are killed while a release runs', () => {
     await breakDeploy(record)
     await spike(record)
     const before = await ticks(record.id)
-    await withdrawn(record.id, 30_000)
+    await withdrawn(record.id, 'guardrail')
     expect((await ticks(record.id)) - before).toBeLessThanOrEqual(2)
     await task.killWorker()
     task.startWorker()
