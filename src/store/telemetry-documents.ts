@@ -84,7 +84,7 @@ export const telemetryCollections: readonly CollectionSpec[] = [
       { key: { touchedAt: 1 }, expireAfterSeconds: unitRetentionSeconds },
     ],
   },
-  { name: 'strata', indexes: [{ key: stratum }] },
+  { name: 'strata', indexes: [{ key: { ...stratum, composite: 1 } }] },
   { name: 'tenantUnits' },
   {
     name: 'series',

@@ -1,3 +1,4 @@
+import type { Filter } from 'mongodb'
 import { type Allocation, type FrozenThresholds, laneId } from '../domain/allocation'
 import { type ArmPercentiles, percentilesIn } from '../domain/percentiles'
 import type { Arm, ArmStats, BreakerWindow, StratumStats } from '../domain/telemetry'
@@ -6,7 +7,7 @@ import type { Digest } from '../domain/version'
 import { mergeSketches } from '../stats/quantile-sketch'
 import { batchedReads } from './batched-reads'
 import type { Database } from './database'
-import type { RequestLog } from './request-log'
+import type { LogSelection, RequestLog } from './request-log'
 import { Series } from './series'
 import type { SeriesSum, StratumDocument } from './telemetry-documents'
 import { shareAmongNew, type TenantShares } from './tenant-shares'
@@ -75,7 +76,10 @@ const thresholdSample = 1_000
 /** Live requests below which no limit is told. */
 export const thresholdMinimum = 20
 
-type Lane = Pick<EntrySelection, 'environment' | 'task'>
+/** Every arm of these entries, and of what has none the rows of one composite. */
+interface AskedRows extends LogSelection {
+  readonly seqs: readonly number[]
+}
 
 /** The read side of telemetry: all answers are sums that writers keep exact, so a new reader needs no memory. */
 export class TelemetryReader {
@@ -109,7 +113,7 @@ export class TelemetryReader {
             ...(others.length === 0 ? [] : await this.entriesOf({ environment, task, seqs: others })),
           ]
     const own = new Set(entries.map(({ seq }) => seq))
-    const rows = await this.rowsOf({ environment, task }, [...entries, ...steps])
+    const rows = await this.rowsOf({ environment, task, composite: candidate }, [...entries, ...steps])
     return {
       strata: await this.strataFrom(entries, rows),
       totals: totalsFrom(
@@ -122,14 +126,16 @@ export class TelemetryReader {
 
   /** The tested strata (0 < share < 1, candidate beside incumbent) of the selected entries, in seq order. */
   async strataOf(selection: EntrySelection): Promise<StratumStats[]> {
+    const { environment, task } = selection
     const entries = await this.entriesOf(selection)
-    return this.strataFrom(entries, await this.rowsOf(selection, entries))
+    return this.strataFrom(entries, await this.rowsOf({ environment, task }, entries))
   }
 
   /** Units by arm bound to the selected entries whatever the share; tenants where the slice is exposed by tenant. */
   async stepUnits(selection: EntrySelection): Promise<ArmUnits> {
+    const { environment, task } = selection
     const entries = await this.entriesOf(selection)
-    return unitsFrom(entries, await this.rowsOf(selection, entries))
+    return unitsFrom(entries, await this.rowsOf({ environment, task }, entries))
   }
 
   /** Cumulative totals of one composite under the selected entries: all slices, any share, any arm, gaps included. */
@@ -215,17 +221,18 @@ export class TelemetryReader {
   }
 
   private async rowsOf(
-    { environment, task }: Lane,
+    { environment, task, composite }: LogSelection,
     entries: readonly Allocation[],
   ): Promise<readonly StratumDocument[]> {
     const seqs = [...new Set(entries.map(({ seq }) => seq))]
-    return seqs.length === 0 ? [] : ((await this.rows.read(JSON.stringify({ environment, task, seqs }))) ?? [])
+    const asked: AskedRows = { environment, task, seqs, ...(composite === undefined ? {} : { composite }) }
+    return seqs.length === 0 ? [] : ((await this.rows.read(JSON.stringify(asked))) ?? [])
   }
 
   /** The rows of many lanes, each named by JSON, in one reading. */
   private async rowsOfLanes(texts: readonly string[]): Promise<ReadonlyMap<string, readonly StratumDocument[]>> {
-    const lanes = texts.map((text) => ({ text, of: JSON.parse(text) as Lane & { readonly seqs: readonly number[] } }))
-    const filters = lanes.map(({ of: { environment, task, seqs } }) => ({ environment, task, seq: { $in: [...seqs] } }))
+    const lanes = texts.map((text) => ({ text, of: JSON.parse(text) as AskedRows }))
+    const filters = lanes.flatMap(({ of }) => filtersOf(of))
     const rows = await this.strata().find({ $or: filters }, withoutPictures).limit(maxStrata).toArray()
     if (rows.length === maxStrata && texts.length > 1) {
       // No lane may lose rows to another one.
@@ -239,8 +246,10 @@ export class TelemetryReader {
       if (known) known.push(row)
       else found.set(laneId(row.environment, row.task), [row])
     }
-    const ofLane = ({ environment, task, seqs }: (typeof lanes)[number]['of']) =>
-      (found.get(laneId(environment, task)) ?? []).filter(({ seq }) => seqs.includes(seq))
+    const ofLane = ({ environment, task, seqs, composite }: AskedRows) =>
+      (found.get(laneId(environment, task)) ?? []).filter(
+        (row) => seqs.includes(row.seq) && (row.arm !== 'none' || row.composite === composite),
+      )
     return new Map(lanes.map(({ text, of }) => [text, ofLane(of)]))
   }
 
@@ -251,6 +260,16 @@ export class TelemetryReader {
   private allocations() {
     return this.database.collection<Allocation & { _id: string }>('allocations')
   }
+}
+
+/**
+ * What has no arm lies in slice -1. Each tenant that overrides the task has a composite of its own there, under every
+ * entry: thousands of rows that would leave no room for those that are compared.
+ */
+function filtersOf({ environment, task, seqs, composite }: AskedRows): Filter<StratumDocument>[] {
+  const entries = { environment, task, seq: { $in: [...seqs] } }
+  const armed = { ...entries, slice: { $gte: 0 } }
+  return composite === undefined ? [armed] : [armed, { ...entries, slice: -1, arm: 'none', composite }]
 }
 
 const armKey = (seq: number, slice: number, arm: Arm): string => `${seq}/${slice}/${arm}`

@@ -372,7 +372,8 @@ describe('hot queries', () => {
   it.each([
     ['units', { due: { $lte: new Date() } }, { due: 1 }],
     ['units', { _id: { $in: [id] } }, undefined],
-    ['strata', { environment, task, seq: { $in: [1, 2] } }, undefined],
+    ['strata', { environment, task, seq: { $in: [1, 2] }, slice: { $gte: 0 } }, undefined],
+    ['strata', { environment, task, seq: { $in: [1, 2] }, slice: -1, arm: 'none', composite: id }, undefined],
     ['tenantUnits', { _id: { $in: [id] } }, undefined],
     ['series', { composite: id, environment, task, at }, undefined],
     ['series', { composite: id, at }, undefined],
