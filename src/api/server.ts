@@ -6,6 +6,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
 import { nestingFault, nestingText } from '../domain/nesting'
+import { cutText } from '../domain/text'
 import { type ErrorCode, SluiceError } from '../errors'
 import { type Log, logFault } from '../log'
 import type { ApiDeps, App } from './app'
@@ -16,6 +17,9 @@ import { routes } from './routes'
 const bodyLimitBytes = 4 * 1024 * 1024
 /** Of a body: what writes and hashes values goes into them level by level. */
 const maxBodyLevels = 1000
+/** Faults of a body that its refusal names, and how much of what it says of each: a body may have a fault in every word. */
+const maxNamedFaults = 50
+const maxFaultLength = 500
 
 /**
  * The HTTP API: authentication, validation, problem+json errors (RFC 9457) and every route of the registry. Faults of the
@@ -110,8 +114,15 @@ function problemOf(error: unknown): Problem {
 function asSluiceError(error: unknown): SluiceError {
   if (error instanceof SluiceError) return error
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const fields = error.validation.map((issue) => ({ path: issue.instancePath, message: issue.message }))
-    const text = fields.map((field) => `${field.path || 'body'}: ${field.message}`).join('; ')
+    const fields = error.validation.slice(0, maxNamedFaults).map(({ instancePath, message = '' }) => ({
+      path: cutText(instancePath, maxFaultLength),
+      message: cutText(message, maxFaultLength),
+    }))
+    const rest = error.validation.length - fields.length
+    const text = [
+      ...fields.map((field) => `${field.path || 'body'}: ${field.message}`),
+      ...(rest > 0 ? [`and ${rest} more`] : []),
+    ].join('; ')
     return new SluiceError('invalid_request', `The request does not fit: ${text}.`, { fields })
   }
   const { statusCode, code, message } = error as FastifyError

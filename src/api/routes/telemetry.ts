@@ -1,11 +1,13 @@
 import type { z } from 'zod'
 import type { TelemetryAnswer, TelemetryBatch, TelemetryRefusal } from '../../domain/telemetry'
+import { cutText } from '../../domain/text'
 import type { ApiDeps, App } from '../app'
 import { liveOf } from '../live'
 import { answerSchema, batchSchema, lateOutcomeSchema, requestSchema, unitSchema } from '../telemetry-schemas'
 import { stampTime } from './snapshot'
 
 const maxNamedRefusals = 100
+const maxMessageLength = 500
 
 /** Takes what applications report. Idempotent: a batch may be sent again, late and in any order. */
 export function telemetryRoutes(app: App, deps: ApiDeps): void {
@@ -49,7 +51,7 @@ function sift(envelope: Envelope): Sifted {
         return [parsed.data]
       }
       const text = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')
-      refused.push({ path: `${path}/${index}`, code: 'invalid_telemetry', message: text })
+      refused.push({ path: `${path}/${index}`, code: 'invalid_telemetry', message: cutText(text, maxMessageLength) })
       return []
     })
   const strata = envelope.strata.map((stratum, index) => ({
