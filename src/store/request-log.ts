@@ -122,8 +122,20 @@ export class RequestLog {
     environment: string,
     { task, tenant, conversation }: Pick<LateOutcome, 'task' | 'tenant' | 'conversation'>,
   ): Promise<StratumKey | undefined> {
-    const rows = await this.ofConversation(tenant, conversation)
-    const first = rows.find((row) => row.task === task && row.environment === environment)
+    const own = this.buckets()
+      .find({ conversations: conversationKey(tenant, conversation), environment, task })
+      .sort({ from: 1 })
+      .limit(maxBuckets)
+      // Hundreds of outcomes are joined at a time, and a bucket is mostly about other conversations.
+      .batchSize(2)
+    let first: LoggedRequest | undefined
+    for await (const bucket of own) {
+      if (first !== undefined && first.at <= bucket.from) break
+      for (const row of requestsIn(bucket)) {
+        const isOwn = row.tenant === tenant && row.conversation === conversation
+        if (isOwn && (first === undefined || row.at < first.at)) first = row
+      }
+    }
     if (first === undefined) return undefined
     const { seq, slice, arm, composite } = first
     return { environment, task, seq, slice, arm, composite }

@@ -107,6 +107,16 @@ describe('the request log', () => {
     expect((await log().ofConversation('a\0b', 'c')).map(({ requestId }) => requestId)).toEqual(['r-2'])
   })
 
+  it('knows where a conversation began in a task, however often another task was asked before', async () => {
+    const before = Array.from({ length: 1_001 }, (_, index) => request({ task: 'summary', at: start + index }))
+    const later = request({ at: start + 3_000, seq: 3 })
+    await append([...before, later])
+    await append([request({ at: start + 2_000, seq: 2 }), request({ at: start, seq: 9, conversation: 'c-2' })])
+    const { tenant, conversation } = later
+    expect(await log().firstStratum(environment, { task, tenant, conversation })).toMatchObject({ task, seq: 2 })
+    expect(await log().firstStratum('staging', { task, tenant, conversation })).toBeUndefined()
+  })
+
   it('takes a batch as large as one may be, of rows as long as they may be', async () => {
     const long = '\u0001'.repeat(256)
     const names = { task: long, tenant: long, model: long.slice(0, 200), fingerprint: long.slice(0, 200) }
