@@ -52,6 +52,8 @@ export const providerCollections: readonly CollectionSpec[] = [
 ]
 
 const maxPairs = 200
+/** Of one delivery, each a transaction: what is left out and true comes again, and inventions take up no more of the store. */
+const maxNewPairs = 50
 /** One API key cannot fill the list with inventions, so that what others report is still seen. */
 const maxSuspectedOfPrincipal = 8
 const maxPrincipals = 16
@@ -81,7 +83,12 @@ export class Providers {
       if (group) group.push(report)
       else groups.set(id, [report])
     }
-    for (const [id, group] of groups) {
+    if (groups.size === 0) return
+    for await (const { _id } of this.pairs().find({ _id: { $in: [...groups.keys()] }, state: 'known' })) {
+      groups.delete(_id)
+      this.remember(_id)
+    }
+    for (const [id, group] of [...groups].slice(0, maxNewPairs)) {
       const isKnown = await this.database.transact((session) => this.report(id, group, principal, session))
       if (isKnown) this.remember(id)
     }

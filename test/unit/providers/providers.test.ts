@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { isAgreed, isChange, type ProviderPair, trafficRule } from '../../../src/domain/provider-change'
 import type { Digest } from '../../../src/domain/version'
+import type { Database } from '../../../src/store/database'
 import { type PairReport, Providers } from '../../../src/store/providers'
 import type { Store } from '../../../src/store/store'
 import { testStore } from '../../support/ground'
@@ -95,6 +96,28 @@ describe('what applications report', () => {
     await report(reports(composite, now, 20), 'key-1')
     await report(reports(composite, now, 20), 'key-2')
     expect(await store.providers.changes({ composites: [composite] })).toMatchObject([{ to: now }])
+  })
+
+  it('costs a delivery a bounded number of transactions, and what is left out counts when it comes again', async () => {
+    const { database } = store
+    let transactions = 0
+    const counted: Database = Object.create(database, {
+      transact: {
+        value(work: Parameters<Database['transact']>[0]) {
+          transactions++
+          return database.transact(work)
+        },
+      },
+    })
+    const composites = Array.from({ length: 120 }, freshComposite)
+    const rows = composites.flatMap((composite) => reports(composite, old, 2))
+    const known = () => database.collection('providerPairs').countDocuments({ composite: { $in: composites } })
+    const counts: number[][] = []
+    for (let delivery = 0; delivery < 4; delivery++) {
+      await new Providers(counted).reported(rows, 'key-1')
+      counts.push([transactions, await known()])
+    }
+    expect(counts).toEqual([50, 100, 120, 120].map((count) => [count, count]))
   })
 
   it('from many servers at the same moment is counted once', async () => {
