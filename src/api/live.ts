@@ -2,10 +2,10 @@ import { SluiceError } from '../errors'
 import { type Log, logFault } from '../log'
 import type { Database } from '../store/database'
 import type { SnapshotSource } from '../store/snapshot-reading'
+import { StoreClock } from '../store/store-clock'
 import type { Telemetry } from '../store/telemetry'
 import type { ApiDeps, App } from './app'
 import { SnapshotHub } from './snapshot-hub'
-import { StoreClock } from './store-clock'
 
 /** What the routes of live traffic share within one server. */
 export interface Live {

@@ -87,10 +87,9 @@ export class RequestLog {
   async appendOutcomes(
     environment: string,
     outcomes: readonly LateOutcome[],
-    sources: readonly string[],
+    { receivedAt, sources }: Required<Pick<OutcomeDocument, 'receivedAt' | 'sources'>>,
   ): Promise<void> {
     if (outcomes.length === 0) return
-    const receivedAt = new Date()
     const operations = outcomes.map((outcome): AnyBulkWriteOperation<OutcomeDocument> => {
       const _id = outcomeKey(environment, outcome)
       const document = { _id, environment, ...outcome, receivedAt, sources, joinAt: receivedAt }

@@ -76,15 +76,18 @@ export function createTelemetry(
     await reporters.assertOwned(batch.reporter, principal)
     const { works, refused } = await checkStrata({ issued, shares }, batch, principal)
     const { environment, reporter } = batch
-    const checked = await checkRequests(issued, batch, (await clock.now()) + maxAheadMs)
+    const now = await clock.now()
+    const receivedAt = new Date(now)
+    const checked = await checkRequests(issued, batch, now + maxAheadMs)
     const keptMs = await retention.of(checked.taken)
     refused.push(...checked.refused)
+    const sources = [`reporter/${reporter}`, `key/${principal}`]
     // Each is idempotent and durable once it answers, and none needs another: a part that fails is all sent again.
     const [full] = await Promise.all([
       writer.write(works),
-      requests.append({ environment, reporter, requests: checked.taken, receivedAt: new Date(), keptMs }),
+      requests.append({ environment, reporter, requests: checked.taken, receivedAt, keptMs }),
       providers.reported(checked.taken.filter(tellsPair).map(reportedPair), principal),
-      requests.appendOutcomes(environment, batch.lateOutcomes, [`reporter/${reporter}`, `key/${principal}`]),
+      requests.appendOutcomes(environment, batch.lateOutcomes, { receivedAt, sources }),
       reporters.saw(batch, principal),
     ])
     const refusedCount = refused.length + full

@@ -5,6 +5,7 @@ import type { Digest } from '../../src/domain/version'
 import { unitHash } from '../../src/sdk/recorder'
 import { Serving } from '../../src/sdk/serving'
 import { unitOf } from '../../src/store/outcome-join'
+import { createTelemetry } from '../../src/store/telemetry'
 import { inputOf, policyWith } from '../support/assessment'
 import {
   batchOf,
@@ -20,6 +21,7 @@ import {
 import { until } from '../support/until'
 
 const quality = [{ metric: 'human_csat', custom: { failsBelow: 3 } }] as const
+const timers = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'clearImmediate'] as const
 const policy = policyWith({ guardrail: { metric: 'human_csat', custom: { failsBelow: 3 }, margin: 0 } })
 
 let ground: TrafficGround
@@ -151,8 +153,9 @@ it('is kept for whatever it is told of under one id, and once for each', async (
   await tell(told)
   await tell(told)
   const { requests } = ground.store.telemetry
-  await requests.appendOutcomes('staging', [first], [])
-  await requests.appendOutcomes('staging', [first], [])
+  const arrival = { receivedAt: new Date(), sources: [] }
+  await requests.appendOutcomes('staging', [first], arrival)
+  await requests.appendOutcomes('staging', [first], arrival)
   const kept = await Promise.all(
     [
       ['acme', name],
@@ -162,6 +165,21 @@ it('is kept for whatever it is told of under one id, and once for each', async (
   )
   expect(kept.map((rows) => rows.length)).toEqual([4, 1, 1])
   expect(new Set(kept.flat().map(({ id }) => id))).toEqual(new Set([first.id]))
+})
+
+it('is joined and kept by the clock of the store, whatever that of the server says', async () => {
+  const [name = ''] = names('b', 1)
+  await serve([name], 'candidate')
+  const doNotFake = ['nextTick', 'performance', 'hrtime', 'queueMicrotask', ...timers] as const
+  jest.useFakeTimers({ now: Date.now() + 3_600_000, doNotFake: [...doNotFake] })
+  try {
+    const server = createTelemetry(ground.store.database, ground.store.providers)
+    await server.ingest({ ...emptyBatch('process-1'), lateOutcomes: [outcome(name, 1)] }, 'app')
+  } finally {
+    jest.useRealTimers()
+  }
+  await joinAll()
+  expect((await strata())[0]?.candidate.quality).toMatchObject({ human_csat: { n: 1, failed: 1 } })
 })
 
 it('is read also where an older version kept it, by its id alone', async () => {

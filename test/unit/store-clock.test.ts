@@ -1,6 +1,6 @@
-import { StoreClock } from '../../../src/api/store-clock'
-import { SluiceError } from '../../../src/errors'
-import type { Database } from '../../../src/store/database'
+import { SluiceError } from '../../src/errors'
+import type { Database } from '../../src/store/database'
+import { StoreClock } from '../../src/store/store-clock'
 
 const hourMs = 3_600_000
 
