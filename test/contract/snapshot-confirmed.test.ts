@@ -32,6 +32,12 @@ const get = (path: string, headers: Record<string, string> = {}) =>
     headers: { authorization: `Bearer ${ground.appKey}`, ...headers },
   })
 
+async function resolved(): Promise<Record<string, unknown>> {
+  const headers = { authorization: `Bearer ${ground.appKey}`, 'content-type': 'application/json' }
+  const body = JSON.stringify({ environment, task, tenant: 'acme', conversation: 'c-1', binding: 'b1.1.0' })
+  return (await (await fetch(`${server.url}/v1/resolve`, { method: 'POST', headers, body })).json()) as never
+}
+
 async function hello(): Promise<{ confirmed: boolean }> {
   const ending = new AbortController()
   const response = await fetch(`${server.url}/v1/snapshot/events?environment=${environment}`, {
@@ -48,6 +54,7 @@ it('says in every answer that something it was told of is still unread, and an a
   const whole = await get('/v1/snapshot')
   expect(whole.headers.get('sluice-confirmed')).toBeNull()
   expect(await hello()).toMatchObject({ confirmed: true })
+  expect(await resolved()).not.toHaveProperty('stale')
   const known = { 'if-none-match': whole.headers.get('etag') ?? '' }
   holdReadings()
   await ground.step({ incumbent: 0, candidate: 1 })
@@ -55,6 +62,7 @@ it('says in every answer that something it was told of is still unread, and an a
   await until('the server says so', async () => !(await isConfirmed()))
   expect((await get('/v1/snapshot')).headers.get('sluice-confirmed')).toBe('0')
   expect(await hello()).toMatchObject({ confirmed: false })
+  expect(await resolved()).toMatchObject({ reason: 'settled', stale: true })
   const errors: string[] = []
   const sluice = await ground.connect(server.url, { onError: ({ code }) => errors.push(code) })
   expect(sluice.snapshot).toMatchObject({ ageMs: Number.POSITIVE_INFINITY, stale: true })

@@ -17,6 +17,8 @@ const questionSchema = z.strictObject({
   startedAt: z.number().min(0).max(1e14).optional(),
 })
 
+/** There may be something newer, such as a rollback, that this server could not read yet. */
+const stale = z.literal(true).exactOptional()
 const pin = z.object({ kind: z.string(), ref: z.string(), digest: z.string() })
 const servedSchema = z.object({
   composite: z.object({
@@ -30,8 +32,13 @@ const servedSchema = z.object({
   seq: z.number().int(),
   tenantSeq: z.number().int(),
   slice: z.number().int(),
+  stale,
 })
-const skippedSchema = z.object({ skip: z.string() })
+const skippedSchema = z.object({ skip: z.string(), stale })
+
+const description =
+  'What serves a conversation, or why nothing does. `stale: true` says that the database did not confirm within the last seconds that ' +
+  'there is nothing newer.'
 
 /** The decision that SDKs make by themselves, for callers without one. */
 export function resolveRoutes(app: App, deps: ApiDeps): void {
@@ -40,7 +47,7 @@ export function resolveRoutes(app: App, deps: ApiDeps): void {
     '/v1/resolve',
     {
       config: { access: 'app', neverKept: true },
-      schema: { body: questionSchema, response: { 200: z.union([servedSchema, skippedSchema]) } },
+      schema: { description, body: questionSchema, response: { 200: z.union([servedSchema, skippedSchema]) } },
     },
     async (request, reply) => {
       const { environment, startedAt, ...question } = request.body
@@ -51,7 +58,8 @@ export function resolveRoutes(app: App, deps: ApiDeps): void {
         throw new SluiceError('start_in_future', 'The conversation would begin in the future. Check the clock.')
       }
       await stampTime(live, reply)
-      return resolve(compiled, { ...question, startedAt })
+      const answer = resolve(compiled, { ...question, startedAt })
+      return live.hub.confirmed ? answer : { ...answer, stale: true as const }
     },
   )
 }
