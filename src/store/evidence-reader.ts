@@ -114,7 +114,13 @@ export class EvidenceReader {
         const sums = Object.fromEntries(
           ['requests', 'errors', 'schemaFailures'].map((name) => [name, { $sum: `$${name}` }]),
         )
-        const pipeline = [{ $match }, { $group: { _id: '$source', ...sums } }, { $limit: maxSourceRows }]
+        // In the order of names, so that API keys come first: there are few, and whoever reports may be any number of processes.
+        const pipeline = [
+          { $match },
+          { $group: { _id: '$source', ...sums } },
+          { $sort: { _id: 1 } },
+          { $limit: maxSourceRows },
+        ]
         const rows = this.database
           .collection<SourceSeriesDocument>('sourceSeries')
           .aggregate<SourceSeriesDocument>(pipeline)
