@@ -107,8 +107,8 @@ export const logFloors: Readonly<Record<ClosedValueName, number>> = {
 const nothing: UnitContribution = { tested: {}, gap: {}, pictures: {} }
 
 /**
- * Takes one report into a unit. Idempotent and free of order: a part is replaced only by a higher revision of itself,
- * events are a union, `closed` and `gap` never go back. `delta` is exactly what the stratum's totals change by.
+ * Takes one report into a unit. Idempotent and free of order: a part is replaced only by a higher revision of itself, no
+ * count of which falls, events are a union, `closed` and `gap` never go back. `delta` is exactly what the stratum's totals change by.
  */
 export function mergeUnit(existing: UnitState | undefined, reporter: string, report: UnitReport, key?: string): Merged {
   const before = existing ?? { tenant: report.tenant, parts: {}, events: [], closed: false, gap: false }
@@ -146,8 +146,8 @@ function mergePart(known: ReporterPart | undefined, report: UnitReport, key: str
       ? known
       : { ...known, ...events }
   }
-  const finished = part === known.part ? known.finished : sumCounters(known.finished, known.current)
-  return { ...fresh, finished, ...events }
+  if (part > known.part) return { ...fresh, finished: sumCounters(known.finished, known.current), ...events }
+  return { ...fresh, finished: known.finished, current: largest(known.current, fresh.current), ...events }
 }
 
 const unionOf = (left: readonly EventName[], right: readonly EventName[]): readonly EventName[] =>
@@ -307,6 +307,19 @@ const sumCounters = (left: Counters, right: Counters): Counters => ({
   inputTokens: left.inputTokens + right.inputTokens,
   cachedTokens: left.cachedTokens + right.cachedTokens,
   outputTokens: left.outputTokens + right.outputTokens,
+})
+
+/** Within a part counts only grow. One that took back what it told would hide what others tell now from a budget. */
+const largest = (left: Counters, right: Counters): Counters => ({
+  requests: Math.max(left.requests, right.requests),
+  errors: Math.max(left.errors, right.errors),
+  schemaFailures: Math.max(left.schemaFailures, right.schemaFailures),
+  costNano: Math.max(left.costNano, right.costNano),
+  uncachedNano: Math.max(left.uncachedNano, right.uncachedNano),
+  latencyMicros: Math.max(left.latencyMicros, right.latencyMicros),
+  inputTokens: Math.max(left.inputTokens, right.inputTokens),
+  cachedTokens: Math.max(left.cachedTokens, right.cachedTokens),
+  outputTokens: Math.max(left.outputTokens, right.outputTokens),
 })
 
 const countersOfParts = (parts: readonly ReporterPart[]): Counters =>

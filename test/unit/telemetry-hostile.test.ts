@@ -40,6 +40,24 @@ describe('hostile reports', () => {
     expect(after.candidate).toBe(before + 1)
   })
 
+  it('a reporter that takes back what it told hides nothing that others spend', async () => {
+    const { read } = ground.store.telemetry
+    const spent = () => read.spend({ composite: candidate, sinceMs: 3_600_000 })
+    const tell = async (reporter: string, revision: number, told: { requests: number; costUsd: number }) => {
+      const [stratum] = batch(reporter, unitName(500)).strata
+      const strata = [{ ...stratum, units: [unitReport({ unit: unitName(500), revision, ...told })] }]
+      const answer = await ground.store.telemetry.ingest({ ...batch(reporter, ''), strata } as never, 'app')
+      expect(answer).toMatchObject({ units: 1, refused: [] })
+    }
+    const before = await spent()
+    await tell('liar-0001', 1, { requests: 1_000, costUsd: 900 })
+    await tell('honest-01', 1, { requests: 1, costUsd: 3 })
+    await tell('liar-0001', 2, { requests: 1_001, costUsd: 0 })
+    expect((await spent()) - before).toBeCloseTo(903)
+    await tell('liar-0001', 3, { requests: 1, costUsd: 901 })
+    expect((await spent()) - before).toBeCloseTo(904)
+  })
+
   it('a report from the future is refused: the newest requests set the thresholds of the next release', async () => {
     const now = await ground.store.database.now()
     const request = (requestId: string, at: number) => ({
