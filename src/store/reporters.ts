@@ -1,3 +1,4 @@
+import { laneId } from '../domain/allocation'
 import type { LateEntry, TelemetryBatch } from '../domain/telemetry'
 import { SluiceError } from '../errors'
 import type { CollectionSpec, Database } from './database'
@@ -48,6 +49,8 @@ export const reporterCollections: readonly CollectionSpec[] = [
 /** Who reports: "no reports" is not "no traffic". */
 export class Reporters {
   private readonly owners = new Map<string, string>()
+  /** Lanes that there are, by id; a lane never goes. */
+  private readonly lanes = new Set<string>()
   private readonly database: Database
 
   constructor(database: Database) {
@@ -66,12 +69,14 @@ export class Reporters {
   }
 
   /** The reporter lives, and serves by these entries; idempotent. */
-  async saw({ reporter, environment, appliedHeads, dropped }: TelemetryBatch, principal: string): Promise<void> {
+  async saw(batch: TelemetryBatch, principal: string): Promise<void> {
+    const { reporter, environment, dropped } = batch
+    const appliedHeads = await this.headsOfLanes(batch)
     await this.reporters().updateOne(
       { _id: reporter },
       {
         $setOnInsert: { principal, refused: 0, late: [] },
-        $set: { environment, appliedHeads: { ...appliedHeads }, dropped },
+        $set: { environment, appliedHeads, dropped },
         $currentDate: { seenAt: true },
       },
       { upsert: true },
@@ -115,6 +120,18 @@ export class Reporters {
     const since = (ms: number) => ({ environment, seenAt: { $gt: new Date(now - ms) } })
     if ((await this.reporters().findOne(since(activeMs), { projection: { _id: 1 } })) !== null) return false
     return (await this.reporters().findOne(since(recentMs), { projection: { _id: 1 } })) !== null
+  }
+
+  /** Without the lanes that nobody has: whoever looks at all reporters has their heads in memory at once. */
+  private async headsOfLanes({ environment, appliedHeads }: TelemetryBatch): Promise<Record<string, number>> {
+    const told = Object.entries(appliedHeads).filter(([, seq]) => seq > 0)
+    const unknown = told.map(([task]) => laneId(environment, task)).filter((id) => !this.lanes.has(id))
+    if (unknown.length > 0) {
+      const lanes = this.database.collection<{ _id: string }>('lanes')
+      const found = lanes.find({ _id: { $in: unknown } }, { projection: { _id: 1 } })
+      for await (const { _id } of found) this.lanes.add(_id)
+    }
+    return Object.fromEntries(told.filter(([task]) => this.lanes.has(laneId(environment, task))))
   }
 
   private reporters() {

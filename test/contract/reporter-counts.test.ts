@@ -54,6 +54,16 @@ it('counts a batch once that failed in part and was sent again', async () => {
   expect(await countsOf('torn')).toEqual({ refused: 3, late: 1 })
 })
 
+it('keeps the heads of lanes that there are, whatever else a process names', async () => {
+  const invented = Array.from({ length: 5_000 }, (_, index) => [`${index}`.padEnd(200, 'x'), 7] as const)
+  const server = createTelemetry(ground.store.database, ground.store.providers)
+  const told = { ...emptyBatch('inventor'), appliedHeads: { ...Object.fromEntries(invented), [task]: 2 } }
+  await server.ingest(told, 'app')
+  await server.ingest({ ...told, appliedHeads: { ...told.appliedHeads, [task]: 3 } }, 'app')
+  const found = (await server.reporters.list(environment)).find(({ reporter }) => reporter === 'inventor')
+  expect(found?.appliedHeads).toEqual({ [task]: 3 })
+})
+
 it('counts every unit that has no room, as the answer does', async () => {
   const reports = [2, 3].map((number) => unitReport({ unit: unitName(number) }))
   const send = (reporter: string) => ground.store.telemetry.ingest(batchOf(reporter, key(), reports), 'app')
