@@ -31,13 +31,6 @@ export function buildServer(deps: ApiDeps): App {
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, { request, reply, log }))
-  app.setNotFoundHandler((request, reply) =>
-    answerError(new SluiceError('not_found', `No resource at ${request.method} ${request.url}.`), {
-      request,
-      reply,
-      log,
-    }),
-  )
   app.decorateRequest('principal')
   app.addHook('onRequest', (request) => authenticate(deps, request))
   app.addHook('preValidation', requireShallowBody)
@@ -51,8 +44,10 @@ export function buildServer(deps: ApiDeps): App {
 }
 
 async function authenticate(deps: ApiDeps, request: FastifyRequest): Promise<void> {
+  // At once: whoever has no key makes nobody read a body.
+  if (request.is404) throw new SluiceError('not_found', `No resource at ${request.method} ${request.url}.`)
   const { access } = request.routeOptions.config
-  if (access === 'public' || request.is404) return
+  if (access === 'public') return
   const key = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
   const found = key === undefined ? undefined : await deps.store.keys.find(key)
   if (!found) throw new SluiceError('unauthenticated', 'This call needs a valid API key in the authorization header.')
