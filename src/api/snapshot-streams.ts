@@ -49,10 +49,11 @@ export class SnapshotStreams {
       if (response) this.send(response, event)
       else if (early.push(event) > maxEarlyEvents) attached.detach()
     })
-    const { version, missed, detach } = attached
+    const { version, detach } = attached
     const { confirmed } = this.hub
+    const missed = this.fitting(attached.missed?.map(eventOf))
     const hello = { version, resumed: missed !== undefined, confirmed, serverTime: Math.round(serverTime) }
-    const rest = missed?.map(eventOf) ?? []
+    const rest = missed ?? []
     return {
       pipe: (request, client) => {
         // Who went away while the stream was made ready is told of no more: its `close` is over.
@@ -82,6 +83,15 @@ export class SnapshotStreams {
   close(): void {
     clearInterval(this.timer)
     for (const client of this.clients) client.end()
+  }
+
+  /**
+   * More than may wait for a reader would cut it off at every return, so it fetches the whole instead. Half, since what
+   * comes in the meantime has to wait as well.
+   */
+  private fitting(missed: readonly Buffer[] | undefined): readonly Buffer[] | undefined {
+    const size = missed?.reduce((sum, { length }) => sum + length, 0) ?? 0
+    return size > this.maxBufferedBytes / 2 ? undefined : missed
   }
 
   /** Silent while the database is out of reach: clients then know that what they have may be old. */

@@ -63,6 +63,29 @@ describe('streams of snapshots', () => {
     await new Promise((resolve) => server.close(resolve))
   })
 
+  it('send one to the whole that missed more than may wait for it, instead of cutting it off at every return', async () => {
+    const known = (await hub.current(environment)).version
+    for (const change of [maxChanges + 1, maxChanges + 2]) {
+      const told = new Promise<SnapshotDelta>((resolve) => void hub.attach(environment, undefined, resolve))
+      await ground.settle(change, 'x'.repeat(400_000))
+      await told
+    }
+    const { version } = await hub.current(environment)
+    const streams = new SnapshotStreams(hub, 512 * 1024)
+    const server = createServer((request, response) => {
+      void streams.open(environment, known, 0).then((stream) => stream.pipe(request, response))
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const { value } = (await answer.body?.getReader().read()) ?? {}
+    const hello = JSON.parse(/^data: (.*)$/m.exec(new TextDecoder().decode(value))?.[1] ?? '')
+    expect(hello).toMatchObject({ version, resumed: false })
+    expect(streams.size).toBe(1)
+    streams.close()
+    await new Promise((resolve) => server.close(resolve))
+  })
+
   it('forget a reader that went away before its stream was ready', async () => {
     const streams = new SnapshotStreams(hub)
     const piped = new Promise<void>((resolve) => {
