@@ -1,3 +1,5 @@
+import { type ClockReading, jumpMs, maxJumpMs, readTogether } from '../domain/clock-jump'
+
 interface Sample {
   readonly serverTime: number
   readonly takenAt: number
@@ -7,18 +9,8 @@ interface Sample {
 const maxSamples = 8
 /** What two true samples may differ by beyond their round trips: milliseconds that were rounded, and clocks that drift. */
 const allowed = { ms: 100, share: 0.0005 }
-/** This machine's wall clock and monotonic clock differ by more: one of them jumped, or the machine was asleep. */
-const maxJumpMs = 500
 /** So often both are compared anew, so that slow drift adds up to no jump. */
 const comparedForMs = 10_000
-/** Two clocks are read in one moment if no more passed in between; a busy machine can leave a process for longer. */
-const maxApartMs = 50
-const maxReadings = 5
-
-interface Reading {
-  readonly wall: number
-  readonly monotonic: number
-}
 
 /**
  * The server's time, whatever this machine's clock says. Each answer of the server tells its time; of the last
@@ -32,7 +24,7 @@ export class ServerClock {
   private best: Sample | undefined
   private readonly local: () => number
   private sleptMs = 0
-  private compared: Reading
+  private compared: ClockReading
   /** How often this machine slept or its clock was set: what was sent before and is read after may be long out of date. */
   jumps = 0
   /** Called when this machine slept or its clock was set, so that what is known may be old; never within another call. */
@@ -46,35 +38,24 @@ export class ServerClock {
   /** Monotonic, time asleep included, for measuring how long something took. */
   readonly elapsed = (): number => {
     const monotonic = performance.now()
-    const wentApart = Math.abs(this.jumpIn({ wall: this.local(), monotonic })) > maxJumpMs
+    const wentApart = Math.abs(jumpMs(this.compared, { wall: this.local(), monotonic })) > maxJumpMs
     if (wentApart || monotonic - this.compared.monotonic > comparedForMs) this.compare()
     return monotonic + this.sleptMs
   }
 
   private compare(): void {
     const now = this.reading()
-    const jumpMs = this.jumpIn(now)
+    const aloneMs = jumpMs(this.compared, now)
     this.compared = now
-    if (Math.abs(jumpMs) <= maxJumpMs) return
-    this.sleptMs += Math.max(0, jumpMs)
+    if (Math.abs(aloneMs) <= maxJumpMs) return
+    this.sleptMs += Math.max(0, aloneMs)
     this.samples = []
     this.jumps++
     queueMicrotask(() => this.onJump())
   }
 
-  /** How far the wall clock went alone since both were compared. */
-  private jumpIn({ wall, monotonic }: Reading): number {
-    return wall - this.compared.wall - (monotonic - this.compared.monotonic)
-  }
-
-  /** Both clocks in one moment: a process that is held up between them would see a jump where there was none. */
-  private reading(): Reading {
-    for (let count = 1; ; count++) {
-      const before = performance.now()
-      const wall = this.local()
-      const monotonic = performance.now()
-      if (monotonic - before <= maxApartMs || count === maxReadings) return { wall, monotonic }
-    }
+  private reading(): ClockReading {
+    return readTogether(this.local, () => performance.now())
   }
 
   /** `sentAt` and `receivedAt` by `elapsed`. */

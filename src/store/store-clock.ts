@@ -1,16 +1,10 @@
+import { type ClockReading, jumpMs, maxJumpMs, readTogether } from '../domain/clock-jump'
 import type { Database } from './database'
 
 const measureEveryMs = 10_000
-/** Wall clock and monotonic clock of this process differ by more: one of them jumped, or the machine was asleep. */
-const maxJumpMs = 500
-/** Two clocks are read in one moment if no more passed in between; a busy machine can leave a process for longer. */
-const maxApartMs = 50
-const maxReadings = 5
 
-interface Measured {
+interface Measured extends ClockReading {
   readonly storeTime: number
-  readonly elapsed: number
-  readonly wall: number
 }
 
 /** The store's clock without asking it every time: what was last measured, carried on by this process's monotonic clock. */
@@ -29,10 +23,10 @@ export class StoreClock {
    */
   async now(): Promise<number> {
     const { measured } = this
-    if (measured === undefined || jumped(measured)) await this.measure()
-    else if (performance.now() - measured.elapsed > measureEveryMs) void this.measure().catch(() => undefined)
-    const { storeTime, elapsed } = this.measured as Measured
-    return storeTime + performance.now() - elapsed
+    if (measured === undefined || hasJumped(measured)) await this.measure()
+    else if (performance.now() - measured.monotonic > measureEveryMs) void this.measure().catch(() => undefined)
+    const { storeTime, monotonic } = this.measured as Measured
+    return storeTime + performance.now() - monotonic
   }
 
   private measure(): Promise<void> {
@@ -45,23 +39,12 @@ export class StoreClock {
   private async measureOnce(): Promise<void> {
     const before = performance.now()
     const storeTime = await this.database.now()
-    const { wall, elapsed } = reading()
-    const halfMs = (elapsed - before) / 2
-    this.measured = { storeTime, elapsed: elapsed - halfMs, wall: wall - halfMs }
+    const { wall, monotonic } = reading()
+    const halfMs = (monotonic - before) / 2
+    this.measured = { storeTime, monotonic: monotonic - halfMs, wall: wall - halfMs }
   }
 }
 
-function jumped(measured: Measured): boolean {
-  const now = reading()
-  return Math.abs(now.wall - measured.wall - (now.elapsed - measured.elapsed)) > maxJumpMs
-}
+const reading = (): ClockReading => readTogether(Date.now, () => performance.now())
 
-/** Both clocks in one moment: a process that is held up between them would see a jump where there was none. */
-function reading(): { readonly wall: number; readonly elapsed: number } {
-  for (let count = 1; ; count++) {
-    const before = performance.now()
-    const wall = Date.now()
-    const elapsed = performance.now()
-    if (elapsed - before <= maxApartMs || count === maxReadings) return { wall, elapsed }
-  }
-}
+const hasJumped = (measured: Measured): boolean => Math.abs(jumpMs(measured, reading())) > maxJumpMs
