@@ -7,6 +7,7 @@ import type { QualityRule } from '../src/domain/quality'
 import { type PlannedStep, rolloutEnvironment } from '../src/domain/rollout'
 import { type ErrorCode, SluiceError } from '../src/errors'
 import { judge, openRelease, type ReleaseFile } from '../src/store/assessor'
+import { heardWithinMs } from '../src/store/attendance'
 import type { Store } from '../src/store/store'
 import { assertOpen } from '../src/store/withdrawal'
 import type { AdvanceOutcome, AdvanceRequest } from '../workflows/messages'
@@ -51,6 +52,7 @@ async function advance(store: Store, file: ReleaseFile, request: AdvanceRequest)
   await assertOpen(store, file.record.id)
   await assertWatched(store, file)
   const inRollout = request.from?.environment === rolloutEnvironment(file.policy)
+  if (inRollout) await assertAttended(store)
   const baked = inRollout ? await bakeOver(store, file, lane) : file
   const judged = request.from === undefined ? undefined : await judge(store, baked)
   if (judged && inRollout && !judged.assessment.mayAdvance) throw notYet(judged.assessment.waitingFor)
@@ -123,6 +125,14 @@ const reasonOf = (assessment: Assessment | undefined): string =>
 export async function assertWatched(store: Store, file: ReleaseFile): Promise<void> {
   const tick = await store.releases.lastTick(file.record.id)
   if (tick === undefined || Math.abs(tick.ageMs) > tickMaxAgeMs) throw notYet(['a tick of the safety clock'])
+}
+
+/**
+ * Where no server was there, or the database, applications still hold what they saw meanwhile. Until it is here the bake is
+ * not over: the step would go on unseen, or be taken for one without evidence.
+ */
+async function assertAttended(store: Store): Promise<void> {
+  if ((await store.attendance.ms()) < heardWithinMs) throw notYet(['a minute of servers to report to'])
 }
 
 /** What this release last wrote there, else what its plan found there. */

@@ -9,6 +9,7 @@ import { LiveJudges } from './live-judges'
 import { type Log, openLog } from './log'
 import { notesFolderOf, runMain } from './main'
 import { Reconciler } from './reconciler'
+import { attendEveryMs } from './store/attendance'
 import { openStore, type Store } from './store/store'
 import { connectTemporal } from './temporal'
 
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
   const reconciler = new Reconciler({ store, orchestrator, finish })
   const judges = new LiveJudges({ store, endpoints: config.endpoints, log, holder, roundMs: judgeEveryMs })
   const loops = [
+    startLoop(log, { name: 'attend', everyMs: attendEveryMs, work: () => store.attendance.sign() }),
     startLoop(log, { name: 'reconcile', everyMs: reconcileEveryMs, work: () => reconcileOnce(store, reconciler, log) }),
     startLoop(log, {
       name: 'dispatch',

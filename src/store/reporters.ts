@@ -1,6 +1,7 @@
 import { laneId } from '../domain/allocation'
 import type { LateEntry, TelemetryBatch } from '../domain/telemetry'
 import { SluiceError } from '../errors'
+import { Attendance, heardWithinMs } from './attendance'
 import type { CollectionSpec, Database } from './database'
 
 interface ReporterDocument {
@@ -52,9 +53,11 @@ export class Reporters {
   /** Lanes that there are, by id; a lane never goes. */
   private readonly lanes = new Set<string>()
   private readonly database: Database
+  private readonly attendance: Attendance
 
   constructor(database: Database) {
     this.database = database
+    this.attendance = new Attendance(database)
   }
 
   /** Throws `invalid_telemetry` where the reporter belongs to another key. */
@@ -114,12 +117,16 @@ export class Reporters {
     }))
   }
 
-  /** Applications reported within the last hour, and none does any more. They report every ten seconds, busy or not. */
+  /**
+   * Applications reported within the last hour, and none does any more, though there was somebody to report to. They report
+   * every ten seconds, busy or not. Silence may ask for a rollback; nobody's absence but the applications' may.
+   */
   async silent(environment: string): Promise<boolean> {
     const now = await this.database.now()
     const since = (ms: number) => ({ environment, seenAt: { $gt: new Date(now - ms) } })
     if ((await this.reporters().findOne(since(activeMs), { projection: { _id: 1 } })) !== null) return false
-    return (await this.reporters().findOne(since(recentMs), { projection: { _id: 1 } })) !== null
+    if ((await this.reporters().findOne(since(recentMs), { projection: { _id: 1 } })) === null) return false
+    return (await this.attendance.ms()) >= heardWithinMs
   }
 
   /** Without the lanes that nobody has: whoever looks at all reporters has their heads in memory at once. */

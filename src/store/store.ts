@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import { Attendance, attendanceCollections } from './attendance'
 import { type Backtests, createBacktests } from './backtests'
 import { BeforeAfter, beforeAfterCollections } from './before-after'
 import { captureCollections } from './capture-documents'
@@ -42,6 +43,7 @@ export interface Store {
   readonly database: Database
   readonly keys: KeyStore
   readonly leases: Leases
+  readonly attendance: Attendance
   readonly catalog: Catalog
   readonly differ: Differ
   readonly idempotency: IdempotencyStore
@@ -76,6 +78,7 @@ export interface StoreOptions {
 const collections = [
   ...keyCollections,
   ...leaseCollections,
+  ...attendanceCollections,
   ...catalogCollections,
   ...idempotencyCollections,
   ...onceCollections,
@@ -125,6 +128,7 @@ export function storeOn(database: Database, options: StoreOptions = {}): Store {
     database,
     keys: createKeyStore(database),
     leases: createLeases(database),
+    attendance: new Attendance(database),
     catalog,
     differ: createDiffer({ database, catalog, evidence, tenants }),
     idempotency: createIdempotencyStore(database),

@@ -5,7 +5,6 @@ import { SluiceError } from '../errors'
 import type { AssessorDeps } from './assessor'
 import { batchedReads } from './batched-reads'
 import type { ReleaseRecord } from './releases'
-import { believedSilence } from './reporter-silence'
 import type { Store } from './store'
 
 /** What looks at releases read, those of one process together: 300 of them ask for much the same every second. */
@@ -19,9 +18,8 @@ export function watchReads(store: Store): WatchReads {
   const records = batchedReads<ReleaseRecord>((ids) => releases.named(ids))
   const fullSets = batchedReads<true>((ids) => telemetry.evidence.fullOf(ids))
   const epochs = batchedReads<number>((ids) => providers.epochs(ids as readonly Digest[]))
-  const isSilent = believedSilence((environment) => telemetry.reporters.silent(environment))
   const silent = batchedReads<boolean>(async (environments) => {
-    const told = environments.map(async (of) => [of, await isSilent(of)] as const)
+    const told = environments.map(async (of) => [of, await telemetry.reporters.silent(of)] as const)
     return new Map(await Promise.all(told))
   })
   return {
