@@ -14,6 +14,8 @@ import type { AdvanceOutcome, AdvanceRequest } from '../workflows/messages'
 
 /** No forward step without a tick of the safety clock younger than this; one of the future is of a clock that jumped. */
 const tickMaxAgeMs = 10_000
+/** Nor on a judgement that is older when the entry is appended: the database failed over in between, or the process stood still. */
+const judgementMaxAgeMs = 10_000
 const pollMs = 500
 
 /**
@@ -54,12 +56,14 @@ async function advance(store: Store, file: ReleaseFile, request: AdvanceRequest)
   const inRollout = request.from?.environment === rolloutEnvironment(file.policy)
   if (inRollout) await assertAttended(store)
   const baked = inRollout ? await bakeOver(store, file, lane) : file
+  const judgedAt = await store.database.now()
   const judged = request.from === undefined ? undefined : await judge(store, baked)
   if (judged && inRollout && !judged.assessment.mayAdvance) throw notYet(judged.assessment.waitingFor)
   if (request.step !== undefined && servesAlready(file, lane)) return passedBy(store, file, request.step, lane)
   const draft = await draftOf(store, file, lane, request)
   return store.database.transact(async (session) => {
     await assertOpen(store, file.record.id, session)
+    if ((await store.database.now(session)) - judgedAt > judgementMaxAgeMs) throw notYet(['a judgement of now'])
     const order = {
       ...place,
       draft,
