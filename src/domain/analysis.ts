@@ -100,6 +100,8 @@ function reasonsToWait(all: readonly Judged[], { input, sample, ratio }: Situati
   const blocking = all.map(({ verdict }) => verdict).filter(({ role }) => role !== 'notify')
   for (const verdict of blocking) if (verdict.verdict === 'fail') reasons.add(verdict.reason)
   if (ratio.reason === 'ratio_mismatch') reasons.add('ratio_mismatch')
+  // Also where nothing is compared: breakers see nothing either of what nobody tells.
+  if (input.reporting?.silent) reasons.add('reporters_silent')
   for (const { verdict, reason } of blocking) {
     if (verdict === 'no_evidence' && missingEvidence.includes(reason)) reasons.add(reason)
   }

@@ -17,8 +17,8 @@ import type { Ledger } from './ledger'
 import type { ProbeReadings } from './probe-readings'
 import { type Providers, voidText } from './providers'
 import type { ReleaseRecord, Releases } from './releases'
-import type { Reporters } from './reporters'
-import { breakerWindow, type TelemetryReader } from './telemetry-reader'
+import type { Reporters, Silence } from './reporters'
+import { type ArmUnits, breakerWindow, type TelemetryReader } from './telemetry-reader'
 
 export interface AssessorDeps {
   readonly catalog: Catalog
@@ -27,7 +27,7 @@ export interface AssessorDeps {
   readonly telemetry: {
     readonly read: Pick<TelemetryReader, 'entriesOfRelease' | 'figures' | 'series'>
     readonly evidence: Pick<EvidenceReader, 'sources' | 'tenants' | 'topTenant' | 'isFull'>
-    readonly reporters: Pick<Reporters, 'silent'>
+    readonly reporters: Pick<Reporters, 'silence'>
   }
   readonly shadows: { spent(releaseId: string): Promise<number> }
   readonly evidence: Pick<Evidence, 'isVoid' | 'judges'>
@@ -86,11 +86,11 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile): Promise<Judgeme
   const entries = await read.entriesOfRelease({ ...release, headSeq })
   const inForce = stepInForce(file, lane, entries)
   const seqs = inForce?.seqs ?? []
-  const [figures, sums, silent, changes, tenants, topTenant, shadowUsd, readings, captured, beforeAfter] =
+  const [figures, sums, silence, changes, tenants, topTenant, shadowUsd, readings, captured, beforeAfter] =
     await Promise.all([
       read.figures({ ...release, candidate: composite, headSeq, step: seqs }),
       read.series.sums({ ...place, composite, windowsMs }),
-      deps.telemetry.reporters.silent(environment),
+      deps.telemetry.reporters.silence(environment),
       voidingChanges(deps, file, incumbent),
       told.tenants(release, maxHarmOf(policy).minimumEvents),
       byTenant ? told.topTenant(release) : undefined,
@@ -118,7 +118,7 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile): Promise<Judgeme
       ...(topTenant === undefined ? {} : { topTenant }),
     },
     reporting: {
-      silent,
+      silent: isSilent(silence, figures.stepUnits),
       full,
       ...(captured ? {} : { captureOff: true }),
       ...(inForce === undefined || hasLimits(entries, lane) ? {} : { noLimits: true }),
@@ -140,6 +140,10 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile): Promise<Judgeme
   const decided = assessment.action === 'rollback' || after.verdicts.some(({ reason }) => reason === 'one_reporter')
   return decided ? { input: checked, assessment: after, lane } : { input, assessment, lane }
 }
+
+/** A step that has units had applications that told of them, however long ago. */
+const isSilent = (silence: Silence, { candidate, incumbent }: ArmUnits): boolean =>
+  silence === 'recent' || (silence === 'long' && candidate + incumbent > 0)
 
 /** They are frozen with the first step; every later one repeats them. */
 const hasLimits = (entries: readonly Allocation[], { baseSeq }: LaneState): boolean =>

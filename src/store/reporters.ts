@@ -16,6 +16,12 @@ interface ReporterDocument {
   seenAt: Date
 }
 
+/**
+ * `recent`: somebody reported within the last hour, and nobody does any more. `long`: nobody did within the hour, or ever; that is
+ * silence where there was traffic to tell of.
+ */
+export type Silence = 'none' | 'recent' | 'long'
+
 /** An application process that reports, and whether it serves by the newest entries. */
 export interface Reporter {
   readonly reporter: string
@@ -118,15 +124,17 @@ export class Reporters {
   }
 
   /**
-   * Applications reported within the last hour, and none does any more, though there was somebody to report to. They report
-   * every ten seconds, busy or not. Silence may ask for a rollback; nobody's absence but the applications' may.
+   * Whether applications have stopped to report, though there was somebody to report to: they do so every ten seconds, busy or
+   * not. Silence may ask for a rollback; nobody's absence but the applications' may.
    */
-  async silent(environment: string): Promise<boolean> {
+  async silence(environment: string): Promise<Silence> {
     const now = await this.database.now()
     const since = (ms: number) => ({ environment, seenAt: { $gt: new Date(now - ms) } })
-    if ((await this.reporters().findOne(since(activeMs), { projection: { _id: 1 } })) !== null) return false
-    if ((await this.reporters().findOne(since(recentMs), { projection: { _id: 1 } })) === null) return false
-    return (await this.attendance.ms()) >= heardWithinMs
+    const wasHeard = async (ms: number) =>
+      (await this.reporters().findOne(since(ms), { projection: { _id: 1 } })) !== null
+    if (await wasHeard(activeMs)) return 'none'
+    if ((await this.attendance.ms()) < heardWithinMs) return 'none'
+    return (await wasHeard(recentMs)) ? 'recent' : 'long'
   }
 
   /** Without the lanes that nobody has: whoever looks at all reporters has their heads in memory at once. */

@@ -5,6 +5,7 @@ import { SluiceError } from '../errors'
 import type { AssessorDeps } from './assessor'
 import { batchedReads } from './batched-reads'
 import type { ReleaseRecord } from './releases'
+import type { Silence } from './reporters'
 import type { Store } from './store'
 
 /** What looks at releases read, those of one process together: 300 of them ask for much the same every second. */
@@ -18,8 +19,8 @@ export function watchReads(store: Store): WatchReads {
   const records = batchedReads<ReleaseRecord>((ids) => releases.named(ids))
   const fullSets = batchedReads<true>((ids) => telemetry.evidence.fullOf(ids))
   const epochs = batchedReads<number>((ids) => providers.epochs(ids as readonly Digest[]))
-  const silent = batchedReads<boolean>(async (environments) => {
-    const told = environments.map(async (of) => [of, await telemetry.reporters.silent(of)] as const)
+  const silences = batchedReads<Silence>(async (environments) => {
+    const told = environments.map(async (of) => [of, await telemetry.reporters.silence(of)] as const)
     return new Map(await Promise.all(told))
   })
   return {
@@ -35,7 +36,7 @@ export function watchReads(store: Store): WatchReads {
     },
     telemetry: {
       read: telemetry.read,
-      reporters: { silent: async (environment) => (await silent.read(environment)) ?? false },
+      reporters: { silence: async (environment) => (await silences.read(environment)) ?? 'none' },
       evidence: {
         sources: (question) => telemetry.evidence.sources(question),
         tenants: (question, minimumEvents) => telemetry.evidence.tenants(question, minimumEvents),

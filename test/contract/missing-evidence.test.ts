@@ -101,6 +101,15 @@ describe('evidence that is missing after the bake', () => {
     expect(await release.exposed()).toEqual([])
   })
 
+  test.each([2, 90])('keeps a step waiting while nobody reports, also after %i minutes', async (minutes) => {
+    const release = await exposed({ steps: [{ ...steps[0], minimumSample: few }] })
+    const reporters = ground.store.database.collection('reporters')
+    await reporters.updateMany({}, [{ $set: { seenAt: { $subtract: ['$$NOW', minutes * 60_000] } } }])
+    await expect(release.advance('settle', rollout)).rejects.toThrow('waiting for reporters_silent')
+    await ground.store.telemetry.ingest({ ...emptyBatch('reporter-1'), environment: production }, 'app')
+    expect(await release.advance('settle', rollout)).toMatchObject({ kind: 'appended' })
+  })
+
   test('of a step that has only begun waits, though the bake of the one before is over', async () => {
     const twoSteps = [
       { ...steps[0], minimumSample: 0 },
