@@ -103,6 +103,7 @@ export const batchSchema = z.strictObject({
   late: z.array(lateEntrySchema).max(limits.late),
   lateOutcomes: z.array(z.unknown()).max(limits.lateOutcomes),
   dropped: count,
+  coversMs: milliseconds.exactOptional(),
 })
 
 const taken = z.number().int()

@@ -111,6 +111,8 @@ export interface TelemetryBatch {
   readonly lateOutcomes: readonly LateOutcome[]
   /** Records this instance had to drop since it started, to keep its memory bounded. */
   readonly dropped: number
+  /** Present where it could not deliver for a while: what it tells happened at any time within so long. */
+  readonly coversMs?: number
 }
 
 /** One record of a batch that was not taken. The rest of the batch was. */

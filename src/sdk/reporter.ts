@@ -14,6 +14,8 @@ const headsWithinMs = 5_000
 /** Well below the minute after which an application that does not report counts as silent. */
 const backoffMs = { first: 500, most: 10_000 }
 const maxBatchesPerFlush = 200
+/** Who could not deliver for longer says so: else minutes of traffic count as one moment's. */
+const promptMs = 2 * heartbeatMs
 const smallestShare = 1 / 1_024
 
 export interface ReporterParts {
@@ -36,6 +38,8 @@ export class Reporter {
   private handingOver: Promise<void> | undefined
   private loop: Promise<void> = Promise.resolve()
   private sentAt = Number.NEGATIVE_INFINITY
+  /** All that happened before is delivered. */
+  private deliveredTo = performance.now()
   private sentHeads = ''
   /** When the server is to learn of the heads at the latest; absent: it knows them. */
   private headsDueAt: number | undefined
@@ -137,7 +141,10 @@ export class Reporter {
 
   private async sendOne(): Promise<void> {
     const { recorder, environment, http } = this.parts
+    const takenAt = performance.now()
     const taken = recorder.take(this.share)
+    const isAll = !recorder.pending
+    const coversMs = takenAt - this.deliveredTo
     const appliedHeads = this.parts.heads()
     const body: TelemetryBatch = {
       reporter: this.id,
@@ -145,11 +152,13 @@ export class Reporter {
       appliedHeads,
       ...(taken?.content ?? { strata: [], requests: [], late: [], lateOutcomes: [] }),
       dropped: recorder.dropped,
+      ...(coversMs < promptMs ? {} : { coversMs }),
     }
     try {
       const response = await http.call('/v1/telemetry', { body, signal: AbortSignal.timeout(sendTimeoutMs) })
       const answer = (await response.json()) as TelemetryAnswer
       taken?.acknowledged()
+      if (isAll) this.deliveredTo = takenAt
       this.sentAt = performance.now()
       this.sentHeads = JSON.stringify(appliedHeads)
       this.headsDueAt = undefined

@@ -82,15 +82,13 @@ interface Told {
 /** The part of a telemetry transaction that says who told what, for whom, and what had no room. */
 export class EvidenceChanges {
   private readonly lost = new Map<string, { key: StratumKey; source: string; totals: Totals }>()
-  private readonly series = new Map<string, { key: StratumKey; source: string; totals: Totals }>()
+  private readonly series = new Map<string, { key: StratumKey; source: string; second: number; totals: Totals }>()
   private readonly tenants = new Map<string, { kind: TenantRecordKind; told: Told; increments: Totals }>()
   private readonly fulls = new Map<string, { key: StratumKey; units: number }>()
   private readonly shard: number
-  private readonly second: number
 
-  constructor(shard: number, now: number) {
+  constructor(shard: number) {
     this.shard = shard
-    this.second = Math.floor(now / 1_000)
   }
 
   unit(key: StratumKey, before: UnitState | undefined, after: UnitState): void {
@@ -102,9 +100,9 @@ export class EvidenceChanges {
     }
   }
 
-  traffic(told: Told, delta: UnitContribution): void {
+  traffic(told: Told, delta: UnitContribution, servedAt: number): void {
     const both = sumTotals(delta.tested, delta.gap)
-    this.sourceTraffic(told, both)
+    this.sourceTraffic(told, both, Math.floor(servedAt / 1_000))
     this.tenantTraffic(told, delta, both)
   }
 
@@ -134,7 +132,7 @@ export class EvidenceChanges {
     )
     await write(
       'sourceSeries',
-      [...this.series].map(([_id, row]) => ({ _id, update: this.seriesUpdate(row) })),
+      [...this.series].map(([_id, row]) => ({ _id, update: seriesUpdate(row) })),
     )
     await write(
       'tenantRecords',
@@ -153,12 +151,12 @@ export class EvidenceChanges {
     )
   }
 
-  private sourceTraffic({ key, reporter, principal }: Told, totals: Totals): void {
+  private sourceTraffic({ key, reporter, principal }: Told, totals: Totals, second: number): void {
     if (key.arm === 'none' || !totals.requests) return
     for (const source of [`reporter/${reporter}`, `key/${principal}`]) {
-      const id = `${key.environment}/${key.task}/${key.composite}/${this.second}/${this.shard}/${source}`
+      const id = `${key.environment}/${key.task}/${key.composite}/${second}/${this.shard}/${source}`
       const known = this.series.get(id)
-      this.series.set(id, { key, source, totals: sumTotals(known?.totals ?? {}, totals) })
+      this.series.set(id, { key, source, second, totals: sumTotals(known?.totals ?? {}, totals) })
     }
   }
 
@@ -180,13 +178,14 @@ export class EvidenceChanges {
     if (spent !== 0) add('costNano', spent)
     this.tenants.set(id, { kind, told, increments })
   }
+}
 
-  private seriesUpdate({ key, source, totals }: { key: StratumKey; source: string; totals: Totals }): Document {
-    const { requests = 0, errors = 0, schemaFailures = 0 } = totals
-    const { environment, task, composite } = key
-    const at = new Date(this.second * 1_000)
-    return { $setOnInsert: { environment, task, composite, at, source }, $inc: { requests, errors, schemaFailures } }
-  }
+function seriesUpdate(row: { key: StratumKey; source: string; second: number; totals: Totals }): Document {
+  const { key, source, second, totals } = row
+  const { requests = 0, errors = 0, schemaFailures = 0 } = totals
+  const { environment, task, composite } = key
+  const at = new Date(second * 1_000)
+  return { $setOnInsert: { environment, task, composite, at, source }, $inc: { requests, errors, schemaFailures } }
 }
 
 const eventsOf = (totals: Totals): readonly (readonly [EventName, number])[] =>

@@ -35,6 +35,8 @@ export interface UnitWork {
   /** The API key that reports it. */
   readonly principal: string
   readonly report: UnitReport
+  /** How long ago what it tells counts as served. */
+  readonly agoMs: number
   readonly draw?: TenantDraw
   /** Under a release; what of it is kept by tenant. */
   readonly tenantRecord?: TenantRecordKind
@@ -181,7 +183,7 @@ export class TelemetryWriter {
     const known = new Map<string, UnitDocument>()
     for await (const row of units.find({ _id: { $in: [...ids] } }, { session })) known.set(row._id, row)
     const now = await this.database.now(session)
-    const changes = new Changes(this.shard, now, await this.tenantsOf(group, known, session))
+    const changes = new Changes(this.shard, await this.tenantsOf(group, known, session))
     const refused = group.map(({ works }) => {
       let full = 0
       for (const work of works) {
@@ -195,9 +197,9 @@ export class TelemetryWriter {
         const document = this.documentOf(work, merged.unit, before, now)
         known.set(document._id, document)
         changes.unit(document)
-        changes.add(work.key, merged.delta, true)
+        changes.add(work.key, merged.delta, now - work.agoMs)
         changes.evidence.unit(work.key, before?.state, merged.unit)
-        changes.evidence.traffic(work, merged.delta)
+        changes.evidence.traffic(work, merged.delta, now - work.agoMs)
         if (work.draw !== undefined) changes.tenants.reported(work.key, work.draw, merged.unit, merged.delta)
       }
       return full
@@ -226,7 +228,7 @@ export class TelemetryWriter {
     const known = new Map<string, UnitDocument>()
     for await (const row of units.find({ _id: { $in: works.map(idOf) } }, { session })) known.set(row._id, row)
     const tenants = await TenantChanges.of(this.database, session, new Set())
-    const changes = new Changes(this.shard, await this.database.now(session), tenants)
+    const changes = new Changes(this.shard, tenants)
     const unknown: OutcomeWork[] = []
     for (const work of works) {
       const before = known.get(idOf(work))
@@ -239,7 +241,7 @@ export class TelemetryWriter {
       const document = { ...before, state: unit }
       known.set(before._id, document)
       changes.unit(document)
-      changes.add(work.key, delta, false)
+      changes.add(work.key, delta)
       changes.evidence.unit(work.key, before.state, unit)
     }
     await changes.save(this.database, session)
@@ -270,12 +272,12 @@ export class TelemetryWriter {
       .toArray()
     const ids = due.flatMap((row) => (row.byTenant ? [tenantUnitId(keyOf(row), row.state.tenant)] : []))
     const tenants = await TenantChanges.of(this.database, session, new Set(ids))
-    const changes = new Changes(this.shard, now, tenants)
+    const changes = new Changes(this.shard, tenants)
     for (const { due: _due, ...row } of due) {
       const key = keyOf(row)
       const { unit, delta } = sealUnit(row.state)
       changes.unit({ ...row, state: unit })
-      changes.add(key, delta, false)
+      changes.add(key, delta)
       changes.evidence.unit(key, row.state, unit)
       if (row.byTenant) changes.tenants.sealed(key, unit)
     }
@@ -294,32 +296,31 @@ const unitId = (work: UnitWork): string => `${stratumId(work.key)}/${work.report
 class Changes {
   private readonly units = new Map<string, UnitDocument>()
   private readonly strata = new Map<string, { key: StratumKey; sum: UnitContribution }>()
-  private readonly series = new Map<string, { key: StratumKey; totals: Totals }>()
+  private readonly series = new Map<string, { key: StratumKey; servedAt: number; totals: Totals }>()
   readonly tenants: TenantChanges
   readonly evidence: EvidenceChanges
   private readonly shard: number
-  private readonly now: number
 
-  constructor(shard: number, now: number, tenants: TenantChanges) {
+  constructor(shard: number, tenants: TenantChanges) {
     this.tenants = tenants
     this.shard = shard
-    this.now = now
-    this.evidence = new EvidenceChanges(shard, now)
+    this.evidence = new EvidenceChanges(shard)
   }
 
   unit(document: UnitDocument): void {
     this.units.set(document._id, document)
   }
 
-  add(key: StratumKey, delta: UnitContribution, traffic: boolean): void {
+  /** `servedAt`: of what is traffic. */
+  add(key: StratumKey, delta: UnitContribution, servedAt?: number): void {
     const id = `${stratumId(key)}/${this.shard}`
     const before = this.strata.get(id)
     this.strata.set(id, { key, sum: before ? sumContributions(before.sum, delta) : delta })
-    if (!traffic) return
-    const minute = `${key.environment}/${key.task}/${key.composite}/${Math.floor(this.now / minuteMs)}/${this.shard}`
-    const served = this.series.get(minute) ?? { key, totals: {} }
+    if (servedAt === undefined) return
+    const second = `${key.environment}/${key.task}/${key.composite}/${Math.floor(servedAt / 1_000)}`
+    const served = this.series.get(second) ?? { key, servedAt, totals: {} }
     served.totals = sumTotals(served.totals, sumTotals(delta.tested, delta.gap))
-    this.series.set(minute, served)
+    this.series.set(second, served)
   }
 
   async save(database: Database, session: ClientSession): Promise<void> {
@@ -332,7 +333,7 @@ class Changes {
     await database.collection<UnitDocument>('units').bulkWrite(replaced, options)
     const strata = this.strataWrites()
     if (strata.length > 0) await database.collection<StratumDocument>('strata').bulkWrite(strata, options)
-    const series = [...this.series].flatMap(([_id, row]) => this.seriesWrite(_id, row))
+    const series = [...this.series.values()].flatMap((row) => this.seriesWrite(row))
     if (series.length > 0) await database.collection<SeriesDocument>('series').bulkWrite(series, options)
     await this.tenants.save(database, session)
   }
@@ -362,15 +363,17 @@ class Changes {
     })
   }
 
-  private seriesWrite(_id: string, row: { key: StratumKey; totals: Totals }) {
+  private seriesWrite({ key, servedAt, totals }: { key: StratumKey; servedAt: number; totals: Totals }) {
     const counted = seriesFields.flatMap((field) => {
-      const value = row.totals[field]
+      const value = totals[field]
       return value ? [[field, value] as const] : []
     })
     if (counted.length === 0) return []
-    const { environment, task, composite } = row.key
-    const at = new Date(Math.floor(this.now / minuteMs) * minuteMs)
-    const second = Math.floor((this.now % minuteMs) / 1_000)
+    const { environment, task, composite } = key
+    const minute = Math.floor(servedAt / minuteMs)
+    const _id = `${environment}/${task}/${composite}/${minute}/${this.shard}`
+    const at = new Date(minute * minuteMs)
+    const second = Math.floor((servedAt % minuteMs) / 1_000)
     const $inc = Object.fromEntries(
       counted.flatMap(([field, value]) => [
         [field, value],

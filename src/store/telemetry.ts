@@ -12,7 +12,7 @@ import { Reporters, reporterCollections } from './reporters'
 import { RequestLog, requestLogCollections } from './request-log'
 import { RequestRetention } from './request-retention'
 import { StoreClock } from './store-clock'
-import { telemetryCollections as documents } from './telemetry-documents'
+import { telemetryCollections as documents, seriesRetentionSeconds } from './telemetry-documents'
 import { TelemetryReader } from './telemetry-reader'
 import { type OutcomeWork, type TelemetryTimes, TelemetryWriter, type UnitWork } from './telemetry-writer'
 import { TenantShares } from './tenant-shares'
@@ -139,13 +139,26 @@ async function checkStrata({ issued, shares }: Ledgers, batch: TelemetryBatch, p
       continue
     }
     const about = workOf(key, entry, await shares.earlier(entry, key.slice))
+    const { coversMs = 0 } = batch
     for (const [row, report] of units.entries()) {
       const fault = report.outputs && outputFault(entry.outputs, report.outputs)
-      if (fault === undefined) works.push({ ...about, reporter: batch.reporter, principal, report })
+      if (fault === undefined)
+        works.push({ ...about, reporter: batch.reporter, principal, report, agoMs: agoMs(report.unit, coversMs) })
       else refused.push(refusal(`/strata/${index}/units/${row}`, `The unit is refused: ${fault}`))
     }
   }
   return { works, refused }
+}
+
+const momentMs = 5_000
+
+/**
+ * When a unit that was told late was served, for the windows of breakers and budgets: minutes of an outage that all arrive at once
+ * are no burst. A number of the unit spreads a batch evenly over the time that it covers, both arms alike.
+ */
+function agoMs(unit: string, coversMs: number): number {
+  const latest = Math.min(coversMs, seriesRetentionSeconds * 1_000)
+  return momentMs * Math.floor(((Number.parseInt(unit.slice(0, 8), 16) / 2 ** 32) * latest) / momentMs)
 }
 
 /** What the entry of a stratum says about the units in it. */
