@@ -32,13 +32,22 @@ export function notYet(what: readonly string[]): ApplicationFailure {
   })
 }
 
+/**
+ * The last look is a look: where the safety clock does not tick, or nobody could report, it waits like any other. So no downtime
+ * lets a deadline pass on evidence that nobody looked at.
+ */
+function unlessLast({ isLast }: AdvanceRequest, waitingFor: readonly string[]): AdvanceOutcome {
+  if (isLast) return { kind: 'late' }
+  throw notYet(waitingFor)
+}
+
 /** Judges the evidence of the step in force and appends the next entry with its decision, in one transaction. */
 export async function advanceRelease(store: Store, request: AdvanceRequest): Promise<AdvanceOutcome> {
   const file = await openRelease(store, request.releaseId)
   try {
     return await advance(store, file, request)
   } catch (error) {
-    return refusal(error)
+    return refusal(error, request)
   }
 }
 
@@ -58,7 +67,7 @@ async function advance(store: Store, file: ReleaseFile, request: AdvanceRequest)
   const baked = inRollout ? await bakeOver(store, file, lane) : file
   const judgedAt = await store.database.now()
   const judged = request.from === undefined ? undefined : await judge(store, baked)
-  if (judged && inRollout && !judged.assessment.mayAdvance) throw notYet(judged.assessment.waitingFor)
+  if (judged && inRollout && !judged.assessment.mayAdvance) return unlessLast(request, judged.assessment.waitingFor)
   if (request.step !== undefined && servesAlready(file, lane)) return passedBy(store, file, request.step, lane)
   const draft = await draftOf(store, file, lane, request)
   return store.database.transact(async (session) => {
@@ -201,7 +210,7 @@ async function frozenThresholds(
   return live ?? store.evidence.incumbentThresholds({ composite: lane.incumbent, suite: plan.suite })
 }
 
-function refusal(error: unknown): AdvanceOutcome {
+function refusal(error: unknown, request: AdvanceRequest): AdvanceOutcome {
   if (!(error instanceof SluiceError)) throw error
   switch (error.code) {
     case 'lane_moved':
@@ -210,7 +219,7 @@ function refusal(error: unknown): AdvanceOutcome {
       return { kind: 'disabled' }
     case 'undeployable':
       // The suite is run again by a person while the step waits; the release need not go back for it.
-      if (error.details.providerChange !== undefined) throw notYet(['evidence since the provider change'])
+      if (error.details.providerChange !== undefined) return unlessLast(request, ['evidence since the provider change'])
       return { kind: 'refused', code: error.code, message: error.message }
     default:
       if (error.retryable) throw error

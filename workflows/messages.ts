@@ -132,6 +132,8 @@ export interface AdvanceRequest {
   readonly step?: PlannedStep
   /** The step in force, whose evidence is judged; absent before the first. */
   readonly from?: PlannedStep
+  /** The deadline is over: a look that does not suffice says so instead of waiting on. */
+  readonly isLast?: boolean
 }
 
 export type AdvanceOutcome =
@@ -143,6 +145,7 @@ export type AdvanceOutcome =
     }
   | { readonly kind: 'moved'; readonly cause: string }
   | { readonly kind: 'disabled' }
+  | { readonly kind: 'late' }
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
 
 /** `refused`: the gate says no. */

@@ -5,6 +5,7 @@ import {
   CancellationScope,
   condition,
   isCancellation,
+  patched,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow'
@@ -34,6 +35,9 @@ interface Bound {
   readonly deadlineMs?: number
   readonly overdue: () => void
 }
+
+/** A deadline may pass while nobody could look, or report: one more look is waited for, for as long as an outage may take. */
+const lastLookMs = 3_600_000
 
 /** For what ends by a deadline of its own. */
 const stoppedByPause: Bound = { stopOnPause: true, overdue: () => undefined }
@@ -192,21 +196,27 @@ class ReleaseRun {
   private async advance(plan: Planned, step: PlannedStep | undefined, from: PlannedStep | undefined): Promise<void> {
     const summary = step ? `${step.name}: ${exposureText(step)}` : 'settle the candidate'
     const order = { releaseId: this.state.releaseId, ...(step ? { step } : {}), ...(from ? { from } : {}) }
+    let isLast = false
+    const overdue = () => {
+      isLast = !isLast && patched('release-last-look-202611')
+      if (!isLast) this.overdue(plan)
+    }
     for (;;) {
       await this.until(() => this.state.paused === undefined)
       this.board.set((state) => ({ ...state, waitingFor: from ? [`the evidence of ${from.name}`] : [] }))
-      const outcome = await this.interruptible(() => ledger.advanceRelease.executeWithOptions({ summary }, [order]), {
-        stopOnPause: true,
-        deadlineMs: plan.deadlineMs,
-        overdue: () => this.overdue(plan),
-      })
+      const asked = isLast ? { ...order, isLast } : order
+      const bound = { stopOnPause: true, deadlineMs: isLast ? lastLookMs : plan.deadlineMs, overdue }
+      const look = () => ledger.advanceRelease.executeWithOptions({ summary }, [asked])
+      const outcome = await this.interruptible(look, bound)
+      if (this.state.paused !== undefined) isLast = false
       if (outcome === undefined) continue
-      if (outcome.kind !== 'disabled') return this.advanced(outcome, summary)
-      this.pause('sluice', 'disabled')
+      if (outcome.kind === 'late') overdue()
+      else if (outcome.kind !== 'disabled') return this.advanced(outcome, summary)
+      else this.pause('sluice', 'disabled')
     }
   }
 
-  private advanced(outcome: Exclude<AdvanceOutcome, { kind: 'disabled' }>, summary: string): void {
+  private advanced(outcome: Exclude<AdvanceOutcome, { kind: 'disabled' | 'late' }>, summary: string): void {
     if (outcome.kind === 'moved') {
       throw new Stop(
         outcome.cause === 'rollback' ? 'withdraw' : 'superseded',

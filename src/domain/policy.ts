@@ -161,7 +161,7 @@ export interface Policy {
   readonly maxHarm?: MaxHarmPolicy
   /** Absent: tenants without a control are not looked at. */
   readonly beforeAfter?: BeforeAfterPolicy
-  /** Longest wait for the minimum sample of a step after its bake; then the action of `onDeadline`. */
+  /** Longest wait for the minimum sample of a step after its bake; then one more look, and the action of `onDeadline`. */
   readonly deadlineMs: number
   readonly onDeadline: 'pause' | 'rollback'
   /** Change classes allowed into the same task, by name. */

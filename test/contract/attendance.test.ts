@@ -1,7 +1,7 @@
 import type { Digest } from '../../src/domain/version'
 import { watchReads } from '../../src/store/watch-reads'
 import { type LaneGround, laneGround, production } from '../support/lane-ground'
-import { crossingPolicy, plannedRelease, type TestRelease } from '../support/planned-release'
+import { crossing, crossingPolicy, plannedRelease, type TestRelease } from '../support/planned-release'
 import { emptyBatch } from '../support/traffic'
 
 const minuteMs = 60_000
@@ -81,5 +81,18 @@ describe('servers that were away', () => {
     await attended(65_000)
     expect(await release.advance('settle', rollout)).toMatchObject({ kind: 'appended' })
     expect(await baked()).toBeDefined()
+  })
+
+  test('let no deadline pass unseen: the last look waits for them, and then says what it found', async () => {
+    const wanting = { ...crossing, steps: [{ basisPoints: 5_000, bakeMs: 0, minimumSample: 1 }] }
+    policy = await crossingPolicy(ground, 'attended-wanting', wanting)
+    const release = await exposed()
+    await attendance().sign()
+    await later(90_000)
+    await expect(release.advance('settle', rollout, true)).rejects.toThrow('a minute of servers to report to')
+    await attendance().sign()
+    await attended(65_000)
+    await expect(release.advance('settle', rollout)).rejects.toThrow('waiting for no_traffic')
+    expect(await release.advance('settle', rollout, true)).toEqual({ kind: 'late' })
   })
 })

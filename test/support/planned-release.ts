@@ -24,7 +24,7 @@ export interface TestRelease {
   readonly id: string
   readonly lane: TestLane
   readonly candidate: Digest
-  advance(step: number | 'settle', from?: number): Promise<AdvanceOutcome>
+  advance(step: number | 'settle', from?: number, isLast?: true): Promise<AdvanceOutcome>
   withdraw(): Promise<readonly string[]>
   /** The environments in which the candidate is exposed. */
   exposed(): Promise<readonly string[]>
@@ -62,8 +62,8 @@ export async function plannedRelease(ground: LaneGround, policy: Digest): Promis
   const step = (index: number | undefined) => (index === undefined ? undefined : plan.steps[index])
   return {
     ...{ id, lane, candidate },
-    advance(index, from) {
-      const order = { releaseId: id, step: index === 'settle' ? undefined : step(index), from: step(from) }
+    advance(index, from, isLast) {
+      const order = { releaseId: id, step: index === 'settle' ? undefined : step(index), from: step(from), isLast }
       return advanceRelease(store, order as Parameters<typeof advanceRelease>[1])
     },
     async withdraw() {

@@ -14,6 +14,9 @@ export interface ScriptedPath {
 const by = (reason: string) => ({ by: 'ann', reason })
 const baking: Script = { steps: 3, bakeMs: 3_600_000 }
 
+/** The deadline passes while nobody looks. */
+const overdue = { bakeMs: 0, deadlineMs: 300, onDeadline: 'rollback', waits: true } as const
+
 async function until(handle: WorkflowHandle, fact: (state: ReleaseState) => boolean): Promise<void> {
   for (let attempt = 0; attempt < 400; attempt++) {
     if (fact(await handle.query(releaseStatus))) return
@@ -73,6 +76,12 @@ export const scriptedPaths: readonly ScriptedPath[] = [
     script: { ...baking, bakeMs: 0, advances: [{ kind: 'moved', cause: 'rollback' }] },
     ends: 'rolled_back',
   },
+  {
+    name: 'overdue',
+    script: { steps: 2, ...overdue, advances: [{ kind: 'appended', seq: 1, verdicts: [] }, { kind: 'late' }] },
+    ends: 'rolled_back',
+  },
+  { name: 'late-evidence', script: { steps: 2, ...overdue }, ends: 'done' },
   {
     name: 'approved',
     script: { steps: 2, bakeMs: 0, approvals: 1 },

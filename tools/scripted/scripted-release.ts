@@ -1,3 +1,4 @@
+import { notYet } from '../../activities/advance'
 import type { PlannedStep } from '../../src/domain/rollout'
 import type {
   AdvanceOutcome,
@@ -17,6 +18,8 @@ export interface Script {
   readonly smokePasses?: boolean
   /** Answers of `advanceRelease` in order; then `appended`. */
   readonly advances?: readonly AdvanceOutcome[]
+  /** `advanceRelease` waits for the evidence of a step until the deadline, and answers the last look alone. */
+  readonly waits?: true
   /** The safety clock answers this once the step of this name is appended; absent: it ends at once. */
   readonly harmAfter?: string
   readonly deadlineMs?: number
@@ -79,7 +82,8 @@ export function scriptedActivities(script: Script): ScriptedActivities {
       calls.push('test')
       return { verdict: script.verdict ?? 'pass', reasons: ['accuracy fell'], figures: ['accuracy: 0.7'] }
     },
-    async advanceRelease({ step }) {
+    async advanceRelease({ step, from, isLast }) {
+      if (script.waits && from && !isLast) throw notYet(['the evidence'])
       calls.push(`advance ${step?.name ?? 'settle'}`)
       const outcome = advances.shift() ?? appended
       if (step && step.name === script.harmAfter) harm({ kind: 'withdrawn', by: 'guardrail', reason: 'errors' })
