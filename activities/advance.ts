@@ -144,7 +144,7 @@ export async function assertWatched(store: Store, file: ReleaseFile): Promise<vo
  * Where no server was there, or the database, applications still hold what they saw meanwhile. Until it is here the bake is
  * not over: the step would go on unseen, or be taken for one without evidence.
  */
-async function assertAttended(store: Store): Promise<void> {
+export async function assertAttended(store: Store): Promise<void> {
   if ((await store.attendance.ms()) < heardWithinMs) throw notYet(['a minute of servers to report to'])
 }
 

@@ -9,7 +9,7 @@ import type { ShadowDocument } from '../src/store/shadows'
 import type { Store } from '../src/store/store'
 import { assertOpen } from '../src/store/withdrawal'
 import type { ShadowOutcome } from '../workflows/messages'
-import { assertWatched, notYet } from './advance'
+import { assertAttended, assertWatched, notYet } from './advance'
 
 type Shadowed = Policy & { readonly shadow: ShadowPolicy }
 
@@ -40,6 +40,8 @@ export async function shadowRelease(store: Store, releaseId: string): Promise<Sh
   const judgement = judgeShadow(policy, await store.shadows.units(releaseId))
   const outcome = outcomeOf(policy.shadow, judgement, shadow, await store.database.now())
   if (outcome === undefined) throw notYet([`${judgement.units} of ${policy.shadow.minimumSample} shadow conversations`])
+  // Harm needs no more pairs; whatever else it says, it says of all that applications have.
+  if (outcome.kind !== 'fail') await assertAttended(store)
   const usd = await store.shadows.spent(releaseId)
   const examples = await examplesOf(store, shadow, judgement)
   const { verdicts, units, pairs } = judgement

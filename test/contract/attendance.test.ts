@@ -1,3 +1,4 @@
+import { shadowRelease } from '../../activities/shadow'
 import type { Digest } from '../../src/domain/version'
 import { watchReads } from '../../src/store/watch-reads'
 import { type LaneGround, laneGround, production } from '../support/lane-ground'
@@ -81,6 +82,27 @@ describe('servers that were away', () => {
     await attended(65_000)
     expect(await release.advance('settle', rollout)).toMatchObject({ kind: 'appended' })
     expect(await baked()).toBeDefined()
+  })
+
+  test('let no shadow end before applications told what they held', async () => {
+    const shadow = {
+      basisPoints: 5_000,
+      minimumSample: 1,
+      bakeMs: 0,
+      deadlineMs: 0,
+      usdPerHour: 1,
+      guardrails: [],
+      noEvidence: 'rollback',
+    }
+    policy = await crossingPolicy(ground, 'attended-shadow', { ...crossing, shadow })
+    const release = await plannedRelease(ground, policy)
+    await attendance().sign()
+    await later(90_000)
+    await ground.store.releases.tick(release.id)
+    await expect(shadowRelease(ground.store, release.id)).rejects.toThrow('a minute of servers to report to')
+    await attendance().sign()
+    await attended(65_000)
+    expect(await shadowRelease(ground.store, release.id)).toMatchObject({ kind: 'withdraw' })
   })
 
   test('let no deadline pass unseen: the last look waits for them, and then says what it found', async () => {
