@@ -59,35 +59,40 @@ export class Reconciler {
     this.now = now
   }
 
+  /** Both at once. */
   async once(): Promise<readonly Reconciled[]> {
-    const open = await this.deps.store.releases.list({ open: true, limit: maxOpenReleases })
-    for (const id of this.seen.keys()) if (!open.some((record) => record.id === id)) this.seen.delete(id)
-    const pass: Pass = { temporalAnswers: true }
-    const done: Reconciled[] = []
-    const faults: unknown[] = []
-    for (const record of open) {
-      try {
-        const did = await this.reconcile(record, pass)
-        if (did) done.push(did)
-      } catch (error) {
-        faults.push(error)
-      }
-    }
-    if (faults.length > 0)
-      throw new AggregateError(faults, `${faults.length} of ${open.length} releases: ${String(faults[0])}`)
-    return done
+    return [...(await this.look()), ...(await this.end())]
   }
 
-  /** Ticks are read first: what stands still is withdrawn without waiting for a Temporal that may be down. */
-  private async reconcile(record: ReleaseRecord, pass: Pass): Promise<Reconciled | undefined> {
-    const stillMs = await this.stillMs(record)
-    const withdrawn = (stillMs ?? 0) >= staleWatchMs ? await this.withdrawStalled(record) : undefined
-    if (withdrawn !== undefined) return withdrawn
+  /**
+   * Looks at every safety clock, and withdraws what has stood still for too long. It waits for neither Temporal nor a receiver of
+   * notes: looks that are too far apart begin to count anew.
+   */
+  async look(): Promise<readonly Reconciled[]> {
+    const open = await this.open()
+    for (const id of this.seen.keys()) if (!open.some((record) => record.id === id)) this.seen.delete(id)
+    return each(open, async (record) => {
+      const stillMs = (await this.stillMs(record)) ?? 0
+      return stillMs >= staleWatchMs ? this.withdrawStalled(record) : undefined
+    })
+  }
+
+  /** Ends what has no workflow any more. It takes as long as the receivers of notes do. */
+  async end(): Promise<readonly Reconciled[]> {
+    const pass: Pass = { temporalAnswers: true }
+    return each(await this.open(), (record) => this.endOne(record, pass))
+  }
+
+  private open(): Promise<readonly ReleaseRecord[]> {
+    return this.deps.store.releases.list({ open: true, limit: maxOpenReleases })
+  }
+
+  private async endOne(record: ReleaseRecord, pass: Pass): Promise<Reconciled | undefined> {
     const health = await this.healthOf(record, pass)
     if (health?.kind === 'closed') return this.finish(record, `its workflow is ${health.status.toLowerCase()}`)
     if (health?.kind !== 'unknown') return undefined
     // A clock that ticks has a workflow, whatever the Temporal says that this server was pointed to.
-    const quietMs = stillMs ?? (await this.ageMs(record))
+    const quietMs = (await this.stillMs(record)) ?? (await this.ageMs(record))
     return quietMs > unknownGraceMs ? this.finish(record, 'its workflow is unknown') : undefined
   }
 
@@ -160,6 +165,26 @@ export class Reconciler {
     await finish.closeRelease({ releaseId: id, runId, phase: 'rolled_back', reason: why })
     return { release: id, task, did: 'withdrawn', why }
   }
+}
+
+/** One that fails does not keep the others from their turn. */
+async function each(
+  open: readonly ReleaseRecord[],
+  work: (record: ReleaseRecord) => Promise<Reconciled | undefined>,
+): Promise<readonly Reconciled[]> {
+  const done: Reconciled[] = []
+  const faults: unknown[] = []
+  for (const record of open) {
+    try {
+      const did = await work(record)
+      if (did) done.push(did)
+    } catch (error) {
+      faults.push(error)
+    }
+  }
+  if (faults.length > 0)
+    throw new AggregateError(faults, `${faults.length} of ${open.length} releases: ${String(faults[0])}`)
+  return done
 }
 
 /** One pass by itself, on connections of its own: for when no server runs. */

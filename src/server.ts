@@ -8,7 +8,7 @@ import { readCaptureKeys, readConfig, requireServers } from './config'
 import { LiveJudges } from './live-judges'
 import { type Log, openLog } from './log'
 import { notesFolderOf, runMain } from './main'
-import { Reconciler } from './reconciler'
+import { type Reconciled, Reconciler } from './reconciler'
 import { attendEveryMs } from './store/attendance'
 import { openStore, type Store } from './store/store'
 import { connectTemporal } from './temporal'
@@ -34,10 +34,13 @@ async function main(): Promise<void> {
   const url = await app.listen({ host: config.host, port: config.port ?? 0 })
   const finish = createReleaseEffects({ store, endpoints: config.endpoints, notesFolder })
   const reconciler = new Reconciler({ store, orchestrator, finish })
+  const reconciling = (work: () => Promise<readonly Reconciled[]>) => reconcile(store, log, work)
   const judges = new LiveJudges({ store, endpoints: config.endpoints, log, holder, roundMs: judgeEveryMs })
   const loops = [
     startLoop(log, { name: 'attend', everyMs: attendEveryMs, work: () => store.attendance.sign() }),
-    startLoop(log, { name: 'reconcile', everyMs: reconcileEveryMs, work: () => reconcileOnce(store, reconciler, log) }),
+    // By one lease: who ends releases has seen their clocks, and looks on meanwhile.
+    startLoop(log, { name: 'look', everyMs: reconcileEveryMs, work: () => reconciling(() => reconciler.look()) }),
+    startLoop(log, { name: 'end', everyMs: reconcileEveryMs, work: () => reconciling(() => reconciler.end()) }),
     startLoop(log, {
       name: 'dispatch',
       everyMs: dispatchEveryMs,
@@ -60,10 +63,9 @@ async function main(): Promise<void> {
 
 const holder = randomUUID()
 
-async function reconcileOnce(store: Store, reconciler: Reconciler, log: Log): Promise<void> {
+async function reconcile(store: Store, log: Log, work: () => Promise<readonly Reconciled[]>): Promise<void> {
   if (!(await store.leases.take('reconcile', holder, reconcileLeaseMs))) return
-  for (const done of await reconciler.once())
-    log.warn(done, `release ${done.release} of ${done.task} ${done.did}: ${done.why}`)
+  for (const done of await work()) log.warn(done, `release ${done.release} of ${done.task} ${done.did}: ${done.why}`)
 }
 
 interface Loop {

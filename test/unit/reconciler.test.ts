@@ -1,7 +1,7 @@
 import type { Plan } from '../../src/domain/plan'
 import type { Digest } from '../../src/domain/version'
 import { Reconciler } from '../../src/reconciler'
-import type { WorkflowHealth } from '../../src/temporal'
+import type { WorkflowHealth, WorkflowPlace } from '../../src/temporal'
 import { type LaneGround, laneGround, production, type TestLane } from '../support/lane-ground'
 
 const passMs = 5_000
@@ -12,6 +12,8 @@ describe('a safety clock that stands still', () => {
   let reconciler: Reconciler
   let now: number
   let health: WorkflowHealth
+  const healths = new Map<string, WorkflowHealth>()
+  let receiver: Promise<void> | undefined
   let v0: Digest
   let v1: Digest
   beforeAll(async () => {
@@ -30,11 +32,11 @@ describe('a safety clock that stands still', () => {
     const finish = {
       settleRelease,
       communicateRelease,
-      retractRelease: communicateRelease,
+      retractRelease,
       closeRelease: settleRelease,
     }
     health = { kind: 'running', failingTaskAttempts: 0 }
-    const orchestrator = { health: async () => health }
+    const orchestrator = { health: async ({ workflowId }: WorkflowPlace) => healths.get(workflowId) ?? health }
     reconciler = new Reconciler({ store: ground.store, orchestrator, finish }, () => now)
     await ground.store.releases.tick(id)
   })
@@ -42,6 +44,11 @@ describe('a safety clock that stands still', () => {
 
   const settleRelease = async (): Promise<void> => undefined
   const communicateRelease = async () => ({ delivered: 0, failed: 0 })
+
+  const retractRelease = async () => {
+    await receiver
+    return communicateRelease()
+  }
 
   async function openRecord(id: string): Promise<void> {
     const { releases } = ground.store
@@ -83,6 +90,24 @@ describe('a safety clock that stands still', () => {
     await ground.store.releases.tick(`r-${lane.task}`)
     expect(await passes(55_000)).toEqual([])
     expect(await candidate()).toBe(v1)
+  })
+
+  it('is withdrawn in time while another release is ended, whose receivers of notes hang', async () => {
+    const other = `other-${lane.task}`
+    await openRecord(other)
+    healths.set(`release/${other}`, { kind: 'closed', status: 'Terminated' })
+    let answers: () => void = () => undefined
+    receiver = new Promise((resolve) => {
+      answers = resolve
+    })
+    const ending = reconciler.end()
+    const did = []
+    for (const until = now + 70_000; now < until; now += passMs) did.push(...(await reconciler.look()))
+    expect(did).toMatchObject([{ did: 'withdrawn', release: `r-${lane.task}` }])
+    expect(await candidate()).toBeUndefined()
+    answers()
+    expect(await ending).toMatchObject([{ did: 'withdrawn', release: other }])
+    await ground.store.releases.update(other, { phase: 'rolled_back' })
   })
 
   it('is believed where it ticks, though Temporal does not know the workflow; a server may ask the wrong one', async () => {
