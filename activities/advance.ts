@@ -145,7 +145,8 @@ export async function assertWatched(store: Store, file: ReleaseFile): Promise<vo
  * not over: the step would go on unseen, or be taken for one without evidence.
  */
 export async function assertAttended(store: Store): Promise<void> {
-  if ((await store.attendance.ms()) < heardWithinMs) throw notYet(['a minute of servers to report to'])
+  if ((await store.attendance.ms()) < heardWithinMs)
+    throw notYet([`servers to report to, for ${heardWithinMs / 1_000} seconds`])
 }
 
 /** What this release last wrote there, else what its plan found there. */

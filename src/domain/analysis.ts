@@ -100,8 +100,8 @@ function reasonsToWait(all: readonly Judged[], { input, sample, ratio }: Situati
   const blocking = all.map(({ verdict }) => verdict).filter(({ role }) => role !== 'notify')
   for (const verdict of blocking) if (verdict.verdict === 'fail') reasons.add(verdict.reason)
   if (ratio.reason === 'ratio_mismatch') reasons.add('ratio_mismatch')
-  // Also where nothing is compared: breakers see nothing either of what nobody tells.
-  if (input.reporting?.silent) reasons.add('reporters_silent')
+  // Also where nothing is compared: breakers see nothing either of what nobody tells. A step that nobody met has nothing to tell.
+  if (input.reporting?.silent && hasUnits(input.step)) reasons.add('reporters_silent')
   for (const { verdict, reason } of blocking) {
     if (verdict === 'no_evidence' && missingEvidence.includes(reason)) reasons.add(reason)
   }
@@ -112,6 +112,9 @@ function reasonsToWait(all: readonly Judged[], { input, sample, ratio }: Situati
   else if (!step.bakeComplete && !(step.minimumSample > 0 && allShown(blocking, input.policy))) reasons.add('baking')
   return [...reasons]
 }
+
+const hasUnits = (step: AssessmentInput['step']): boolean =>
+  step !== undefined && step.units.candidate + step.units.incumbent > 0
 
 /** Every relative guardrail that could stop the release is shown to be within its margin. */
 function allShown(blocking: readonly GuardrailVerdict[], policy: Policy): boolean {

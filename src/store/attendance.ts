@@ -11,8 +11,11 @@ interface AttendanceDocument {
 export const attendEveryMs = 5_000
 /** Longer between two signs: no server was there, or the database took no writes. */
 const breakMs = 3 * attendEveryMs
-/** Applications ask again within ten seconds, so in a minute of servers every one that lives was heard with all it held. */
-export const heardWithinMs = 60_000
+/**
+ * Applications try again every ten seconds at most, and give each try ten: in so long a row of signs every one that lives was
+ * heard with all it held.
+ */
+export const heardWithinMs = 30_000
 
 export const attendanceCollections: readonly CollectionSpec[] = [{ name: 'attendance' }]
 
@@ -20,7 +23,7 @@ const id = 'servers'
 
 /**
  * How long there have been servers to report to, and a database that takes what they are told. What applications did not tell
- * meanwhile is no word of theirs: their silence, and evidence that is missing, count from a minute of attendance on.
+ * meanwhile is no word of theirs: their silence, and evidence that is missing, count from `heardWithinMs` of attendance on.
  */
 export class Attendance {
   private readonly database: Database

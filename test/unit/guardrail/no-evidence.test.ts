@@ -67,6 +67,17 @@ describe('no evidence', () => {
     expect(assess(inputOf([short], { reporting })).action).toBe('continue')
   })
 
+  it('where nobody reports keeps a step that breakers alone watch from going on, once it was met by anybody', () => {
+    const policy = policyWith({ guardrails: [] })
+    const reporting = { silent: true, full: false }
+    const waiting = (candidate: number) => {
+      const step = { ...late, minimumSample: 0, units: { candidate, incumbent: 0 } }
+      return assess(inputOf([], { policy, reporting, step })).waitingFor
+    }
+    expect(waiting(1)).toContain('reporters_silent')
+    expect(waiting(0)).not.toContain('reporters_silent')
+  })
+
   it.each(['extend', 'rollback'] as const)('of a full set pauses, though the policy says %s', (noEvidence) => {
     const policy = policyWith({ guardrail: { noEvidence } })
     const enough = stratum({ candidate: { units: 60 }, incumbent: { units: 60 } })
