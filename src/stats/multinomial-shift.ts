@@ -9,21 +9,23 @@ export interface ClassStratum {
 
 /** Odds multiples that the mixture of one class bets on, both ways, and their weights; the last is for a new class. */
 const tilts = [
-  { tilt: 1 / 2, weight: 0.16 },
-  { tilt: 1 / 1.5, weight: 0.16 },
-  { tilt: 1 / 1.25, weight: 0.16 },
-  { tilt: 1.25, weight: 0.16 },
-  { tilt: 1.5, weight: 0.16 },
-  { tilt: 2, weight: 0.16 },
+  { tilt: 1 / 2, weight: 0.1 },
+  { tilt: 1 / 1.5, weight: 0.18 },
+  { tilt: 1 / 1.25, weight: 0.2 },
+  { tilt: 1.25, weight: 0.2 },
+  { tilt: 1.5, weight: 0.18 },
+  { tilt: 2, weight: 0.1 },
   { tilt: 4, weight: 0.04 },
 ] as const
+/** In the product, what is bet on a class that does not move. */
+const unmoved = 0.25
 
 /**
  * log e-value against H0 "the arm of a unit does not depend on its class": two-sided, the multinomial test of two samples
  * (Lindon & Malek, Anytime-valid inference for multinomial count data, NeurIPS 2022) seen class by class. Per class a tilt
- * grid over strata, E_j = Σ_r w_r Π_s r^kB / (1 + ρ_s (r − 1))^n; then half the product over classes of (1 + E_j) / 2, strong
- * for a dense shift since a class that does not move costs it a factor of two at most, and half the mean over classes,
- * strong for one rare class.
+ * grid over strata, E_j = Σ_r w_r Π_s r^kB / (1 + ρ_s (r − 1))^n; then half the product over classes of (1 + 3 E_j) / 4,
+ * strong for a dense shift since a class that does not move costs it a factor of four at most, and half the mean over
+ * classes, strong for one rare class.
  *
  * `classes` are named before the first unit is seen; every other name counts as one further class. A list that grew with
  * what was seen would weigh anew what had been lost already, and would be no martingale.
@@ -38,7 +40,8 @@ export function logEvalueMultinomialShift(strata: readonly ClassStratum[], class
   const logs = perClass.map((counts) =>
     logSumExp(tilts.map(({ tilt, weight }) => Math.log(weight) + logTilt(counts, tilt))),
   )
-  const product = finiteLog(logs.reduce((sum, log) => sum + logMeanExp([0, log]), 0))
+  const factor = (log: number): number => logSumExp([Math.log(unmoved), Math.log1p(-unmoved) + log])
+  const product = finiteLog(logs.reduce((sum, log) => sum + factor(log), 0))
   return logMeanExp([product, logMeanExp(logs)])
 }
 

@@ -24,8 +24,8 @@ describe('the multinomial e-process', () => {
   it('is silent about equal mixes and about nothing', () => {
     const mix = { 1: 500, 2: 300 }
     expect(logEvalueMultinomialShift([{ a: mix, b: mix, share: 0.5 }], classes)).toBeLessThan(Math.log(20))
-    expect(logEvalueMultinomialShift([], classes)).toBe(0)
-    expect(logEvalueMultinomialShift([{ a: {}, b: {}, share: 0.5 }], [])).toBe(0)
+    expect(logEvalueMultinomialShift([], classes)).toBeCloseTo(0, 12)
+    expect(logEvalueMultinomialShift([{ a: {}, b: {}, share: 0.5 }], [])).toBeCloseTo(0, 12)
   })
 
   it('counts a class once, however often it is named', () => {
