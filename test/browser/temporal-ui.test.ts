@@ -55,6 +55,8 @@ describe('the Temporal UI', () => {
     // The UI shows Markdown in frames of its own, the current details in the last one.
     const details = page.frameLocator('iframe').last()
     await details.getByText('step 4 of 4 (rollout-2)').waitFor()
+    // The ratio is judged from the first counted look on: with it, the table below is there.
+    await details.getByText(/sample ratio: pass/).waitFor()
     expect(await details.locator('tr').allTextContents()).toEqual(
       expect.arrayContaining([
         expect.stringMatching(/candidate\s*incumbent/),
@@ -63,7 +65,6 @@ describe('the Temporal UI', () => {
         expect.stringMatching(/^\s*cost per request\s*\$/),
       ]),
     )
-    await details.getByText(/sample ratio: pass/).waitFor()
     mkdirSync(docs, { recursive: true })
     await page.screenshot({ path: join(docs, 'temporal-ui-release.png') })
   })

@@ -27,11 +27,14 @@ describe('an evaluation whose process is killed', () => {
       database: store.database.db.databaseName,
       engineUrl: engine.url,
     }
+    // Calls that are never answered: however fast the process is, it cannot end before it is killed.
+    engine.setFaults([{ kind: 'time_out', share: 0.1 }])
     const child = fork(join(process.cwd(), 'dist/test/support/evaluating-process.js'), [JSON.stringify(order)])
     const gone = new Promise((resolve) => child.once('exit', resolve))
     await until('some calls are made', async () => engine.requests() >= 30)
     child.kill('SIGKILL')
     await gone
+    engine.setFaults([])
     const requests = engine.requests()
     const stored = (await ground.stored(candidate)).length
     expect(stored).toBeLessThan(cases)
