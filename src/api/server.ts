@@ -15,6 +15,8 @@ import { installOpenApi } from './openapi'
 import { routes } from './routes'
 
 const bodyLimitBytes = 4 * 1024 * 1024
+/** The routes bound what may stand in their paths; before them it is the bound of Node on all headers of a request. */
+const maxParamLength = 16 * 1024
 /** Of a body: what writes and hashes values goes into them level by level. */
 const maxBodyLevels = 1000
 /** Faults of a body that its refusal names, and how much of what it says of each: a body may have a fault in every word. */
@@ -27,7 +29,13 @@ const maxFaultLength = 500
  */
 export function buildServer(deps: ApiDeps): App {
   const { log } = deps
-  const app = fastify({ logger: false, bodyLimit: bodyLimitBytes }).withTypeProvider<ZodTypeProvider>()
+  const app = fastify({
+    logger: false,
+    bodyLimit: bodyLimitBytes,
+    routerOptions: { maxParamLength },
+    // A path that cannot be read comes to no route, and so not to the handler of their errors.
+    frameworkErrors: (error, request, reply) => answerError(error, { request, reply, log }),
+  }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, { request, reply, log }))
