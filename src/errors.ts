@@ -18,6 +18,7 @@ export const errorTable = {
   invalid_request: row(400, 'The request is malformed. Correct the fields named in `details` and send it again.'),
   unauthenticated: row(401, 'No valid API key was given. Send `Authorization: Bearer <key>`.'),
   forbidden: row(403, 'The API key has not the role this call needs. Use a key with the role named in the message.'),
+  key_exists: row(409, 'This API key is known under another name or role, or was revoked. Draw a new one.'),
   not_found: row(404, 'Nothing exists under this name. Check the spelling; list what exists first.'),
   idempotency_conflict: row(409, 'This Idempotency-Key was used for another request. Use a fresh key.'),
   payload_too_large: row(413, 'The body is over the size limit. Send it in smaller parts.'),

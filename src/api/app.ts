@@ -8,6 +8,8 @@ import type {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Endpoints } from '../engines/engine'
 import type { Log } from '../log'
+import type { KeyRole } from '../store/api-key'
+import type { KeyHolder } from '../store/keys'
 import type { Store } from '../store/store'
 import type { Orchestrator } from '../temporal'
 
@@ -33,12 +35,8 @@ export interface ApiDeps {
 }
 
 /** The authenticated caller; set on every request but health. */
-export interface Principal {
-  readonly name: string
-  readonly role: Role
-}
-export const roles = ['app', 'admin'] as const
-export type Role = (typeof roles)[number]
+export type Principal = KeyHolder
+export const roles = ['app', 'admin'] as const satisfies readonly KeyRole[]
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { SnapshotDelta } from '../domain/snapshot'
+import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { SnapshotHub } from './snapshot-hub'
 
@@ -8,6 +9,12 @@ const maxClients = 10_000
 /** What may wait for a slow reader before it is cut off; it comes back and catches up by version. */
 const defaultMaxBufferedBytes = 8 * 1024 * 1024
 const maxEarlyEvents = 1_000
+
+interface StreamsOptions {
+  readonly maxBufferedBytes?: number
+  /** Those of these API keys that are revoked. */
+  readonly revokedOf: (keys: Iterable<Digest>) => Promise<ReadonlySet<Digest>>
+}
 
 /** A stream that is ready to be written to its client. */
 export interface SnapshotStream {
@@ -20,14 +27,17 @@ export interface SnapshotStream {
  * newer. An event is one piece of memory, however many clients get it.
  */
 export class SnapshotStreams {
-  private readonly clients = new Set<ServerResponse>()
+  /** Each with the API key that opened it. */
+  private readonly clients = new Map<ServerResponse, Digest>()
   private readonly hub: SnapshotHub
   private readonly maxBufferedBytes: number
+  private readonly revokedOf: StreamsOptions['revokedOf']
   private readonly timer: NodeJS.Timeout
 
-  constructor(hub: SnapshotHub, maxBufferedBytes = defaultMaxBufferedBytes) {
+  constructor(hub: SnapshotHub, { maxBufferedBytes = defaultMaxBufferedBytes, revokedOf }: StreamsOptions) {
     this.hub = hub
     this.maxBufferedBytes = maxBufferedBytes
+    this.revokedOf = revokedOf
     this.timer = setInterval(() => this.beat(), heartbeatMs)
     this.timer.unref()
   }
@@ -38,7 +48,7 @@ export class SnapshotStreams {
   }
 
   /** `serverTime` is ms since the epoch by the store's clock. */
-  async open(environment: string, from: string | undefined, serverTime: number): Promise<SnapshotStream> {
+  async open(key: Digest, environment: string, from: string | undefined, serverTime: number): Promise<SnapshotStream> {
     if (this.clients.size >= maxClients) {
       throw new SluiceError('rate_limited', 'This server streams to as many applications as it may. Poll instead.')
     }
@@ -59,7 +69,7 @@ export class SnapshotStreams {
         // Who went away while the stream was made ready is told of no more: its `close` is over.
         if (client.destroyed || client.closed) return detach()
         response = client
-        this.clients.add(client)
+        this.clients.set(client, key)
         const end = () => {
           detach()
           this.clients.delete(client)
@@ -82,7 +92,7 @@ export class SnapshotStreams {
 
   close(): void {
     clearInterval(this.timer)
-    for (const client of this.clients) client.end()
+    for (const client of this.clients.keys()) client.end()
   }
 
   /**
@@ -97,7 +107,15 @@ export class SnapshotStreams {
   /** Silent while the database is out of reach: clients then know that what they have may be old. */
   private beat(): void {
     if (!this.hub.confirmed) return
-    for (const client of this.clients) this.send(client, beat)
+    for (const client of this.clients.keys()) this.send(client, beat)
+    // Where the database does not answer, the next beat asks again.
+    this.endRevoked().catch(() => undefined)
+  }
+
+  private async endRevoked(): Promise<void> {
+    if (this.clients.size === 0) return
+    const revoked = await this.revokedOf(this.clients.values())
+    for (const [client, key] of this.clients) if (revoked.has(key)) client.destroy()
   }
 
   private send(client: ServerResponse, event: Buffer): void {

@@ -18,6 +18,7 @@ import { explainCommand } from './commands/explain'
 import { gcCommand } from './commands/gc'
 import { holdCommand } from './commands/hold'
 import { importCommand } from './commands/import'
+import { keyCommand } from './commands/key'
 import { leaksCommand } from './commands/leaks'
 import { lineageCommand } from './commands/lineage'
 import { notesCommand } from './commands/notes'
@@ -66,6 +67,7 @@ const commands: readonly RegisterCommand[] = [
   reproduceCommand,
   providerCommand,
   auditCommand,
+  keyCommand,
   backtestCommand,
   gcCommand,
   reconcileCommand,

@@ -4,9 +4,12 @@ import { type AddressInfo, connect } from 'node:net'
 import { SnapshotHub } from '../../src/api/snapshot-hub'
 import { SnapshotStreams } from '../../src/api/snapshot-streams'
 import type { SnapshotDelta } from '../../src/domain/snapshot'
+import type { Digest } from '../../src/domain/version'
 import { environment, type TrafficGround, trafficGround } from '../support/traffic'
 import { until } from '../support/until'
 
+const key: Digest = `sha256:${'0'.repeat(64)}`
+const revokedOf = async () => new Set<Digest>()
 let ground: TrafficGround
 let hub: SnapshotHub
 
@@ -22,9 +25,9 @@ afterAll(async () => {
 describe('streams of snapshots', () => {
   it('cut a reader off that does not keep up, and hold back nobody else', async () => {
     await ground.settle(0)
-    const streams = new SnapshotStreams(hub, 64 * 1024)
+    const streams = new SnapshotStreams(hub, { revokedOf, maxBufferedBytes: 64 * 1024 })
     const server = createServer((request, response) => {
-      void streams.open(environment, undefined, 0).then((stream) => stream.pipe(request, response))
+      void streams.open(key, environment, undefined, 0).then((stream) => stream.pipe(request, response))
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -71,9 +74,9 @@ describe('streams of snapshots', () => {
       await told
     }
     const { version } = await hub.current(environment)
-    const streams = new SnapshotStreams(hub, 512 * 1024)
+    const streams = new SnapshotStreams(hub, { revokedOf, maxBufferedBytes: 512 * 1024 })
     const server = createServer((request, response) => {
-      void streams.open(environment, known, 0).then((stream) => stream.pipe(request, response))
+      void streams.open(key, environment, known, 0).then((stream) => stream.pipe(request, response))
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -87,11 +90,11 @@ describe('streams of snapshots', () => {
   })
 
   it('forget a reader that went away before its stream was ready', async () => {
-    const streams = new SnapshotStreams(hub)
+    const streams = new SnapshotStreams(hub, { revokedOf })
     const piped = new Promise<void>((resolve) => {
       const server = createServer(async (request, response) => {
         await once(response, 'close')
-        const stream = await streams.open(environment, undefined, 0)
+        const stream = await streams.open(key, environment, undefined, 0)
         stream.pipe(request, response)
         server.close()
         resolve()

@@ -10,6 +10,7 @@ import { diffRoutes } from './diff'
 import { evaluationRoutes } from './evaluations'
 import { gcRoutes } from './gc'
 import { healthRoutes } from './health'
+import { keyRoutes } from './keys'
 import { laneRoutes } from './lanes'
 import { leakRoutes } from './leaks'
 import { lineageRoutes } from './lineage'
@@ -54,4 +55,5 @@ export const routes: readonly ((app: App, deps: ApiDeps) => void)[] = [
   auditRoutes,
   backtestRoutes,
   gcRoutes,
+  keyRoutes,
 ]

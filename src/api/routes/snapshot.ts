@@ -46,7 +46,7 @@ export function snapshotRoutes(app: App, deps: ApiDeps): void {
     },
   )
 
-  const streams = new SnapshotStreams(live.hub)
+  const streams = new SnapshotStreams(live.hub, { revokedOf: (keys) => deps.store.keys.revokedOf(keys) })
   app.addHook('preClose', async () => streams.close())
   app.get(
     '/v1/snapshot/events',
@@ -62,7 +62,7 @@ export function snapshotRoutes(app: App, deps: ApiDeps): void {
       const lastSeen = request.headers['last-event-id']
       const from = request.query.from ?? (typeof lastSeen === 'string' ? lastSeen : undefined)
       const now = await live.clock.now()
-      const stream = await streams.open(request.query.environment, from, now)
+      const stream = await streams.open(request.principal.id, request.query.environment, from, now)
       reply.hijack()
       stream.pipe(request.raw, reply.raw)
     },

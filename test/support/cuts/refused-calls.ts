@@ -121,6 +121,9 @@ function laneCalls({ task, versions }: CutGround): readonly Row[] {
       'invalid_request',
       { path: '/v1/channels/partners', body: { type: 'webhook', options: { url: 7 } } },
     ],
+    ['PUT /v1/keys/:id', 'invalid_request', { path: `/v1/keys/${nowhere}`, body: { name: 'Sluice', role: 'app' } }],
+    ['PUT /v1/keys/:id', 'invalid_request', { path: `/v1/keys/${nowhere}`, body: { name: ' ', role: 'app' } }],
+    ['DELETE /v1/keys/:id', 'not_found', { path: `/v1/keys/${nowhere}` }],
     ['POST /v1/gc/runs', 'invalid_request', { body: { sooner: true } }],
     ['POST /v1/gc/runs/:id/cancel', 'not_found', { path: '/v1/gc/runs/none/cancel' }],
     ...['confirm', 'dismiss'].map(

@@ -1,4 +1,5 @@
 import type { Digest } from '../../../src/domain/version'
+import { keyIdOf } from '../../../src/store/api-key'
 import { Providers } from '../../../src/store/providers'
 import { messageDraft } from '../messages'
 import type { CutGround } from './cut-ground'
@@ -88,6 +89,17 @@ export const laneCases: readonly RouteCase[] = [
       path: '/v1/channels/partners',
       body: { type: 'webhook', options: { url: 'http://127.0.0.1:9/', secret: 'whsec_'.padEnd(50, 'a') } },
     }),
+  },
+  {
+    route: 'PUT /v1/keys/:id',
+    prepare: async () => ({ path: `/v1/keys/${keyIdOf('drawn')}`, body: { name: 'checkout', role: 'app' } }),
+  },
+  {
+    route: 'DELETE /v1/keys/:id',
+    async prepare({ store }) {
+      await store.keys.put({ id: keyIdOf('drawn'), name: 'checkout', role: 'app' })
+      return { path: `/v1/keys/${keyIdOf('drawn')}` }
+    },
   },
   ...(['confirm', 'dismiss'] as const).map(
     (verb): RouteCase => ({

@@ -78,8 +78,8 @@ export const rooms = {
     files: [
       { from: /^src\/cli\//, to: workflowWords },
       { from: storeCommands, to: /^src\/store\// },
-      // Digests are computed on both sides; neither file opens anything.
-      { from: /^src\/cli\//, to: /^src\/store\/(canonical|row-digests)\.ts$/ },
+      // Digests are computed and keys drawn on both sides; none of these files opens anything.
+      { from: /^src\/cli\//, to: /^src\/store\/(api-key|canonical|row-digests)\.ts$/ },
       { from: storeCommands, to: /^src\/config\.ts$/ },
       { from: /^src\/cli\/up\.ts$/, to: /^src\/(embedded\/|server\.ts|worker\.ts)/ },
       { from: /^src\/cli\/(main|step-command)\.ts$/, to: /^src\/config\.ts$/ },
