@@ -59,21 +59,31 @@ async function watchOpened(deps: WatchDeps, file: ReleaseFile): Promise<WatchOut
   const { store, tickMs, reads = watchReads(store) } = deps
   const known = await PauseCauses.open(store.releases, file.record.id)
   const checkpoints = await Checkpoints.open(store.releases, file.record.id)
-  for (;;) {
-    const look = await tryLook(store, reads, file)
-    if (look?.action === 'ended') return { kind: 'ended' }
-    if (look?.action === 'gone back') return { kind: 'withdrawn', by: look.by ?? 'ledger', reason: look.reason }
-    if (look?.action === 'rollback') return withdrawn(store, file, look)
-    if (look?.judgement) known.see(look.judgement)
-    if (look?.action === 'pause') await tellPause(deps, file, look, known)
-    if (look?.judgement) await checkpoints.keep(look.judgement)
-    heartbeat(
-      look?.judgement
-        ? { arms: look.judgement.assessment.arms, waitingFor: look.judgement.assessment.waitingFor }
-        : undefined,
-    )
-    await rest(untilBeatMs(tickMs), cancellationSignal())
-    if (cancellationSignal().aborted) return cancelled(deps, file)
+  let telling: Promise<void> | undefined
+  try {
+    for (;;) {
+      const look = await tryLook(store, reads, file)
+      if (look?.action === 'ended') return { kind: 'ended' }
+      if (look?.action === 'gone back') return { kind: 'withdrawn', by: look.by ?? 'ledger', reason: look.reason }
+      if (look?.action === 'rollback') return await withdrawn(store, file, look)
+      if (look?.judgement) known.see(look.judgement)
+      // Beside the looks: a Temporal that does not answer must not keep them from harm.
+      if (look?.action === 'pause' && telling === undefined) {
+        telling = tellPause(deps, file, look, known).finally(() => {
+          telling = undefined
+        })
+      }
+      if (look?.judgement) await checkpoints.keep(look.judgement)
+      heartbeat(
+        look?.judgement
+          ? { arms: look.judgement.assessment.arms, waitingFor: look.judgement.assessment.waitingFor }
+          : undefined,
+      )
+      await rest(untilBeatMs(tickMs), cancellationSignal())
+      if (cancellationSignal().aborted) return await cancelled(deps, file)
+    }
+  } finally {
+    await telling
   }
 }
 
@@ -141,11 +151,11 @@ async function withdrawn(store: Store, file: ReleaseFile, look: Look): Promise<W
  * pause that is asked for again, not a lost one.
  */
 async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, known: PauseCauses): Promise<void> {
-  const causes = causesOf(look, known)
-  if (known.areKnown(causes)) return
   const { releases } = deps.store
   const releaseId = file.record.id
   try {
+    const causes = causesOf(look, known)
+    if (known.areKnown(causes)) return
     known.add(await releases.pauseCauses(releaseId))
     if (known.areKnown(causes)) return
     const examples = await examplesOf(deps.store, look)
@@ -153,11 +163,10 @@ async function tellPause(deps: WatchDeps, file: ReleaseFile, look: Look, known: 
     await deps.askPause(file.record, reason)
     const evidence = { ...evidenceOf(look), causes, ...(examples.length === 0 ? {} : { examples }) }
     await releases.decidePause({ releaseId, reason, evidence }, causes)
+    known.add(causes)
   } catch (error) {
     log.warn('the release could not be told to pause; the next tick tries again', { error: String(error) })
-    return
   }
-  known.add(causes)
 }
 
 /** Where outputs differ a person has to look at some: which is better, no count says. */

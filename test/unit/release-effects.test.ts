@@ -93,6 +93,34 @@ describe('the effects of a release', () => {
       expect(await release.watch({})).toMatchObject({ kind: 'withdrawn', by: 'ledger' })
     })
 
+    test('looks on while the release is told to pause by a Temporal that does not answer', async () => {
+      const release = await planned()
+      for (const [step, from] of [[0], [1, 0]] as const) await release.advance(step, from)
+      let asked = 0
+      let answer: () => void = () => undefined
+      const askPause = () => {
+        asked += 1
+        return new Promise<void>((resolve) => {
+          answer = resolve
+        })
+      }
+      const watching = release.watch({ askPause })
+      await release.lane.flag(true)
+      await until('it is told to pause', async () => asked === 1)
+      const ticks = async () => (await ground.store.releases.lastTick(release.id))?.tick ?? 0
+      const before = await ticks()
+      await until('it looks on', async () => (await ticks()) >= before + 3)
+      expect(asked).toBe(1)
+      answer()
+      await until(
+        'the pause is on record',
+        async () => (await ground.store.releases.pauseCauses(release.id)).size === 1,
+      )
+      await release.withdraw()
+      expect(await watching).toMatchObject({ kind: 'withdrawn', by: 'ann' })
+      expect(asked).toBe(1)
+    })
+
     test('pauses once for a cause, also after it starts again, and again for a new one', async () => {
       const release = await planned()
       for (const [step, from] of [[0], [1, 0]] as const) await release.advance(step, from)
