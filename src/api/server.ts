@@ -15,6 +15,8 @@ import { installOpenApi } from './openapi'
 import { routes } from './routes'
 
 const bodyLimitBytes = 4 * 1024 * 1024
+/** Until a request is there as a whole, files too: who sends a byte a minute would hold a connection for ever, also without a key. */
+const requestTimeoutMs = 600_000
 /** The routes bound what may stand in their paths; before them it is the bound of Node on all headers of a request. */
 const maxParamLength = 16 * 1024
 /** Of a body: what writes and hashes values goes into them level by level. */
@@ -32,6 +34,7 @@ export function buildServer(deps: ApiDeps): App {
   const app = fastify({
     logger: false,
     bodyLimit: bodyLimitBytes,
+    requestTimeout: requestTimeoutMs,
     routerOptions: { maxParamLength },
     // A path that cannot be read comes to no route, and so not to the handler of their errors.
     frameworkErrors: (error, request, reply) => answerError(error, { request, reply, log }),
