@@ -15,8 +15,8 @@ import { installOpenApi } from './openapi'
 import { routes } from './routes'
 
 const bodyLimitBytes = 4 * 1024 * 1024
-/** Until a request is there as a whole, files too: who sends a byte a minute would hold a connection for ever, also without a key. */
-const requestTimeoutMs = 600_000
+/** Who was answered before its body was there, for want of a key say, has this long to read the answer. */
+const lingerMs = 5_000
 /** The routes bound what may stand in their paths; before them it is the bound of Node on all headers of a request. */
 const maxParamLength = 16 * 1024
 /** Of a body: what writes and hashes values goes into them level by level. */
@@ -34,7 +34,6 @@ export function buildServer(deps: ApiDeps): App {
   const app = fastify({
     logger: false,
     bodyLimit: bodyLimitBytes,
-    requestTimeout: requestTimeoutMs,
     routerOptions: { maxParamLength },
     // A path that cannot be read comes to no route, and so not to the handler of their errors.
     frameworkErrors: (error, request, reply) => answerError(error, { request, reply, log }),
@@ -45,6 +44,7 @@ export function buildServer(deps: ApiDeps): App {
   app.decorateRequest('principal')
   app.addHook('onRequest', (request) => authenticate(deps, request))
   app.addHook('preValidation', requireShallowBody)
+  app.addHook('onResponse', endUnfinished)
   installIdempotency(app, deps.store.idempotency)
   installOpenApi(app)
   // Routes come in a plugin of their own, which is loaded after the one that collects them for the OpenAPI document.
@@ -79,6 +79,11 @@ async function requireShallowBody({ body }: FastifyRequest): Promise<void> {
   if (!isJsonObject(body)) return
   const fault = nestingFault(body, maxBodyLevels)
   if (fault !== undefined) throw new SluiceError('invalid_request', `The body ${nestingText(fault, maxBodyLevels)}.`)
+}
+
+/** A byte of a body now and then would hold the connection for ever; at once, the answer would be lost to who still sends. */
+async function endUnfinished({ raw }: FastifyRequest): Promise<void> {
+  if (!raw.complete) setTimeout(() => raw.complete || raw.socket.destroy(), lingerMs).unref()
 }
 
 interface Faulty {

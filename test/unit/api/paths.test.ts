@@ -1,4 +1,6 @@
+import { connect } from 'node:net'
 import { type TestServer, type TrafficGround, trafficGround } from '../../support/traffic'
+import { until } from '../../support/until'
 
 describe('a path', () => {
   let ground: TrafficGround
@@ -35,6 +37,24 @@ describe('a path', () => {
     expect([put.status, await put.json()]).toMatchObject([200, { tenant }])
     const read = await fetch(path, { headers })
     expect([read.status, await read.json()]).toMatchObject([200, { current: { tenant } }])
+  })
+
+  it('to somebody who has no key is answered at once, and does not hold the connection by a body that never ends', async () => {
+    const { hostname, port } = new URL(server.url)
+    const socket = connect(Number(port), hostname)
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.on('error', () => undefined)
+    let answer = ''
+    socket.on('data', (bytes) => {
+      answer += bytes.toString()
+    })
+    socket.write(
+      'POST /v1/telemetry HTTP/1.1\r\nhost: sluice\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n',
+    )
+    const drip = setInterval(() => socket.write(' '), 200)
+    await until('it is answered', async () => answer.startsWith('HTTP/1.1 401'))
+    await closed
+    clearInterval(drip)
   })
 
   it('that names something longer is refused by what may stand there', async () => {
