@@ -1,6 +1,7 @@
 import { assertNever, type ErrorCode } from '../errors'
 import type { ArmSummary } from './guardrail'
 import type { Stage } from './rollout'
+import { cutText } from './text'
 
 /** The states of a release as people see them; `paused` and `awaiting_approval` wait for a person. */
 export type ReleasePhase =
@@ -99,6 +100,7 @@ export type CommandResult =
   | { readonly accepted: false; readonly code: ErrorCode; readonly message: string }
 
 const maxNotes = 50
+const maxPauseReason = 2_000
 
 export function noted(state: ReleaseState, at: number, text: string): ReleaseState {
   return { ...state, notes: [...state.notes.slice(-(maxNotes - 1)), { at, text }] }
@@ -150,10 +152,16 @@ export function command(state: ReleaseState, order: Command): CommandResult {
 
 const needsTrust = (name: CommandName): boolean => name === 'approve' || name === 'resume' || name === 'advance'
 
+/** A guardrail tells of each cause once, so one that fires in a pause for another reason is not lost with the resume of that. */
 function pause(state: ReleaseState, order: Command): CommandResult {
-  if (state.paused !== undefined)
-    return refuse('command_refused', `The release is paused already (${state.paused.reason}).`)
-  const paused = { by: order.by, reason: order.reason }
+  const { paused: before } = state
+  if (before !== undefined && (order.by !== 'guardrail' || before.reason.includes(order.reason)))
+    return refuse('command_refused', `The release is paused already (${before.reason}).`)
+  const { by, reason } = order
+  const paused =
+    before === undefined
+      ? { by, reason }
+      : { by: before.by, reason: cutText(`${before.reason}; and by ${by}: ${reason}`, maxPauseReason) }
   return accept(noted(withPhase({ ...state, paused }), order.at, `paused by ${order.by}: ${order.reason}`))
 }
 

@@ -127,6 +127,23 @@ describe('an accepted command', () => {
     expect(accepted('paused while baking', order('resume')).paused).toBeUndefined()
   })
 
+  it('a pause by a guardrail joins one that somebody else asked for, once, so that whoever resumes has read it', () => {
+    const fired = order('pause', { by: 'guardrail', reason: 'queue 90: the limit is 20', authenticated: false })
+    const held = accepted('paused while baking', fired)
+    expect(held).toMatchObject({
+      phase: 'paused',
+      paused: { by: 'ann', reason: 'lunch; and by guardrail: queue 90: the limit is 20' },
+    })
+    expect(held.notes.at(-1)?.text).toBe('paused by guardrail: queue 90: the limit is 20')
+    expect(outcomeOf(held, fired)).toBe('command_refused')
+    const many = Array.from({ length: 100 }, (_, index) => `limit ${index} `.padEnd(200, 'x'))
+    const flooded = many.reduce((state, reason) => {
+      const result = command(state, { ...fired, reason })
+      return result.accepted ? result.state : state
+    }, held)
+    expect(flooded.paused?.reason.length).toBeLessThanOrEqual(2_000)
+  })
+
   it('advance asks for the rest of the bake to be skipped, and for nothing else', () => {
     const { notes: _notes, ...state } = accepted('baking', order('advance'))
     const { notes: _before, ...before } = situations.baking as ReleaseState
