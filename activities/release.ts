@@ -7,7 +7,7 @@ import { openRelease, type ReleaseFile } from '../src/store/assessor'
 import { runEvaluation } from '../src/store/evaluation-run'
 import type { ReleaseRecord } from '../src/store/releases'
 import type { Store } from '../src/store/store'
-import { isSettled, withdraw } from '../src/store/withdrawal'
+import { assertStands, isSettled, withdraw } from '../src/store/withdrawal'
 import type {
   CloseRequest,
   DeliveryOutcome,
@@ -84,6 +84,8 @@ async function makePlan(
   const plan = await store.planner.plan(request, endpoints)
   const digest = await store.releases.putPlan(plan)
   await store.database.transact(async (session) => {
+    // An attempt that was given up may come late: what a later one planned, and the workflow goes by, stands.
+    if ((await store.releases.get(id, session)).plan !== undefined) return
     const decision = {
       releaseId: id,
       by: 'sluice',
@@ -178,7 +180,10 @@ async function retract(store: Store, communicate: CommunicateActivities, release
   return tell(store, communicate, { releaseId, kind: 'retraction' })
 }
 
-/** A run that never got a record of its own (its id belonged to another one) has nothing to close. */
+/**
+ * A run that never got a record of its own (its id belonged to another one) has nothing to close. What was taken back since it
+ * settled, by somebody who could not tell its workflow, is not done: `lane_moved`, and the workflow goes back.
+ */
 async function closeRelease(store: Store, request: CloseRequest): Promise<void> {
   const { releaseId, runId, phase, reason, approvals, notes } = request
   const record = await store.releases.find(releaseId)
@@ -190,7 +195,12 @@ async function closeRelease(store: Store, request: CloseRequest): Promise<void> 
     reason: `${phase}: ${reason}`,
     evidence: { approvals, notes },
   }
-  await store.releases.decideOnce(decision)
   await store.shadows.end(releaseId)
-  await store.releases.update(releaseId, { phase, reason, endedAt: record.endedAt ?? (await store.database.now()) })
+  const file = phase.startsWith('done') ? await openRelease(store, releaseId) : undefined
+  await store.database.transact(async (session) => {
+    if (file !== undefined) await assertStands(store, file, session)
+    const { endedAt = await store.database.now(session) } = await store.releases.get(releaseId, session)
+    await store.releases.decideOnce(decision, session)
+    await store.releases.update(releaseId, { phase, reason, endedAt }, session)
+  })
 }

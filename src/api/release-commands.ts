@@ -9,8 +9,10 @@ import { type CommandName, isClosed, type ReleaseState } from '../domain/release
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { openRelease } from '../store/assessor'
+import { once } from '../store/once'
 import type { ReleaseRecord } from '../store/releases'
-import { withdraw } from '../store/withdrawal'
+import type { Store } from '../store/store'
+import { rollbackKey, withdraw } from '../store/withdrawal'
 import type { Orchestrator } from '../temporal'
 import type { ApiDeps } from './app'
 
@@ -125,7 +127,10 @@ export async function commandRelease(
     if (!(await isUndriven(deps, record, error))) throw error
     const { by, reason } = payload
     await withdraw(deps.store, await openRelease(deps.store, id), { by, reason, penalise: true })
-    return { record: await deps.store.releases.get(id) }
+    const after = await deps.store.releases.get(id)
+    // It ended just before: its workflow takes nothing back any more.
+    if (isClosed(after.phase)) await deps.retract?.(id)
+    return { record: after }
   }
 }
 
@@ -160,32 +165,63 @@ export async function rollbackLane(
   const { store } = deps
   const written = await store.ledger.find({ environment, task, key })
   if (written) return afterRestore(deps, order, written)
-  const lane = await store.ledger.lane(environment, task)
-  const release = order.to === undefined && lane.candidate !== undefined ? lane.releaseId : undefined
-  if (release !== undefined && (await isOpen(store, release))) {
-    await commandRelease(deps, release, 'rollback', { by, reason })
-    const { headSeq, incumbent } = await store.ledger.lane(environment, task)
-    return { seq: headSeq, release, ...(incumbent === undefined ? {} : { incumbent }) }
+  const { release } = await toTakeBack(store, order, key)
+  if (release !== undefined) {
+    const back = await store.ledger.find({ environment, task, key: rollbackKey(release) })
+    if (back === undefined && (await isOpen(store, release))) {
+      await commandRelease(deps, release, 'rollback', { by, reason })
+      const { headSeq: seq, incumbent } = await store.ledger.lane(environment, task)
+      return { release, seq, ...(incumbent === undefined ? {} : { incumbent }) }
+    }
+    if (back !== undefined) return { release, ...restored(back) }
   }
   const penalties = { hold: true, veto: true }
   const target = order.to === undefined ? {} : { target: order.to }
   const base = order.base === undefined ? {} : { expectedBase: order.base }
   const appended = await store.ledger.restore({ environment, task, key, by, reason, penalties, ...target, ...base })
-  return appended === undefined ? { seq: lane.headSeq } : afterRestore(deps, order, appended.entry)
+  if (appended !== undefined) return afterRestore(deps, order, appended.entry)
+  return { seq: (await store.ledger.lane(environment, task)).headSeq }
+}
+
+/**
+ * The open release whose candidate the order takes back, as it was when the order was given first: given again it is not
+ * taken for an order to go back further, since the candidate is gone by then.
+ */
+function toTakeBack({ database, ledger, releases }: Store, order: LaneRollback, key: string) {
+  const { environment, task, to } = order
+  return once(database, `${key}/release`, async (session): Promise<{ readonly release?: string }> => {
+    const { candidate, releaseId } = await ledger.lane(environment, task, session)
+    if (to !== undefined || candidate === undefined || releaseId === undefined) return {}
+    const record = await releases.find(releaseId, session)
+    return record !== undefined && !isClosed(record.phase) ? { release: releaseId } : {}
+  })
 }
 
 /** Who was told of a settled release is told again; repeated with the same key it finds everything done. */
 async function afterRestore(deps: ApiDeps, order: LaneRollback, entry: Allocation) {
   const { environment, task, by, reason } = order
-  const [before] = await deps.store.ledger.entries(environment, task, { from: entry.seq - 1, limit: 1 })
-  const settled =
-    before?.candidate === undefined && before?.incumbent !== entry.incumbent ? before?.releaseId : undefined
-  if (settled !== undefined && (await deps.store.releases.find(settled)) !== undefined) {
+  const settled = await settledBy(deps.store, entry)
+  if (settled !== undefined) {
     const evidence = { lanes: [laneId(environment, task)], seq: entry.seq }
     await deps.store.releases.decideOnce({ releaseId: settled, kind: 'rollback', by, reason, evidence })
     await deps.retract?.(settled)
   }
   return restored(entry)
+}
+
+/**
+ * The release that had settled what the rollback took out of the environment that it rolled out in; of an earlier one its
+ * tenants were told nothing. Between the two other releases may have come and gone.
+ */
+async function settledBy({ ledger, releases }: Store, entry: Allocation): Promise<string | undefined> {
+  const { environment, task, seq } = entry
+  const before = await ledger.head(environment, task, { before: seq })
+  if (before?.incumbent === undefined || before.incumbent === entry.incumbent) return undefined
+  const settle = await ledger.head(environment, task, { before: seq, settled: before.incumbent })
+  const record = settle?.releaseId === undefined ? undefined : await releases.find(settle.releaseId)
+  if (record?.plan === undefined) return undefined
+  const { lanes } = await releases.plan(record.plan)
+  return lanes.at(-1)?.environment === environment ? record.id : undefined
 }
 
 /** A lane may be left with the candidate of a release that has ended: then nobody is asked. */

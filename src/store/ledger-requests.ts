@@ -68,6 +68,12 @@ export interface EntryRange {
   readonly limit?: number
 }
 
+/** Of all entries of a lane: those that settled this composite, those before this seq. */
+export interface HeadFilter {
+  readonly settled?: Digest
+  readonly before?: number
+}
+
 export interface Appended {
   readonly entry: Allocation
   /** False: an entry with this key was there before. */

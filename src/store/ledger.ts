@@ -23,6 +23,7 @@ import type {
   DisableRequest,
   EntryRange,
   ForwardRequest,
+  HeadFilter,
   Lift,
   LiftRequest,
   Place,
@@ -38,7 +39,8 @@ export interface Ledger {
   lanesNamed(ids: readonly string[]): Promise<ReadonlyMap<string, LaneState>>
   /** The lanes of one task, in every environment where it was ever deployed. */
   lanesOf(task: string, session?: ClientSession): Promise<LaneState[]>
-  head(environment: string, task: string): Promise<Allocation | undefined>
+  /** The newest entry. */
+  head(environment: string, task: string, among?: HeadFilter): Promise<Allocation | undefined>
   /** The entry written under this key, if any. */
   find(place: Place): Promise<Allocation | undefined>
   entries(environment: string, task: string, range?: EntryRange): Promise<Allocation[]>
@@ -142,12 +144,11 @@ class MongoLedger implements Ledger {
     return this.heads.find({ task }, options).limit(maxLanes).toArray()
   }
 
-  async head(environment: string, task: string): Promise<Allocation | undefined> {
-    const newest = this.allocations
-      .find({ environment, task }, { projection: { _id: 0 } })
-      .sort({ seq: -1 })
-      .limit(1)
-    return (await newest.toArray())[0]
+  async head(environment: string, task: string, among: HeadFilter = {}): Promise<Allocation | undefined> {
+    const { settled, before = Number.POSITIVE_INFINITY } = among
+    const settle = settled === undefined ? {} : { cause: 'settle' as const, incumbent: settled }
+    const filter = { environment, task, seq: { $lt: before }, ...settle }
+    return (await this.allocations.findOne(filter, { projection: { _id: 0 }, sort: { seq: -1 } })) ?? undefined
   }
 
   find(place: Place): Promise<Allocation | undefined> {

@@ -101,7 +101,7 @@ export interface Releases {
   plan(digest: Digest): Promise<Plan>
   decide(draft: DecisionDraft, session?: ClientSession): Promise<Decision>
   /** The decision of this kind, made now unless there is one: for what is decided once per release. */
-  decideOnce(draft: DecisionDraft): Promise<Decision>
+  decideOnce(draft: DecisionDraft, session?: ClientSession): Promise<Decision>
   /** The decision of a guardrail to pause for these causes; undefined where all of them were paused for before. */
   decidePause(draft: Omit<DecisionDraft, 'kind' | 'by'>, causes: readonly string[]): Promise<Decision | undefined>
   /** What guardrails paused the release for. */
@@ -273,12 +273,13 @@ class MongoReleases implements Releases {
     return session ? work(session) : this.database.transact(work)
   }
 
-  decideOnce(draft: DecisionDraft): Promise<Decision> {
+  decideOnce(draft: DecisionDraft, session?: ClientSession): Promise<Decision> {
     const { releaseId, kind } = draft
-    return this.database.transact(async (session) => {
-      const made = await this.journal.findOne({ releaseId, kind }, { session, projection: { _id: 0 } })
-      return made ?? this.decideIn(draft, session)
-    })
+    const work = async (inner: ClientSession) => {
+      const made = await this.journal.findOne({ releaseId, kind }, { session: inner, projection: { _id: 0 } })
+      return made ?? this.decideIn(draft, inner)
+    }
+    return session ? work(session) : this.database.transact(work)
   }
 
   decidePause(draft: Omit<DecisionDraft, 'kind' | 'by'>, causes: readonly string[]): Promise<Decision | undefined> {

@@ -27,6 +27,9 @@ export interface Withdrawal {
   readonly evidence?: unknown
 }
 
+/** Of the entry that takes a release out of a lane. */
+export const rollbackKey = (releaseId: string): string => `${releaseId}/rollback`
+
 /**
  * Takes a release back in every lane that it still holds, the one it rolls out in first, with hold, veto and the
  * decision, in one transaction. Whoever calls it (watch, saga, reconciler, CLI) writes the same keys, so it happens
@@ -55,7 +58,7 @@ async function withdrawIn(
     const request = {
       environment,
       task: plan.task,
-      key: `${record.id}/rollback`,
+      key: rollbackKey(record.id),
       releaseId: record.id,
       by,
       reason,
@@ -100,4 +103,15 @@ export async function isSettled(
 ): Promise<boolean> {
   const lane = await deps.ledger.lane(rolloutEnvironment(policy), plan.task, session)
   return lane.releaseId === record.id && lane.baseCause === 'settle'
+}
+
+/** Throws `lane_moved` where a release that settled was taken back since. One that is closed stays what it is. */
+export async function assertStands(
+  deps: Pick<WithdrawalDeps, 'ledger' | 'releases'>,
+  file: ReleaseFile,
+  session?: ClientSession,
+): Promise<void> {
+  const { phase } = await deps.releases.get(file.record.id, session)
+  if (isClosed(phase) || (phase !== 'rolling_back' && (await isSettled(deps, file, session)))) return
+  throw new SluiceError('lane_moved', 'The release was taken back before it was closed.')
 }

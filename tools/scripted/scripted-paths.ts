@@ -36,6 +36,11 @@ export const scriptedPaths: readonly ScriptedPath[] = [
     script: { steps: 1, bakeMs: 0, failedDeliveries: 2 },
     ends: 'done_with_failed_deliveries',
   },
+  {
+    name: 'taken-back-while-it-closed',
+    script: { steps: 1, bakeMs: 0, takenBack: true },
+    ends: 'rolled_back',
+  },
   { name: 'refused', script: { steps: 1, bakeMs: 0, refused: true }, ends: 'refused' },
   { name: 'blocked', script: { steps: 1, bakeMs: 0, verdict: 'fail' }, ends: 'blocked' },
   { name: 'smoke-fails', script: { steps: 2, bakeMs: 0, smokePasses: false }, ends: 'rolled_back' },

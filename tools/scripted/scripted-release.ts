@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common'
 import { notYet } from '../../activities/advance'
 import type { PlannedStep } from '../../src/domain/rollout'
 import type {
@@ -25,6 +26,8 @@ export interface Script {
   readonly deadlineMs?: number
   readonly onDeadline?: 'pause' | 'rollback'
   readonly failedDeliveries?: number
+  /** Somebody who could not tell the workflow takes the release back while it comes to its end. */
+  readonly takenBack?: true
   /** What the shadow comes to; absent: there is none. */
   readonly shadow?: ShadowOutcome
 }
@@ -114,6 +117,7 @@ export function scriptedActivities(script: Script): ScriptedActivities {
     },
     async closeRelease({ phase }) {
       calls.push(`close ${phase}`)
+      if (script.takenBack && phase === 'done') throw ApplicationFailure.nonRetryable('taken back', 'lane_moved')
     },
     async watchRelease() {
       return script.harmAfter === undefined ? { kind: 'ended' } : watched

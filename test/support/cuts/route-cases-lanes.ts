@@ -4,25 +4,36 @@ import { Providers } from '../../../src/store/providers'
 import { messageDraft } from '../messages'
 import type { CutGround } from './cut-ground'
 import type { RouteCase } from './route-case'
+import { openRelease } from './route-cases-releases'
 
 const lanePath = ({ task }: CutGround, verb: string) => `/v1/environments/production/tasks/${task}/${verb}`
 const because = { reason: 'for a test' }
+const whichRelease = 'Which release the order takes back: given again it goes by it, and no further back.'
 
 export const laneCases: readonly RouteCase[] = [
   {
     route: 'POST /v1/environments/:env/tasks/:task/rollback',
+    mayStay: { done: whichRelease },
     prepare: async (ground) => ({ path: lanePath(ground, 'rollback'), body: because }),
+  },
+  {
+    route: 'POST /v1/environments/:env/tasks/:task/rollback',
+    about: 'while a release is open',
+    mayStay: { done: whichRelease },
+    async prepare(ground) {
+      await openRelease(ground)
+      return { path: lanePath(ground, 'rollback'), body: because }
+    },
   },
   {
     route: 'POST /v1/environments/:env/tasks/:task/rollback',
     about: 'of a settled release, whose notes are taken back',
     async prepare(ground) {
-      const record = { task: ground.task, request: { task: ground.task, change: {}, why: 'x' }, author: 'ann' }
-      await ground.store.releases.create({ id: 'settled', ...record, workflowId: 'release/none' })
-      await ground.lane.settle(ground.versions[3], { releaseId: 'settled' })
+      await ground.lane.settle(ground.versions[3], { releaseId: await openRelease(ground) })
       return { path: lanePath(ground, 'rollback'), body: because }
     },
     mayStay: {
+      done: whichRelease,
       allocations: 'The lane is back at once; the same order given again tells who was told of the release.',
       lanes: 'As the entry of the lane.',
     },

@@ -46,15 +46,18 @@ function commandCase(name: CommandName): RouteCase {
           status: 409,
           writesNothing: 'The workflow writes what it decides; `worker-killed.test.ts` kills it at every step.',
         }),
-    async prepare(ground) {
-      const { store, lane, versions, task, lanes } = ground
-      const id = ulid()
-      const record = { task, request: request(ground), author: 'ann', workflowId: `release/${id}`, runId: randomUUID() }
-      await store.releases.adopt({ id, ...record })
-      const plan = await store.planner.plan(request(ground))
-      await store.releases.update(id, { plan: await store.releases.putPlan(plan), candidate: versions[3] })
-      await lane.step(versions[3], { releaseId: id, policy: lanes.policy })
-      return { path: `/v1/releases/${id}/${name}`, body: because }
-    },
+    prepare: async (ground) => ({ path: `/v1/releases/${await openRelease(ground)}/${name}`, body: because }),
   }
+}
+
+/** Its first step is in production, and its workflow is gone. */
+export async function openRelease(ground: CutGround): Promise<string> {
+  const { store, lane, versions, task, lanes } = ground
+  const id = ulid()
+  const record = { task, request: request(ground), author: 'ann', workflowId: `release/${id}`, runId: randomUUID() }
+  await store.releases.adopt({ id, ...record })
+  const plan = await store.planner.plan(request(ground))
+  await store.releases.update(id, { plan: await store.releases.putPlan(plan), candidate: versions[3] })
+  await lane.step(versions[3], { releaseId: id, policy: lanes.policy })
+  return id
 }
