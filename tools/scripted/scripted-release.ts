@@ -100,9 +100,7 @@ export function scriptedActivities(script: Script): ScriptedActivities {
       calls.push('smoke')
       return { passed: script.smokePasses ?? true, reasons: ['case 1: not JSON'] }
     },
-    async settleRelease() {
-      calls.push('settle')
-    },
+    settleRelease: async () => void calls.push('settle'),
     async withdrawRelease() {
       calls.push('withdraw')
       return { lanes: ['production/x'] }
