@@ -11,7 +11,7 @@ import {
   type ReleaseState,
 } from '../src/domain/release'
 import type { PlannedStep } from '../src/domain/rollout'
-import { cutText, wellFormed } from '../src/domain/text'
+import { cutText, maxReasonLength, wellFormed } from '../src/domain/text'
 
 /** Input of the workflow type `release`. From the Temporal UI `{request, author}` is enough. */
 export interface ReleaseInput {
@@ -79,7 +79,7 @@ export const commandUpdates = Object.fromEntries(
   commandNames.map((name) => [name, defineUpdate<ReleaseState, [CommandPayload]>(name)]),
 ) as { readonly [name in CommandName]: ReturnType<typeof defineUpdate<ReleaseState, [CommandPayload]>> }
 
-const maxTextLength = 1_000
+const maxNameLength = 1_000
 
 /** Reads what somebody typed into the Temporal UI; undefined where it is not a command. */
 export function readCommandPayload(value: unknown): CommandPayload | undefined {
@@ -87,7 +87,7 @@ export function readCommandPayload(value: unknown): CommandPayload | undefined {
   const { by, reason, plan } = value as Record<string, unknown>
   if (typeof by !== 'string' || by.trim() === '' || typeof reason !== 'string') return undefined
   if (plan !== undefined && typeof plan !== 'string') return undefined
-  const text = { by: cutText(by, maxTextLength), reason: cutText(reason, maxTextLength) }
+  const text = { by: cutText(by, maxNameLength), reason: cutText(reason, maxReasonLength) }
   return plan === undefined ? text : { ...text, plan }
 }
 

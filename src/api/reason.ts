@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { wellFormed } from '../domain/text'
+import { maxReasonLength, wellFormed } from '../domain/text'
 
 /** What somebody says for the record, as the record will keep it. */
 export const reason = z
   .string()
   .trim()
   .min(1)
-  .max(2_000)
+  .max(maxReasonLength)
   .overwrite((text) => wellFormed(text))

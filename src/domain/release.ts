@@ -1,7 +1,7 @@
 import { assertNever, type ErrorCode } from '../errors'
 import type { ArmSummary } from './guardrail'
 import type { Stage } from './rollout'
-import { cutText } from './text'
+import { cutText, maxReasonLength } from './text'
 
 /** The states of a release as people see them; `paused` and `awaiting_approval` wait for a person. */
 export type ReleasePhase =
@@ -100,7 +100,6 @@ export type CommandResult =
   | { readonly accepted: false; readonly code: ErrorCode; readonly message: string }
 
 const maxNotes = 50
-const maxPauseReason = 2_000
 
 export function noted(state: ReleaseState, at: number, text: string): ReleaseState {
   return { ...state, notes: [...state.notes.slice(-(maxNotes - 1)), { at, text }] }
@@ -161,7 +160,7 @@ function pause(state: ReleaseState, order: Command): CommandResult {
   const paused =
     before === undefined
       ? { by, reason }
-      : { by: before.by, reason: cutText(`${before.reason}; and by ${by}: ${reason}`, maxPauseReason) }
+      : { by: before.by, reason: cutText(`${before.reason}; and by ${by}: ${reason}`, maxReasonLength) }
   return accept(noted(withPhase({ ...state, paused }), order.at, `paused by ${order.by}: ${order.reason}`))
 }
 

@@ -12,6 +12,9 @@ export function wellFormed<T>(value: T): T {
   ) as T
 }
 
+/** Of what somebody says for the record, in UTF-16 code units: the API refuses more, of a signal the rest is cut off. */
+export const maxReasonLength = 2_000
+
 /** At most so many UTF-16 code units of a foreign text, and never half a character at the cut. */
 export function cutText(text: string, maxLength: number): string {
   const cut = text.length > maxLength ? text.slice(0, maxLength).replace(/[\ud800-\udbff]$/, '') : text

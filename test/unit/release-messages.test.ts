@@ -33,7 +33,7 @@ describe('what somebody typed into the Temporal UI to start a release', () => {
   })
 })
 
-it('a command keeps nothing but who, why and the plan, within bounds', () => {
+it('a command keeps nothing but who, why and the plan, within the bounds of the API', () => {
   const typed = { by: 'ann', reason: 'r'.repeat(5_000), name: 'approve', authenticated: true, at: 0 }
-  expect(readCommandPayload(typed)).toEqual({ by: 'ann', reason: 'r'.repeat(1_000) })
+  expect(readCommandPayload(typed)).toEqual({ by: 'ann', reason: 'r'.repeat(2_000) })
 })
