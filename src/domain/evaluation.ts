@@ -128,7 +128,7 @@ export interface ShiftDetail {
   readonly mix?: readonly ClassShare[]
   /** Of numbers: quantiles in both arms. */
   readonly spread?: { readonly before: Spread; readonly after: Spread }
-  /** Of numbers and booleans: after minus before, paired by case and tested by group. */
+  /** Of numbers and booleans: after minus before, paired by case and tested by group; absent where one group has them. */
   readonly difference?: GroupedTest
   /** The first pairs that differ; none of free text. */
   readonly examples: readonly ShiftExample[]

@@ -1,6 +1,7 @@
 import { type GroupSums, quantileOf, shareOfSums, testOfSums } from '../stats/grouped'
 import { sameJson } from './diff'
 import type { ClassShare, FieldShift, ShiftDetail, ShiftExample, Spread } from './evaluation'
+import { finiteShift } from './finite-shift'
 
 /** Texts of more distinct values, or of longer ones, are free text; numbers of more are a distribution. */
 const maxCategories = 20
@@ -54,7 +55,7 @@ export class FieldFold {
     const changedShare = this.changed / pairs
     const detail = this.detail(kind, changedShare, pairs)
     const difference = kind === 'number' || kind === 'boolean' ? testOfSums(sums.difference) : undefined
-    return {
+    return finiteShift({
       field,
       kind,
       pairs,
@@ -62,7 +63,7 @@ export class FieldFold {
       ...(before === undefined ? {} : { before }),
       ...(after === undefined ? {} : { after }),
       detail: { ...detail, changed: shareOfSums(sums.changed), ...(difference ? { difference } : {}) },
-    }
+    })
   }
 
   private detail(

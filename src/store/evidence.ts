@@ -2,6 +2,7 @@ import { type ClientSession, type Collection, MongoServerError } from 'mongodb'
 import { ulid } from 'ulid'
 import type { FrozenThresholds } from '../domain/allocation'
 import type { EvidenceKey, Verdict } from '../domain/evaluation'
+import { finiteShift } from '../domain/finite-shift'
 import type { Digest } from '../domain/version'
 import { type GroupedEstimate, quantileOf } from '../stats/grouped'
 import { batchedReads } from './batched-reads'
@@ -98,9 +99,15 @@ export const minThresholdResults = 20
 const keyId = ({ candidate, incumbent, suite, policy }: EvidenceKey): string =>
   digestOf({ candidate, incumbent: incumbent ?? 'none', suite, policy })
 
-const verdictFrom = ({ _id, key: _key, epochs: _epochs, ...rest }: VerdictDocument): Verdict => ({
+const verdictFrom = ({ _id, key: _key, epochs: _epochs, report, ...rest }: VerdictDocument): Verdict => ({
   id: _id,
   ...rest,
+  report: readable(report),
+})
+
+const readable = ({ comparison, ...rest }: Verdict['report']): Verdict['report'] => ({
+  ...rest,
+  ...(comparison && { comparison: { ...comparison, shifts: comparison.shifts.map(finiteShift) } }),
 })
 
 const duplicateKey = 11_000

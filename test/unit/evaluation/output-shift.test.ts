@@ -88,6 +88,32 @@ describe('the shift of one field', () => {
     expect(detail?.difference).toMatchObject({ mean: -1, groups: 3 })
   })
 
+  it('has no tested difference where one group alone has the field, since nothing is known of its error', () => {
+    const comparison = compare(
+      40,
+      (index) => (index < 4 ? { x: 1, y: true, z: 1 } : { z: 1 }),
+      (index) => (index < 4 ? { x: 2, y: false, z: 2 } : { z: 2 }),
+    )
+    expect(shiftOf(comparison, 'x')).toMatchObject({ kind: 'number', before: 1, after: 2 })
+    expect(shiftOf(comparison, 'x').detail).not.toHaveProperty('difference')
+    expect(shiftOf(comparison, 'y').detail).not.toHaveProperty('difference')
+    expect(shiftOf(comparison, 'z').detail?.difference).toMatchObject({ mean: 1, groups: 10 })
+  })
+
+  it('tells only what a number can hold, however large the numbers are', () => {
+    const comparison = compare(
+      40,
+      () => ({ x: -1e308, y: 1 }),
+      () => ({ x: 1e308, y: Number.POSITIVE_INFINITY }),
+    )
+    const { before, after, detail } = shiftOf(comparison, 'x')
+    expect([before, after, detail?.difference]).toEqual([undefined, undefined, undefined])
+    expect(detail?.spread).toMatchObject({ before: { p50: -1e308 }, after: { p50: 1e308 } })
+    expect(shiftOf(comparison, 'y')).toMatchObject({ before: 1, changedShare: 1 })
+    expect(shiftOf(comparison, 'y').after).toBeUndefined()
+    expect(shiftOf(comparison, 'y').detail?.spread).toBeUndefined()
+  })
+
   it('of numbers of many values is the distance of their distributions: noise in each is no shift', () => {
     const noisy = compare(
       100,

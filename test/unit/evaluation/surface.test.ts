@@ -2,7 +2,9 @@ import type { FastifyInstance } from 'fastify'
 import type { ApiDeps } from '../../../src/api/app'
 import { buildServer } from '../../../src/api/server'
 import { runCli } from '../../../src/cli/main'
+import type { Verdict } from '../../../src/domain/evaluation'
 import { type EvaluationGround, endedRun, evaluationGround } from '../../support/evaluation-ground'
+import { armReport } from '../../support/outcome-reports'
 
 let ground: EvaluationGround
 let app: FastifyInstance
@@ -110,6 +112,47 @@ describe('evaluations over HTTP', () => {
     await ground.store.evaluations.begin('other', otherSuite, 'ann')
     const refused = await call('POST', '/v1/evaluations/compare', { before: before.id, after: 'other' })
     expect(refused).toMatchObject({ status: 409, body: { code: 'suite_mismatch' } })
+  })
+
+  it('answers a verdict that was stored with an infinite difference without it', async () => {
+    const { store, suite, policy } = ground
+    const key = {
+      candidate: await ground.composite('1.1.0'),
+      incumbent: await ground.composite('1.0.0'),
+      suite,
+      policy,
+    }
+    const estimate = { mean: 0.5, lower: 0, upper: 1 }
+    const test = { ...estimate, groups: 2, pBelow: 0.5, pAbove: 0.5 }
+    const unknown = { ...test, groups: 1, lower: Number.NEGATIVE_INFINITY, upper: Number.POSITIVE_INFINITY }
+    const detail = { measure: 'changed_share', moved: 0.5, changed: estimate, examples: [] } as const
+    const field = { field: 'x', kind: 'number', pairs: 2, changedShare: 0.5, before: 1, after: 2 } as const
+    await store.evaluations.begin('one-group', key, 'ann')
+    await store.evidence.record({
+      ...{ ...key, verdict: 'pass', reasons: [], shifting: true, evaluationId: 'one-group' },
+      report: {
+        ...{ suite, primary: 's', cases: 2, groups: 2, repeats: 1, checks: [] },
+        candidate: armReport(key.candidate, [], { scorers: ['s'], primary: 's' }),
+        comparison: {
+          ...{ pairs: 2, difference: test, fixed: { count: 0, cases: [] }, broken: { count: 0, cases: [] } },
+          shifts: [
+            { ...field, detail: { ...detail, difference: unknown } },
+            { ...field, detail: { ...detail, difference: test } },
+          ],
+        },
+        paid: { calls: 0, results: 0, costUsd: 0, lostCalls: 0 },
+      },
+    })
+    const shifts = [
+      { ...field, detail },
+      { ...field, detail: { ...detail, difference: test } },
+    ]
+    const told = { verdict: 'pass', report: { comparison: { shifts } } }
+    const shown = await call('GET', '/v1/evaluations/one-group')
+    expect(shown).toMatchObject({ status: 200, body: { verdict: told } })
+    expect((shown.body as { verdict: Verdict }).verdict.report.comparison?.shifts).toEqual(shifts)
+    const listed = await call('GET', `/v1/verdicts?candidate=${encodeURIComponent(key.candidate)}&limit=1`)
+    expect(listed).toMatchObject({ status: 200, body: { items: [told] } })
   })
 
   it('refuses what it cannot run', async () => {
