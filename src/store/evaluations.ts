@@ -2,6 +2,7 @@ import type { EvidenceKey } from '../domain/evaluation'
 import { SluiceError } from '../errors'
 import { markCompositeUsed } from './composite-uses'
 import type { CollectionSpec, Database } from './database'
+import { maxPage } from './list-page'
 import { markUsed } from './version-uses'
 
 export type EvaluationState = 'running' | 'done' | 'failed' | 'cancelled'
@@ -41,7 +42,6 @@ type RunDocument = Omit<EvaluationRun, 'id'> & { readonly _id: string }
 
 export const evaluationCollections: readonly CollectionSpec[] = [{ name: 'evaluations' }]
 
-const maxPage = 200
 export const noProgress: EvaluationProgress = { done: 0, total: 0, fromStore: 0, paidUsd: 0 }
 const runFrom = ({ _id, ...rest }: RunDocument): EvaluationRun => ({ id: _id, ...rest })
 

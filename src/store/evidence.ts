@@ -10,6 +10,7 @@ import { digestOf } from './canonical'
 import type { CollectionSpec, Database } from './database'
 import { type EvidenceEpochs, EvidenceLife, judgesIn, type ProviderStanding } from './evidence-epochs'
 import { createResultStore, type ResultStore, resultCollections } from './evidence-results'
+import { maxPage } from './list-page'
 import type { Providers } from './providers'
 
 export type VerdictDraft = Omit<Verdict, 'id' | 'at'> & {
@@ -92,7 +93,6 @@ export const evidenceCollections: readonly CollectionSpec[] = [
   { name: 'verdict_heads' },
 ]
 
-const maxVerdictPage = 200
 export const minThresholdResults = 20
 
 /** A key without incumbent is a key of its own: absolute evidence is not evidence against an incumbent. */
@@ -176,8 +176,8 @@ export function createEvidence(database: Database, providers: Providers): Eviden
       return found ? verdictFrom(found) : undefined
     },
     verdictOf: (evaluationId) => verdictOf(evaluationId),
-    async verdicts({ limit = maxVerdictPage, ...filter }) {
-      const page = verdicts.find(pageOf(filter)).sort({ _id: -1 }).limit(Math.min(limit, maxVerdictPage))
+    async verdicts({ limit = maxPage, ...filter }) {
+      const page = verdicts.find(pageOf(filter)).sort({ _id: -1 }).limit(Math.min(limit, maxPage))
       return (await page.toArray()).map(verdictFrom)
     },
     async record(draft) {

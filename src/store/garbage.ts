@@ -24,6 +24,7 @@ import { type Reach, reachOf } from './garbage-reach'
 import { dropRows, measureRows } from './garbage-rows'
 import { batches, type Collection, dropIn, type Rules, RunEnded } from './garbage-run'
 import { droppable, droppableSince, dropVersions, hasRows, isDroppableKind, namedRoots } from './garbage-versions'
+import { maxPage } from './list-page'
 import { once } from './once'
 import { lastUsedAt } from './version-uses'
 import { databaseView } from './version-view'
@@ -71,7 +72,6 @@ export const garbageCollections: readonly CollectionSpec[] = [
   { name: 'gc_policies' },
 ]
 
-const maxPage = 200
 const capturesTogether = 500
 const maxFailureLength = 1_000
 const duplicateKey = 11_000

@@ -4,6 +4,7 @@ import type { RescoreItem, RescoreOutcome, RescorePlan, RescoreState, RescoreTal
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { CollectionSpec, Database } from './database'
+import { maxPage } from './list-page'
 
 /** One run over the composites of a task on one suite. */
 export interface Rescore extends RescoreTally {
@@ -64,7 +65,6 @@ export const rescoreCollections: readonly CollectionSpec[] = [
   { name: 'rescore_items', indexes: [{ key: { rescore: 1, index: 1 }, unique: true }] },
 ]
 
-const maxPage = 200
 const duplicateKey = 11_000
 const itemId = (rescore: string, index: number): string => `${rescore}/${index}`
 

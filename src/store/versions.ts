@@ -7,6 +7,7 @@ import { assert, SluiceError } from '../errors'
 import { kindOf } from '../kinds'
 import { writeClaim } from './claims'
 import type { Database } from './database'
+import { maxPage } from './list-page'
 import type { SetDocument } from './row-documents'
 import type { RowStore } from './rows'
 import {
@@ -21,8 +22,7 @@ import { compareDocuments, documentOf, type Judgement, judge } from './version-d
 import { markUsed } from './version-uses'
 import { databaseView } from './version-view'
 
-export const defaultPage = 50
-export const maxPage = 200
+const defaultPage = 50
 const duplicateKey = 11_000
 
 /** Registered versions: written once, never changed. */
