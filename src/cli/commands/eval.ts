@@ -74,10 +74,7 @@ async function runSuite(cli: Cli, suite: string, options: RunOptions): Promise<v
 }
 
 async function rolesOf(cli: Cli, name: string): Promise<Readonly<Record<string, string>>> {
-  const { items } = await cli.api.get<{ items: readonly TaskDefinition[] }>('/v1/tasks')
-  const task = items.find((one) => one.name === name)
-  if (task) return task.roles
-  throw new SluiceError('unknown_task', `No task is named ${name}.`, { task: name })
+  return (await cli.api.get<TaskDefinition>(`/v1/tasks/${encodeURIComponent(name)}`)).roles
 }
 
 function candidateOf(

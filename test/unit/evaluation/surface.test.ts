@@ -228,6 +228,16 @@ describe('sluice eval', () => {
     expect(out).toMatch(/transferred\s+boolean/)
   })
 
+  it('finds a task that a list of tasks shows on a later page', async () => {
+    const { catalog } = ground.store
+    const { roles, suite, policy } = await catalog.task('csat-scoring')
+    const earlier = [...Array(50).keys()].map((place) => `a-task-${String(place).padStart(2, '0')}`)
+    for (const name of earlier) await catalog.putTask({ name, roles, suite, policy }, 'ann')
+    const { code, err } = await sluice('eval', 'run', 'airline@1.0.0', ...change('1.1.0'))
+    expect(err).toMatch(/^evaluation \w+\n/)
+    expect(code).toBe(0)
+  })
+
   it('says what is wrong with a command', async () => {
     const without = await sluice('eval', 'run', 'airline@1.0.0')
     expect(without).toMatchObject({ code: 1, err: expect.stringContaining('Name the candidate') })
