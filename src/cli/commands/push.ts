@@ -6,6 +6,7 @@ import type { ChangeClass, Digest } from '../../domain/version'
 import { type ErrorCode, SluiceError } from '../../errors'
 import { type Cli, withExample } from '../cli'
 import type { ApiClient } from '../client'
+import { everyItem } from '../pages'
 import { type RowFile, readRows } from '../row-file'
 import { type UploadState, uploadRows } from '../row-upload'
 import { readWorkspace, type Workspace, type WorkspaceTenant } from '../workspace'
@@ -142,24 +143,17 @@ async function putTenants(api: ApiClient, tenants: readonly WorkspaceTenant[]): 
   return pushed
 }
 
-const maxTenantPages = 1000
+const tenantsPerPage = 500
 
 /** Tenant → its newest entry. */
 async function knownTenants(api: ApiClient): Promise<ReadonlyMap<string, number>> {
-  const known = new Map<string, number>()
-  let cursor: string | undefined
-  for (let page = 0; page < maxTenantPages; page += 1) {
-    const { items, after } = await api.get<TenantPage>('/v1/tenants', { after: cursor })
-    for (const { tenant, seq } of items) known.set(tenant, seq)
-    if (after === undefined) break
-    cursor = after
-  }
-  return known
+  const known = await everyItem<TenantHead>(api, '/v1/tenants', { limit: tenantsPerPage })
+  return new Map(known.map(({ tenant, seq }) => [tenant, seq]))
 }
 
-interface TenantPage {
-  readonly items: readonly { readonly tenant: string; readonly seq: number }[]
-  readonly after?: string
+interface TenantHead {
+  readonly tenant: string
+  readonly seq: number
 }
 
 function outcomeOf(before: unknown, after: unknown): Pushed['outcome'] {

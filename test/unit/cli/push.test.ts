@@ -76,6 +76,16 @@ describe('sluice push', () => {
     expect(out).toMatch(/^changed +tenant\/acme/m)
   })
 
+  it('leaves a tenant as it is also where a page of others comes before it', async () => {
+    await api.cli('push', copy)
+    const heads = api.store.database.collection<{ _id: string; tenant: string }>('tenants')
+    const head = await heads.findOne({ _id: 'acme' })
+    const names = [...Array(500).keys()].map((place) => `aa-${String(place).padStart(3, '0')}`)
+    await heads.insertMany(names.map((name) => ({ ...head, _id: name, tenant: name })))
+    const { out } = await api.cli('push', copy, '--json')
+    expect(JSON.parse(out).items).toContainEqual({ ref: 'tenant/acme', outcome: 'unchanged' })
+  })
+
   it('registers the example as it is', async () => {
     const { code, out, err } = await api.cli('push', 'examples/airline')
     expect(err).toContain('200 rows')
