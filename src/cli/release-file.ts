@@ -8,6 +8,7 @@ import { roleRef } from '../domain/task'
 import { SluiceError } from '../errors'
 import { describeIssues } from '../kinds/kind'
 import type { Cli } from './cli'
+import { everyItem } from './pages'
 import { malformed, parseKeys, readText } from './workspace-file'
 
 const text = z.string().trim().min(1, 'says nothing')
@@ -61,15 +62,15 @@ function lineOf(source: string, path: readonly PropertyKey[]): number | undefine
   return undefined
 }
 
-const maxVersions = 200
+const versionsPerPage = 200
 
 /** A policy named without its version is the highest registered one. Throws `unknown_ref`. */
 export async function policyRef({ api }: Cli, policy: string): Promise<string> {
   if (policy.includes('@')) return policy
   const name = policy.replace(/^policy\//, '')
   const path = `/v1/artifacts/policy/${encodeURIComponent(name)}`
-  const { items } = await api.get<{ items: readonly { semver: string }[] }>(path, { limit: maxVersions })
-  const [highest] = items.map(({ semver }) => semver).sort(rcompare)
+  const versions = await everyItem<{ readonly semver: string }>(api, path, { limit: versionsPerPage })
+  const [highest] = versions.map(({ semver }) => semver).sort(rcompare)
   if (highest !== undefined) return `${name}@${highest}`
   throw new SluiceError('unknown_ref', `No policy is registered as ${name}; \`sluice artifact ls policy\` lists them.`)
 }
