@@ -4,6 +4,7 @@ import { cutText } from '../domain/text'
 import type { ToolCall, ToolTurn } from '../domain/tool-call'
 import { SluiceError } from '../errors'
 import type { EngineAnswer, EngineCall, EngineProvider, FailureCause } from './engine'
+import { type Posted, post } from './post'
 
 const firstPauseMs = 250
 const longestPauseMs = 8_000
@@ -106,28 +107,35 @@ async function tryOnce(call: EngineCall): Promise<Attempt> {
   const ending = endingOf(call)
   const started = performance.now()
   try {
-    const response = await fetch(`${call.endpoint.url}/chat/completions`, {
-      method: 'POST',
+    const posted = await post({
+      url: `${call.endpoint.url}/chat/completions`,
       headers: {
+        accept: 'application/json',
         'content-type': 'application/json',
+        'user-agent': 'sluice',
         ...(call.endpoint.apiKey === undefined ? {} : { authorization: `Bearer ${call.endpoint.apiKey}` }),
       },
       body: JSON.stringify(requestBody(call)),
       signal: ending.signal,
+      maxBytes: maxAnswerBytes,
     })
-    const text = await response.text()
-    if (!response.ok) return { failure: refusal(response, text) }
-    return readAnswer(call, text, performance.now() - started)
+    if (posted.status < 200 || posted.status >= 300) return { failure: refusal(posted) }
+    return readAnswer(call, posted, performance.now() - started)
   } catch (error) {
     if (ending.isOverdue() && !call.signal?.aborted) {
       const message = `no answer within ${call.engine.timeoutMs} ms`
       return { failure: { cause: 'time_out', message, retryable: true } }
     }
-    const reason = (error as Error & { cause?: Error }).cause?.message ?? (error as Error).message
-    return { failure: { cause: 'unreachable', message: reason, retryable: true } }
+    return { failure: { cause: 'unreachable', message: causeOf(error), retryable: true } }
   } finally {
     ending.clear()
   }
+}
+
+/** Where several addresses of a host were tried, the error of all of them has a code and no message. */
+function causeOf(error: unknown): string {
+  const { message, code } = error as Error & { code?: string }
+  return message || (code ?? 'no connection')
 }
 
 /** What ends a try early. Cleared with the try, so that a signal that outlives many calls keeps nothing of them. */
@@ -179,10 +187,10 @@ function turnMessages({ calls, results }: ToolTurn): readonly object[] {
   ]
 }
 
-function refusal(response: Response, text: string): Failure {
-  const { status } = response
-  const message = `HTTP ${status} ${cutText(text, quotedCharacters)}`
-  const retryAfterMs = readRetryAfter(response.headers)
+function refusal({ status, headers, text }: Posted): Failure {
+  const target = status < 400 && headers.location !== undefined ? `, redirects to ${headers.location}` : ''
+  const message = `HTTP ${status}${cutText(target, quotedCharacters)} ${cutText(text, quotedCharacters)}`
+  const retryAfterMs = readRetryAfter(headers)
   const after = retryAfterMs === undefined ? {} : { retryAfterMs }
   if (status === 429) return { cause: 'rate_limited', message, status, retryable: true, asksForLess: true, ...after }
   if (status >= 500) {
@@ -193,11 +201,11 @@ function refusal(response: Response, text: string): Failure {
 }
 
 /** Seconds, or an HTTP date by the provider's own clock (RFC 9110, 10.2.3); undefined when absent or unreadable. */
-function readRetryAfter(headers: Headers): number | undefined {
-  const value = headers.get('retry-after')?.trim()
+function readRetryAfter(headers: Posted['headers']): number | undefined {
+  const value = headers['retry-after']?.trim()
   if (!value) return undefined
   const seconds = Number(value)
-  const sent = Date.parse(headers.get('date') ?? '')
+  const sent = Date.parse(headers.date ?? '')
   const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - (Number.isNaN(sent) ? Date.now() : sent)
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined
 }
@@ -216,9 +224,9 @@ interface ChatCompletion {
   }
 }
 
-function readAnswer(call: EngineCall, text: string, latencyMs: number): Attempt {
+function readAnswer(call: EngineCall, { text, isCut }: Posted, latencyMs: number): Attempt {
   const unreadable = (message: string): Attempt => ({ failure: { cause: 'unreadable', message, retryable: false } })
-  if (text.length > maxAnswerBytes) return unreadable(`the answer is longer than ${maxAnswerBytes} characters`)
+  if (isCut) return unreadable(`the answer is longer than ${maxAnswerBytes} bytes`)
   let body: ChatCompletion
   try {
     body = JSON.parse(text) as ChatCompletion

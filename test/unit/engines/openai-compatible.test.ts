@@ -170,6 +170,36 @@ describe('calling an OpenAI-compatible engine', () => {
     await expect(dead).rejects.toMatchObject({ details: { cause: 'unreachable' } })
   })
 
+  it('waits as long as its time-out says, also where what fetch uses gives up sooner', async () => {
+    const restore = await impatientFetch()
+    try {
+      handler = () => undefined
+      await expect(fetch(url)).rejects.toThrow('fetch failed')
+      const silent = call({ timeoutMs: 1_500, maxAttempts: 1 })
+      await expect(silent).rejects.toMatchObject({ details: { cause: 'time_out' } })
+      expect(calls).toBe(2)
+    } finally {
+      restore()
+    }
+  })
+
+  it('reads no more of an answer than it may be long', async () => {
+    handler = (_, response) => answer(response, 200, ' '.repeat(9 * 1024 * 1024))
+    await expect(call()).rejects.toMatchObject({
+      message: expect.stringContaining('longer than 8388608 bytes'),
+      details: { cause: 'unreadable', attempts: 1 },
+    })
+  })
+
+  it('follows no redirect, and says where it leads', async () => {
+    handler = (_, response) => answer(response, 308, '', { location: 'https://elsewhere.example/v1' })
+    await expect(call()).rejects.toMatchObject({
+      message: expect.stringContaining('HTTP 308, redirects to https://elsewhere.example/v1'),
+      details: { cause: 'refused', attempts: 1 },
+    })
+    expect(calls).toBe(1)
+  })
+
   it('stops at once when aborted, during a call and between tries', async () => {
     const during = new AbortController()
     handler = () => during.abort(new Error('enough'))
@@ -202,3 +232,26 @@ describe('calling an OpenAI-compatible engine', () => {
     expect(() => endpointOf({ local: { url } }, 'other')).toThrow(/configured are: local/)
   })
 })
+
+const dispatcherKey = Symbol.for('undici.globalDispatcher.1')
+
+interface Dispatcher {
+  readonly constructor: new (options: { readonly headersTimeout: number }) => Dispatcher
+  close(): Promise<void>
+}
+
+/** Fetch waits 300 s for headers where nobody set another dispatcher; this one waits a moment. Gives what undoes it. */
+async function impatientFetch(): Promise<() => void> {
+  // Jest runs tests in a realm of their own; fetch and its dispatcher are of the realm around it.
+  const outer = Object.getPrototypeOf(Object.getPrototypeOf(fetch)).constructor
+  const realm = outer.constructor('return globalThis')() as Record<symbol, Dispatcher>
+  await fetch('data:,loads the library that fetch is made of')
+  const usual = realm[dispatcherKey]
+  if (usual === undefined) throw new Error('this Node keeps the dispatcher of fetch elsewhere')
+  const impatient = new usual.constructor({ headersTimeout: 50 })
+  realm[dispatcherKey] = impatient
+  return () => {
+    realm[dispatcherKey] = usual
+    void impatient.close()
+  }
+}
