@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { endpointUrl } from '../domain/endpoint-url'
 import { costOf } from '../domain/pricing'
 import { cutText } from '../domain/text'
 import type { ToolCall, ToolTurn } from '../domain/tool-call'
@@ -108,7 +109,7 @@ async function tryOnce(call: EngineCall): Promise<Attempt> {
   const started = performance.now()
   try {
     const posted = await post({
-      url: `${call.endpoint.url}/chat/completions`,
+      url: endpointUrl(call.endpoint.url, 'chat/completions'),
       headers: {
         accept: 'application/json',
         'content-type': 'application/json',

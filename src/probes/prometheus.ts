@@ -1,3 +1,4 @@
+import { endpointUrl } from '../domain/endpoint-url'
 import type { ProbeAnswer } from '../domain/probe'
 import { cutText } from '../domain/text'
 import type { ProbeProvider, ProbeQuestion } from './probe'
@@ -23,7 +24,7 @@ export const prometheus: ProbeProvider = {
 }
 
 async function answerTo({ query, endpoint, signal }: ProbeQuestion): Promise<ProbeAnswer> {
-  const response = await fetch(`${endpoint.url.replace(/\/+$/, '')}/api/v1/query`, {
+  const response = await fetch(endpointUrl(endpoint.url, 'api/v1/query'), {
     method: 'POST',
     headers: {
       accept: 'application/json',

@@ -98,6 +98,16 @@ describe('calling an OpenAI-compatible engine', () => {
     expect(given.latencyMs).toBeGreaterThan(0)
   })
 
+  it.each(['', '/', '//'])('calls the endpoint whose URL ends with "%s"', async (end) => {
+    let path: string | undefined
+    handler = (request, response) => {
+      path = request.url
+      answer(response, 200, completion)
+    }
+    await call({}, { endpoint: { url: url + end } })
+    expect(path).toBe('/v1/chat/completions')
+  })
+
   it('offers tools, tells what came of earlier calls, and reads what the engine asks for', async () => {
     let sent: { messages?: unknown; tools?: unknown } = {}
     const asked = { id: 'call_1', type: 'function', function: { name: 'find', arguments: '{"locator":"X1"}' } }
