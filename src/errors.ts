@@ -28,6 +28,7 @@ export const errorTable = {
   temporal_unavailable: row(503, 'Temporal does not answer. Try again; `sluice doctor` tells what is wrong.', true),
   request_in_progress: row(409, 'The first call with this Idempotency-Key still runs. Ask again in a moment.', true),
   api_unreachable: row(503, 'No Sluice server answers there. Start it with `sluice up` or correct SLUICE_URL.', true),
+  no_answer: row(504, 'The server takes longer than the command waits. See what it did before you ask again.', true),
   // versions and composites
   unknown_kind: row(400, 'No artifact kind has this name. `details.kinds` lists them.'),
   unknown_ref: row(

@@ -85,15 +85,18 @@ function readRunFile(file: string, apiKey: string | undefined): Connection {
   return { url: run.apiUrl, apiKey: readFileSync(keyFile, 'utf8').trim() }
 }
 
-/** `connect` is called at the first request. Mutations carry an Idempotency-Key, so a lost answer is safe to ask again. */
-export function createApiClient(connect: () => Connection): ApiClient {
+/**
+ * `connect` is called at the first request. Mutations carry an Idempotency-Key, so a lost answer is safe to ask again. A
+ * read that is not answered in time is not: the server may still be at it, and would do the work once more.
+ */
+export function createApiClient(connect: () => Connection, { timeoutMs = requestTimeoutMs } = {}): ApiClient {
   let connection: Connection | undefined
   const connected = () => {
     connection ??= connect()
     return connection
   }
   const call = async <T>(method: string, path: string, rest: CallOptions = {}): Promise<T> => {
-    const response = await send(connected(), method, path, rest)
+    const response = await send(connected(), method, path, { ...rest, timeoutMs })
     return (response.status === 204 ? undefined : await response.json()) as T
   }
   return {
@@ -102,9 +105,9 @@ export function createApiClient(connect: () => Connection): ApiClient {
     put: (path, body) => call('PUT', path, { body }),
     delete: (path, body) => call('DELETE', path, body === undefined ? {} : { body }),
     open: (path, query, headers) =>
-      send(connected(), 'GET', path, { streaming: true, ...(query ? { query } : {}), ...(headers ? { headers } : {}) }),
+      send(connected(), 'GET', path, { ...(query ? { query } : {}), ...(headers ? { headers } : {}) }),
     upload: async <T>(path: string, upload: Upload, query?: Query) => {
-      const options = { upload, streaming: true, ...(query ? { query } : {}) }
+      const options = { upload, ...(query ? { query } : {}) }
       return (await (await send(connected(), 'POST', path, options)).json()) as T
     },
     get url() {
@@ -117,7 +120,8 @@ interface CallOptions {
   readonly body?: unknown
   readonly query?: Query
   readonly headers?: Readonly<Record<string, string>>
-  readonly streaming?: boolean
+  /** Absent where the answer takes as long as it is. */
+  readonly timeoutMs?: number
   readonly upload?: Upload
 }
 
@@ -140,29 +144,43 @@ async function send(connection: Connection, method: string, path: string, option
   for (let attempt = 1; ; attempt += 1) {
     const last = attempt === maxAttempts
     const sent = options.upload === undefined ? init : { ...init, body: options.upload.body(), duplex: 'half' as const }
-    const answer = await attemptOnce(url, sent, options.streaming === true)
+    const answer = await attemptOnce(url, sent, options.timeoutMs)
     if (answer instanceof Response && answer.ok) return answer
-    const error = answer instanceof Response ? await problemOf(answer) : unreachable(connection.url, answer)
-    if (last || !isWorthAnotherTry(error)) throw error
+    const error = answer instanceof Response ? await problemOf(answer) : failureOf(connection.url, answer, options)
+    if (last || !isWorthAnotherTry(error, method)) throw error
     await new Promise((resolve) => setTimeout(resolve, pauseMs * attempt))
   }
 }
 
-async function attemptOnce(url: URL, init: RequestInit, streaming: boolean): Promise<Response | Error> {
+/** With a time-out the answer is there as a whole, so that one that stops halfway is met like one that never begins. */
+async function attemptOnce(url: URL, init: RequestInit, timeoutMs: number | undefined): Promise<Response | Error> {
   try {
-    return await fetch(url, streaming ? init : { ...init, signal: AbortSignal.timeout(requestTimeoutMs) })
+    if (timeoutMs === undefined) return await fetch(url, init)
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(timeoutMs) })
+    const bytes = await response.arrayBuffer()
+    return new Response(bytes.byteLength === 0 ? null : bytes, response)
   } catch (error) {
     return error as Error
   }
 }
 
-function unreachable(url: string, error: Error): SluiceError {
+/** How long fetch waits for an answer to begin where nobody says how long. */
+const headersTimeoutMs = 300_000
+
+function failureOf(url: string, error: Error, { timeoutMs = headersTimeoutMs }: CallOptions): SluiceError {
   const cause = (error.cause as { code?: string } | undefined)?.code ?? error.message
-  return new SluiceError('api_unreachable', `Sluice does not answer at ${url} (${cause}).`, { url, cause })
+  if (error.name !== 'TimeoutError' && cause !== 'UND_ERR_HEADERS_TIMEOUT') return unreachable(url, cause)
+  const text = `Sluice at ${url} gave no answer within ${timeoutMs / 1_000} s; it may still be at it.`
+  return new SluiceError('no_answer', text, { url, timeoutMs })
 }
 
-const isWorthAnotherTry = (error: SluiceError): boolean =>
-  (error.code === 'api_unreachable' && error.details.cause !== 'ECONNREFUSED') || error.code === 'store_unavailable'
+const unreachable = (url: string, cause: string): SluiceError =>
+  new SluiceError('api_unreachable', `Sluice does not answer at ${url} (${cause}).`, { url, cause })
+
+const isWorthAnotherTry = (error: SluiceError, method: string): boolean =>
+  (error.code === 'no_answer' && method !== 'GET') ||
+  (error.code === 'api_unreachable' && error.details.cause !== 'ECONNREFUSED') ||
+  error.code === 'store_unavailable'
 
 async function problemOf(response: Response): Promise<SluiceError> {
   const text = await response.text()
