@@ -11,6 +11,7 @@ import { claimCollections } from './claims'
 import { compositeCollections } from './composite-documents'
 import { exportComposite } from './composite-export'
 import { type ImportOptions, importComposite } from './composite-import'
+import type { VerifyOptions } from './composite-verify'
 import { createCompositeStore } from './composites'
 import type { CollectionSpec, Database } from './database'
 import { createRowDiffer, type RowDiffer } from './row-diff'
@@ -64,8 +65,8 @@ export interface Catalog {
   /** In the order asked for; throws not_found where one is missing. */
   compositesByIds(ids: readonly Digest[]): Promise<readonly ServedComposite[]>
   diffComposites(from: Digest, to: Digest): Promise<CompositeDiff>
-  /** Computes every digest of its closure again from what is stored, rows too unless told otherwise. Throws not_found. */
-  verifyComposite(id: Digest, options?: { readonly rows?: boolean }): Promise<CompositeVerification>
+  /** Computes every digest of its closure again from what is stored, rows too unless told otherwise. Throws not_found, or the signal's reason. */
+  verifyComposite(id: Digest, options?: VerifyOptions): Promise<CompositeVerification>
   /** The text of a composite with all that it rests on, line by line. Throws not_found, unknown_ref, digest_mismatch. */
   exportComposite(id: Digest, options: { readonly rows: boolean }): Promise<AsyncIterable<string>>
   /** Throws digest_mismatch naming what was altered, malformed_file, version_exists, semver_understated. */

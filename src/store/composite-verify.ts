@@ -15,7 +15,11 @@ interface Deps {
   readonly database: Database
   /** Whether rows of datasets are read and counted again as well, which takes as long as there are rows. */
   readonly rows: boolean
+  /** Ends the work, which then throws the signal's reason. */
+  readonly signal?: AbortSignal
 }
+
+export type VerifyOptions = Partial<Pick<Deps, 'rows' | 'signal'>>
 
 /**
  * Computes again what is stored of a composite's whole closure: contents, what was derived from them, and rows. Follows
@@ -70,6 +74,7 @@ async function verifyFrom(deps: Deps, { kind, digest }: Named, parts: Map<Digest
   let part: VerifiedPart = { kind, ref: digest, digest, state: 'missing', problem: 'nothing has this digest' }
   let references: readonly Named[] = []
   for await (const document of labels) {
+    deps.signal?.throwIfAborted()
     if (document.dropped?.what === 'content') {
       references = document.references
       part = { kind, ref: document._id, digest, state: 'dropped', problem: contentDropped(document).message }
@@ -127,7 +132,7 @@ async function interfaceOf(database: Database, kind: KindName, content: unknown)
 }
 
 async function examineRows(
-  { database, rows }: Deps,
+  { database, rows, signal }: Deps,
   document: VersionDocument,
 ): Promise<Pick<VerifiedPart, 'state' | 'rows' | 'problem'>> {
   const expected = kindOf(document.kind).rowsOf?.(readContent(document))
@@ -136,7 +141,10 @@ async function examineRows(
   if (!rows) return { state: 'ok' }
   let count = 0
   try {
-    for await (const _row of createRowReader(database).texts(expected.root)) count += 1
+    for await (const _row of createRowReader(database).texts(expected.root)) {
+      signal?.throwIfAborted()
+      count += 1
+    }
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error
     const isGone = error.code === 'unknown_ref'

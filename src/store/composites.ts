@@ -16,7 +16,7 @@ import { kindOf } from '../kinds'
 import { digestOf } from './canonical'
 import { type Closures, closureOf, readClosures } from './closures'
 import type { CompositeDocument } from './composite-documents'
-import { verifyComposite } from './composite-verify'
+import { type VerifyOptions, verifyComposite } from './composite-verify'
 import type { Database } from './database'
 import { inReferenceOrder, type Linked } from './reference-order'
 import type { VersionDocument } from './version-documents'
@@ -36,7 +36,7 @@ export interface CompositeStore {
   composite(id: Digest): Promise<ServedComposite>
   compositesByIds(ids: readonly Digest[]): Promise<readonly ServedComposite[]>
   diffComposites(from: Digest, to: Digest): Promise<CompositeDiff>
-  verifyComposite(id: Digest, options?: { readonly rows?: boolean }): Promise<CompositeVerification>
+  verifyComposite(id: Digest, options?: VerifyOptions): Promise<CompositeVerification>
 }
 
 export function createCompositeStore(database: Database): CompositeStore {
@@ -83,8 +83,8 @@ export function createCompositeStore(database: Database): CompositeStore {
     },
     composite,
     compositesByIds,
-    async verifyComposite(id, { rows = true } = {}) {
-      return verifyComposite({ database, rows }, (await composites.findOne({ _id: id })) ?? raiseMissing(id))
+    async verifyComposite(id, { rows = true, ...rest } = {}) {
+      return verifyComposite({ database, rows, ...rest }, (await composites.findOne({ _id: id })) ?? raiseMissing(id))
     },
     async diffComposites(from, to) {
       const [before, after] = [await composite(from), await composite(to)]

@@ -4,6 +4,7 @@ import { kindNames } from '../../domain/version'
 import { assert, SluiceError } from '../../errors'
 import { digestSchema } from '../../kinds/kind'
 import type { ApiDeps, App } from '../app'
+import { whileAsked } from '../caller'
 import { compositeRecordSchema, pinSchema, recordView, standingCompositeSchema, standingView } from '../catalog-schemas'
 import { namedComposite } from '../composite-ref'
 
@@ -76,8 +77,10 @@ function readRoutes(app: App, deps: ApiDeps): void {
   app.get(
     '/v1/composites/:id/verification',
     { schema: { params, response: { 200: verificationSchema } } },
-    async (request) => {
-      const { roles, parts, ...rest } = await catalog.verifyComposite(await namedComposite(ledger, request.params.id))
+    async (request, reply) => {
+      const id = await namedComposite(ledger, request.params.id)
+      const verified = await whileAsked(reply, (signal) => catalog.verifyComposite(id, { signal }))
+      const { roles, parts, ...rest } = verified
       return { ...rest, roles: [...roles], parts: [...parts] }
     },
   )

@@ -160,6 +160,28 @@ describe('composites and tasks', () => {
       ])
     })
 
+    it('is verified no further once nobody waits for it, also within the rows of a dataset', async () => {
+      const examples = { fewShot: ['dataset/cases@1.0.0'], text: 'Rate {{call}}' }
+      await store.catalog.register(registration('prompt/shown@1.0.0', examples))
+      const { id } = await commit({ prompt: 'shown@1.0.0', engine: 'small@1.0.0' })
+      let checks = 0
+      const endAfter = (most: number) =>
+        ({
+          throwIfAborted() {
+            checks += 1
+            if (checks > most) throw new Error('gone')
+          },
+        }) as AbortSignal
+      await expect(store.catalog.verifyComposite(id, { signal: endAfter(99) })).resolves.toMatchObject({ valid: true })
+      const all = checks
+      expect(all).toBe(4)
+      for (let most = 0; most < all; most += 1) {
+        checks = 0
+        await expect(store.catalog.verifyComposite(id, { signal: endAfter(most) })).rejects.toThrow('gone')
+        expect(checks).toBe(most + 1)
+      }
+    })
+
     it.each<[string, Readonly<Record<string, string>>, string]>([
       ['no roles', {}, 'invalid_request'],
       ['too many roles', manyRoles(), 'invalid_request'],
