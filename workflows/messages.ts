@@ -79,7 +79,7 @@ export const commandUpdates = Object.fromEntries(
   commandNames.map((name) => [name, defineUpdate<ReleaseState, [CommandPayload]>(name)]),
 ) as { readonly [name in CommandName]: ReturnType<typeof defineUpdate<ReleaseState, [CommandPayload]>> }
 
-const maxNameLength = 1_000
+const maxByLength = 1_000
 
 /** Reads what somebody typed into the Temporal UI; undefined where it is not a command. */
 export function readCommandPayload(value: unknown): CommandPayload | undefined {
@@ -87,7 +87,7 @@ export function readCommandPayload(value: unknown): CommandPayload | undefined {
   const { by, reason, plan } = value as Record<string, unknown>
   if (typeof by !== 'string' || by.trim() === '' || typeof reason !== 'string') return undefined
   if (plan !== undefined && typeof plan !== 'string') return undefined
-  const text = { by: cutText(by, maxNameLength), reason: cutText(reason, maxReasonLength) }
+  const text = { by: cutText(by, maxByLength), reason: cutText(reason, maxReasonLength) }
   return plan === undefined ? text : { ...text, plan }
 }
 
