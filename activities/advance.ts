@@ -11,12 +11,15 @@ import { heardWithinMs } from '../src/store/attendance'
 import type { Store } from '../src/store/store'
 import { assertOpen } from '../src/store/withdrawal'
 import type { AdvanceOutcome, AdvanceRequest } from '../workflows/messages'
+import { comparisonOf } from './pause-causes'
 
 /** No forward step without a tick of the safety clock younger than this; one of the future is of a clock that jumped. */
 const tickMaxAgeMs = 10_000
 /** Nor on a judgement that is older when the entry is appended: the database failed over in between, or the process stood still. */
 const judgementMaxAgeMs = 10_000
 const pollMs = 500
+/** More than the `startToCloseTimeout` of `ledger` in workflows/proxies.ts. */
+const longestAttemptMs = 20_000
 
 /**
  * Not yet: the attempt ends and the next one looks again. Attempts leave no trace in the history, so a step may wait for
@@ -64,7 +67,7 @@ async function advance(store: Store, file: ReleaseFile, request: AdvanceRequest)
   await assertWatched(store, file)
   const inRollout = request.from?.environment === rolloutEnvironment(file.policy)
   if (inRollout) await assertAttended(store)
-  const baked = inRollout ? await bakeOver(store, file, lane) : file
+  const baked = inRollout ? await acceptedBy(store, await bakeOver(store, file, lane), lane) : file
   const judgedAt = await store.database.now()
   const judged = request.from === undefined ? undefined : await judge(store, baked)
   if (judged && inRollout && !judged.assessment.mayAdvance) return unlessLast(request, judged.assessment.waitingFor)
@@ -107,6 +110,21 @@ async function advance(store: Store, file: ReleaseFile, request: AdvanceRequest)
 async function bakeOver(store: Store, file: ReleaseFile, { baseSeq: bakedSeq }: LaneState): Promise<ReleaseFile> {
   if (file.record.bakedSeq !== bakedSeq) await store.releases.update(file.record.id, { bakedSeq })
   return { ...file, record: { ...file.record, bakedSeq } }
+}
+
+/**
+ * The comparisons that paused the step in force: whoever resumed the release went on in spite of them. A pause that is so young
+ * that an attempt begun before it may still run says nothing yet.
+ */
+async function acceptedBy(store: Store, file: ReleaseFile, { baseSeq }: LaneState): Promise<ReleaseFile> {
+  const until = (await store.database.now()) - longestAttemptMs
+  const accepted = new Set<string>()
+  for await (const { by, at, evidence } of store.releases.decisionsOf(file.record.id, 'pause')) {
+    const { causes = [] } = evidence as { readonly causes?: readonly string[] }
+    const names = by === 'guardrail' && at <= until ? causes.map((cause) => comparisonOf(cause, baseSeq)) : []
+    for (const name of names) if (name !== undefined) accepted.add(name)
+  }
+  return { ...file, accepted: [...accepted].sort() }
 }
 
 /** An earlier environment keeps what only a later one was rolled back from: there is nothing to write there. */

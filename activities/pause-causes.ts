@@ -57,9 +57,25 @@ export class PauseCauses {
   }
 }
 
+/**
+ * The comparison that a cause of the entry in force names: what a person went on in spite of holds no longer, since it adds up and would
+ * never let go. A number of the moment may come back within its limit, and a budget is no comparison.
+ */
+export function comparisonOf(cause: string, baseSeq: number): string | undefined {
+  const start = `${baseSeq} `
+  const end = cause.lastIndexOf(':')
+  if (!cause.startsWith(start) || end < 0) return undefined
+  const name = cause.slice(start.length, end)
+  return otherThanComparisons.some((other) => name.startsWith(other)) ? undefined : name
+}
+
 const numbered = (cause: string, episode: number): string => (episode === 1 ? cause : `${cause} #${episode}`)
 const bare = (cause: string): string => cause.replace(/ #\d+$/, '')
 
-/** The ratio of the sample is cumulative as comparisons are. */
+const otherThanComparisons = ['probe:', 'error_breaker', 'budget_', 'provider', 'sample_ratio'] as const
+/** By the beginnings of their names. */
+const momentary = ['probe:', 'error_breaker', 'budget_per_hour'] as const
+
+/** Of a number of the moment. The ratio of the sample, differences of outputs and harm to a tenant add up as comparisons do. */
 const isWithinLimit = ({ name, reason }: GuardrailVerdict): boolean =>
-  reason === 'within_limit' && name !== 'sample_ratio'
+  reason === 'within_limit' && momentary.some((start) => name.startsWith(start))

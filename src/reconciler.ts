@@ -80,7 +80,17 @@ export class Reconciler {
   /** Ends what has no workflow any more. It takes as long as the receivers of notes do. */
   async end(): Promise<readonly Reconciled[]> {
     const pass: Pass = { temporalAnswers: true }
-    return each(await this.open(), (record) => this.endOne(record, pass))
+    const ended = await each(await this.open(), (record) => this.endOne(record, pass))
+    const owing = await this.deps.store.releases.list({ owing: true, limit: maxOpenReleases })
+    return [...ended, ...(await each(owing, (record) => this.takeBackNotes(record)))]
+  }
+
+  /** Of a release that had ended when it was rolled back, by a server that died before everybody was told. */
+  private async takeBackNotes({ id, task }: ReleaseRecord): Promise<Reconciled> {
+    const why = 'what it told was still to be taken back'
+    await this.deps.finish.retractRelease({ releaseId: id, by: 'reconciler', reason: why, penalise: false })
+    await this.deps.store.releases.update(id, { owesRetraction: false })
+    return { release: id, task, did: 'finished', why }
   }
 
   private open(): Promise<readonly ReleaseRecord[]> {

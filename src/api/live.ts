@@ -65,8 +65,8 @@ function sealWhileListening(app: App, telemetry: Telemetry, log: Log | undefined
   let running: Promise<void> | undefined
   const round = async (): Promise<void> => {
     try {
-      while ((await telemetry.seal()) > 0 && timer !== undefined);
-      while ((await telemetry.join()) > 0 && timer !== undefined);
+      // By turns: where conversations end all the time there is always one more to be sealed.
+      while ((await telemetry.seal()) + (await telemetry.join()) > 0 && timer !== undefined);
     } catch (error) {
       logFault(log, error, { text: 'sealing failed; the next round repeats it' })
     }

@@ -9,6 +9,7 @@ import { type CommandName, isClosed, type ReleaseState } from '../domain/release
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { openRelease } from '../store/assessor'
+import type { Ledger } from '../store/ledger'
 import { once } from '../store/once'
 import type { ReleaseRecord } from '../store/releases'
 import type { Store } from '../store/store'
@@ -129,7 +130,10 @@ export async function commandRelease(
     await withdraw(deps.store, await openRelease(deps.store, id), { by, reason, penalise: true })
     const after = await deps.store.releases.get(id)
     // It ended just before: its workflow takes nothing back any more.
-    if (isClosed(after.phase)) await deps.retract?.(id)
+    if (isClosed(after.phase)) {
+      await deps.store.releases.update(id, { owesRetraction: true })
+      await takeBackNotes(deps, id)
+    }
     return { record: after }
   }
 }
@@ -164,7 +168,7 @@ export async function rollbackLane(
   const { environment, task, by, reason, key = `${ulid()}/rollback` } = order
   const { store } = deps
   const written = await store.ledger.find({ environment, task, key })
-  if (written) return afterRestore(deps, order, written)
+  if (written) return takenBack(deps, written)
   const { release } = await toTakeBack(store, order, key)
   if (release !== undefined) {
     const back = await store.ledger.find({ environment, task, key: rollbackKey(release) })
@@ -178,9 +182,13 @@ export async function rollbackLane(
   const penalties = { hold: true, veto: true }
   const target = order.to === undefined ? {} : { target: order.to }
   const base = order.base === undefined ? {} : { expectedBase: order.base }
-  const appended = await store.ledger.restore({ environment, task, key, by, reason, penalties, ...target, ...base })
-  if (appended !== undefined) return afterRestore(deps, order, appended.entry)
-  return { seq: (await store.ledger.lane(environment, task)).headSeq }
+  const request = { environment, task, key, by, reason, penalties, ...target, ...base }
+  const entry = await store.database.transact(async (session) => {
+    const appended = await store.ledger.restore(request, session)
+    if (appended !== undefined) await owe(store, appended.entry, session)
+    return appended?.entry
+  })
+  return entry === undefined ? { seq: (await store.ledger.lane(environment, task)).headSeq } : takenBack(deps, entry)
 }
 
 /**
@@ -197,16 +205,27 @@ function toTakeBack({ database, ledger, releases }: Store, order: LaneRollback, 
   })
 }
 
+/** With the entry itself: where the process dies before anybody is told, the reconciler finds what is owed. */
+async function owe(store: Store, entry: Allocation, session: Parameters<Ledger['lane']>[2]): Promise<void> {
+  const settled = await settledBy(store, entry)
+  if (settled === undefined) return
+  const { environment, task, by, reason = '', seq } = entry
+  const evidence = { lanes: [laneId(environment, task)], seq }
+  await store.releases.decideOnce({ releaseId: settled, kind: 'rollback', by, reason, evidence }, session)
+  await store.releases.update(settled, { owesRetraction: true }, session)
+}
+
 /** Who was told of a settled release is told again; repeated with the same key it finds everything done. */
-async function afterRestore(deps: ApiDeps, order: LaneRollback, entry: Allocation) {
-  const { environment, task, by, reason } = order
+async function takenBack(deps: ApiDeps, entry: Allocation) {
   const settled = await settledBy(deps.store, entry)
-  if (settled !== undefined) {
-    const evidence = { lanes: [laneId(environment, task)], seq: entry.seq }
-    await deps.store.releases.decideOnce({ releaseId: settled, kind: 'rollback', by, reason, evidence })
-    await deps.retract?.(settled)
-  }
+  if (settled !== undefined) await takeBackNotes(deps, settled)
   return restored(entry)
+}
+
+async function takeBackNotes({ store, retract }: ApiDeps, releaseId: string): Promise<void> {
+  if (retract === undefined) return
+  await retract(releaseId)
+  await store.releases.update(releaseId, { owesRetraction: false })
 }
 
 /**

@@ -30,6 +30,8 @@ export interface Connection {
 
 const requestTimeoutMs = 120_000
 const maxAttempts = 3
+/** Of a write that may have arrived at a server which is being started anew: some eight seconds. */
+const maxWriteAttempts = 8
 const pauseMs = 300
 const maxParents = 32
 
@@ -142,12 +144,11 @@ async function send(connection: Connection, method: string, path: string, option
     ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
   }
   for (let attempt = 1; ; attempt += 1) {
-    const last = attempt === maxAttempts
     const sent = options.upload === undefined ? init : { ...init, body: options.upload.body(), duplex: 'half' as const }
     const answer = await attemptOnce(url, sent, options.timeoutMs)
     if (answer instanceof Response && answer.ok) return answer
     const error = answer instanceof Response ? await problemOf(answer) : failureOf(connection.url, answer, options)
-    if (last || !isWorthAnotherTry(error, method)) throw error
+    if (!isWorthAnotherTry(error, { method, attempt, isUpload: options.upload !== undefined })) throw error
     await new Promise((resolve) => setTimeout(resolve, pauseMs * attempt))
   }
 }
@@ -177,10 +178,21 @@ function failureOf(url: string, error: Error, { timeoutMs = headersTimeoutMs }: 
 const unreachable = (url: string, cause: string): SluiceError =>
   new SluiceError('api_unreachable', `Sluice does not answer at ${url} (${cause}).`, { url, cause })
 
-const isWorthAnotherTry = (error: SluiceError, method: string): boolean =>
-  (error.code === 'no_answer' && method !== 'GET') ||
-  (error.code === 'api_unreachable' && error.details.cause !== 'ECONNREFUSED') ||
-  error.code === 'store_unavailable'
+interface Tried {
+  readonly method: string
+  readonly attempt: number
+  readonly isUpload: boolean
+}
+
+/** Whoever gives a write up that may have arrived has lost its key: given again it is another write. */
+function isWorthAnotherTry({ code, details }: SluiceError, { method, attempt, isUpload }: Tried): boolean {
+  const isWrite = method !== 'GET'
+  if (code === 'api_unreachable') {
+    const isRefused = details.cause === 'ECONNREFUSED'
+    return (!isRefused || attempt > 1) && attempt < (isWrite && !isUpload ? maxWriteAttempts : maxAttempts)
+  }
+  return attempt < maxAttempts && (code === 'store_unavailable' || (code === 'no_answer' && isWrite))
+}
 
 async function problemOf(response: Response): Promise<SluiceError> {
   const text = await response.text()

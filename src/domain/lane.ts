@@ -48,7 +48,8 @@ export function emptyLane(environment: string, task: string): LaneState {
   }
 }
 
-const isFlag = (cause: EntryDraft['cause']): boolean => cause === 'disable' || cause === 'enable'
+/** Of an entry that repeats the one before but for the flag. */
+export const isFlag = (cause: EntryDraft['cause']): boolean => cause === 'disable' || cause === 'enable'
 
 /** The lane after one more entry; entries come in seq order. */
 export function foldEntry(lane: LaneState, entry: Allocation): LaneState {

@@ -241,7 +241,8 @@ export class Sluice {
       const at = Math.round(this.clock.nowFrom(elapsedMs))
       this.recorder.record(serving, recordOf(serving, { requestId, at, outcome, amounts }, report), {
         events: eventsOf(outcome, amounts, thresholds),
-        gap: serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt),
+        // Served by an older entry than it is bound to, it is no evidence of that one.
+        gap: serving.behind || (serving.startedAt !== undefined && this.held.inGap(serving.task, serving.startedAt)),
         outputs:
           outputs && outcome === 'ok'
             ? observedOutputs(outputs, output === undefined ? report.output : output)

@@ -44,6 +44,8 @@ export interface ReleaseFile {
   readonly record: ReleaseRecord
   readonly plan: Plan
   readonly policy: Policy
+  /** See `AssessmentInput`. */
+  readonly accepted?: readonly string[]
 }
 
 /** What was judged and the judgement: together they are the decision record's evidence. */
@@ -95,10 +97,7 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile): Promise<Judgeme
       told.tenants(release, maxHarmOf(policy).minimumEvents),
       byTenant ? told.topTenant(release) : undefined,
       budget && policy.shadow !== undefined ? deps.shadows.spent(record.id) : 0,
-      deps.readings.of(
-        record.id,
-        (policy.probes ?? []).map(({ name }) => name),
-      ),
+      deps.readings.of(record.id, probeNames(policy)),
       policy.judges === undefined || deps.captures.isOn(environment, plan.task),
       looksBeforeAfter(deps, file, entries),
     ])
@@ -128,6 +127,7 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile): Promise<Judgeme
     ...(beforeAfter === undefined ? {} : { beforeAfter }),
     hasIncumbent: plan.lanes.at(-1)?.incumbent !== undefined,
     ...(step === undefined ? {} : { step }),
+    ...(file.accepted === undefined || file.accepted.length === 0 ? {} : { accepted: file.accepted }),
     ...(changes.length === 0 ? {} : { providerChanges: changes.map(voidText) }),
   }
   const assessment = assess(input)
@@ -140,6 +140,8 @@ export async function judge(deps: JudgeDeps, file: ReleaseFile): Promise<Judgeme
   const decided = assessment.action === 'rollback' || after.verdicts.some(({ reason }) => reason === 'one_reporter')
   return decided ? { input: checked, assessment: after, lane } : { input, assessment, lane }
 }
+
+const probeNames = ({ probes = [] }: Policy): readonly string[] => probes.map(({ name }) => name)
 
 /** A step that has units had applications that told of them, however long ago. */
 const isSilent = (silence: Silence, { candidate, incumbent }: ArmUnits): boolean =>

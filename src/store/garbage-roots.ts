@@ -1,12 +1,12 @@
 import type { Document } from 'mongodb'
 import type { Plan, ReleaseRequest } from '../domain/plan'
 import { parseRef } from '../domain/ref'
+import { closedPhases } from '../domain/release'
 import { roleRef } from '../domain/task'
 import type { TenantState } from '../domain/tenant'
 import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import type { Database } from './database'
-import { closedPhases } from './releases'
 import { RequestLog } from './request-log'
 import { databaseView, type VersionView } from './version-view'
 

@@ -64,7 +64,7 @@ async function countTenants(database: Database): Promise<void> {
       for (const row of found) {
         const { environment, task, seq, slice } = row
         const entry = await allocations.findOne({ _id: `${environment}/${task}/${seq}` }, { session })
-        const fresh = entry !== null && row.bucket >= (await shares.earlier(entry, slice))
+        const fresh = entry !== null && row.bucket >= ((await shares.drawOf(entry, slice))?.earlier ?? 0)
         const { tenants, tenantUnits } = tenantContribution({ ...row, fresh })
         await rows.updateOne({ _id: row._id }, { $set: { fresh, counted: true } }, { session })
         const $inc = { ...incremented('tenants', tenants), tenantUnits }

@@ -2,7 +2,7 @@ import { type ClientSession, type Collection, MongoServerError } from 'mongodb'
 import type { Checkpoint } from '../domain/checkpoint'
 import type { Assessment, AssessmentInput } from '../domain/guardrail'
 import type { Plan, ReleaseRequest } from '../domain/plan'
-import type { ReleasePhase } from '../domain/release'
+import { closedPhases, type ReleasePhase } from '../domain/release'
 import type { Stage } from '../domain/rollout'
 import type { Digest } from '../domain/version'
 import { assert, SluiceError } from '../errors'
@@ -30,6 +30,8 @@ export interface ReleaseRecord {
   readonly bakedSeq?: number
   readonly endedAt?: number
   readonly reason?: string
+  /** It was rolled back after it had settled, and what its tenants were told is still to be taken back. */
+  readonly owesRetraction?: boolean
   /** Head of the decision chain. */
   readonly decisionSeq: number
   readonly decisionHash: string
@@ -51,7 +53,7 @@ export interface Decision {
   readonly hash: string
 }
 
-type Changing = 'stage' | 'phase' | 'step' | 'bakedSeq' | 'plan' | 'candidate' | 'reason' | 'endedAt'
+type Changing = 'stage' | 'phase' | 'step' | 'bakedSeq' | 'plan' | 'candidate' | 'reason' | 'endedAt' | 'owesRetraction'
 export type DecisionDraft = Pick<Decision, 'releaseId' | 'kind' | 'by' | 'reason' | 'evidence'>
 
 export interface DecisionPage {
@@ -95,7 +97,14 @@ export interface Releases {
   get(id: string, session?: ClientSession): Promise<ReleaseRecord>
   /** Those of these ids that there are. */
   named(ids: readonly string[]): Promise<ReadonlyMap<string, ReleaseRecord>>
-  list(filter: { task?: string; after?: string; limit?: number; open?: boolean }): Promise<ReleaseRecord[]>
+  /** `owing`: those alone that owe their tenants a retraction. */
+  list(filter: {
+    task?: string
+    after?: string
+    limit?: number
+    open?: boolean
+    owing?: true
+  }): Promise<ReleaseRecord[]>
   update(id: string, change: Partial<Pick<ReleaseRecord, Changing>>, session?: ClientSession): Promise<void>
   putPlan(plan: Plan): Promise<Digest>
   plan(digest: Digest): Promise<Plan>
@@ -132,6 +141,7 @@ export const releaseCollections: readonly CollectionSpec[] = [
     indexes: [
       { key: { task: 1, _id: -1 } },
       { key: { phase: 1 } },
+      { key: { owesRetraction: 1 }, partial: { owesRetraction: true } },
       { key: { runId: 1 }, unique: true, partial: { runId: { $exists: true } } },
     ],
   },
@@ -151,16 +161,6 @@ export const decidingCode = 'sluice/0.1.0'
 
 const maxPage = 1_000
 const duplicateKey = 11_000
-export const closedPhases = [
-  'done',
-  'done_with_failed_deliveries',
-  'refused',
-  'blocked',
-  'rejected',
-  'rolled_back',
-  'superseded',
-]
-
 export function createReleases(database: Database): Releases {
   return new MongoReleases(database)
 }
@@ -205,7 +205,7 @@ class MongoReleases implements Releases {
     if (adopted) return named(adopted)
     const fresh = { createdAt: await this.database.now(), ...beginning }
     // One that was closed before any run took it up (no worker was there for long) is over.
-    const untaken = { runId: { $exists: false }, phase: { $nin: closedPhases as ReleasePhase[] } }
+    const untaken = { runId: { $exists: false }, phase: { $nin: [...closedPhases] } }
     const filter = { _id: id, $or: [untaken, { runId: record.runId }] }
     try {
       const options = { upsert: true, returnDocument: 'after' } as const
@@ -241,7 +241,8 @@ class MongoReleases implements Releases {
     const query = {
       ...(filter.task === undefined ? {} : { task: filter.task }),
       ...(filter.after === undefined ? {} : { _id: { $lt: filter.after } }),
-      ...(filter.open ? { phase: { $nin: closedPhases as ReleasePhase[] } } : {}),
+      ...(filter.open ? { phase: { $nin: [...closedPhases] } } : {}),
+      ...(filter.owing ? { owesRetraction: true } : {}),
     }
     const found = this.records
       .find(query)

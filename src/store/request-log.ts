@@ -156,15 +156,20 @@ export class RequestLog {
     return found
   }
 
-  /** The newest first. */
-  async newest({ environment, task, composite }: LogSelection, limit = maxPage): Promise<LoggedRequest[]> {
+  /** The newest first; of those alone that `isWanted` takes. */
+  async newest(
+    { environment, task, composite }: LogSelection,
+    limit = maxPage,
+    isWanted: (request: LoggedRequest) => boolean = () => true,
+  ): Promise<LoggedRequest[]> {
     const wanted = Math.min(limit, maxPage)
     const filter: Filter<RequestBucket> = { environment, task, ...(composite === undefined ? {} : { composite }) }
     let found: LoggedRequest[] = []
     for await (const bucket of this.buckets().find(filter).sort({ to: -1 }).limit(maxBuckets)) {
       const last = found[wanted - 1]
       if (last !== undefined && last.at >= bucket.to) break
-      found = [...found, ...requestsIn(bucket)].sort((left, right) => right.at - left.at).slice(0, wanted)
+      const fitting = requestsIn(bucket).filter(isWanted)
+      found = [...found, ...fitting].sort((left, right) => right.at - left.at).slice(0, wanted)
     }
     return found
   }

@@ -9,6 +9,8 @@ export interface UnitDocument extends StratumKey {
   state: UnitState
   /** Its slice is exposed by tenant, so it counts in a tenant unit too. */
   byTenant?: true
+  /** Seq of the entry under which that tenant unit counts. Older versions left it out, for the unit's own. */
+  tenantSeq?: number
   /** When the unit is to be sealed, by the store's clock; absent once it is, and in arm `none`. */
   due?: Date
   touchedAt: Date

@@ -7,7 +7,7 @@ import type { Digest } from '../domain/version'
 import { mergeSketches } from '../stats/quantile-sketch'
 import { batchedReads } from './batched-reads'
 import type { Database } from './database'
-import type { LogSelection, RequestLog } from './request-log'
+import type { LoggedRequest, LogSelection, RequestLog } from './request-log'
 import { Series } from './series'
 import type { SeriesSum, StratumDocument } from './telemetry-documents'
 import { shareAmongNew, type TenantShares } from './tenant-shares'
@@ -170,11 +170,13 @@ export class TelemetryReader {
   }
 
   /**
-   * The 95th percentiles of the composite's last thousand live requests in the lane: the limits that exceedance events
-   * of a release are counted against. Cost is the uncached equivalent. Undefined below twenty requests.
+   * The 95th percentiles of the composite's last thousand live requests in the lane that were answered: the limits that
+   * exceedance events of a release are counted against. What a filter refused cost and took nothing. Cost is the uncached
+   * equivalent. Undefined below twenty requests.
    */
   async thresholds(environment: string, task: string, composite: Digest): Promise<FrozenThresholds | undefined> {
-    const rows = await this.requests.newest({ environment, task, composite }, thresholdSample)
+    const isAnswered = ({ outcome }: LoggedRequest) => outcome !== 'filtered'
+    const rows = await this.requests.newest({ environment, task, composite }, thresholdSample, isAnswered)
     if (rows.length < thresholdMinimum) return undefined
     return {
       costUsd: percentile95(rows.map((row) => row.uncachedCostUsd)),
@@ -189,8 +191,10 @@ export class TelemetryReader {
     for (const entry of entries) {
       if (entry.candidate === undefined || entry.incumbent === undefined) continue
       for (const [index, { by, basisPoints }] of entry.exposure.entries()) {
-        const share =
-          by === 'tenant' ? shareAmongNew(basisPoints, await this.shares.earlier(entry, index)) : basisPoints / 10_000
+        const draw = await this.shares.drawOf(entry, index)
+        // Tenants of a disable or enable count under the step that it repeats.
+        if (draw !== undefined && draw.seq !== entry.seq) continue
+        const share = draw === undefined ? basisPoints / 10_000 : shareAmongNew(basisPoints, draw.earlier)
         if (share === undefined || share <= 0 || share >= 1) continue
         strata.push(stratumFrom({ entry, index, share }, by === 'tenant' ? tenants : conversations))
       }

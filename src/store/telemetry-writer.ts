@@ -217,7 +217,8 @@ export class TelemetryWriter {
     const ids = new Set<string>()
     for (const work of group.flatMap(({ works }) => works)) {
       if (work.draw === undefined) continue
-      ids.add(tenantUnitId(work.key, known.get(unitId(work))?.state.tenant ?? work.report.tenant))
+      const key = { ...work.key, seq: work.draw.seq }
+      ids.add(tenantUnitId(key, known.get(unitId(work))?.state.tenant ?? work.report.tenant))
     }
     return TenantChanges.of(this.database, session, ids)
   }
@@ -257,7 +258,7 @@ export class TelemetryWriter {
       unit: work.report.unit,
       state,
       touchedAt: new Date(now),
-      ...(work.draw === undefined ? {} : { byTenant: true as const }),
+      ...(work.draw === undefined ? {} : { byTenant: true as const, tenantSeq: work.draw.seq }),
       ...(due === undefined || state.sealed || work.key.arm === 'none' ? {} : { due }),
     }
   }
@@ -270,7 +271,7 @@ export class TelemetryWriter {
       .sort({ due: 1 })
       .limit(limit)
       .toArray()
-    const ids = due.flatMap((row) => (row.byTenant ? [tenantUnitId(keyOf(row), row.state.tenant)] : []))
+    const ids = due.flatMap((row) => (row.byTenant ? [tenantUnitId(tenantKeyOf(row), row.state.tenant)] : []))
     const tenants = await TenantChanges.of(this.database, session, new Set(ids))
     const changes = new Changes(this.shard, tenants)
     for (const { due: _due, ...row } of due) {
@@ -279,7 +280,7 @@ export class TelemetryWriter {
       changes.unit({ ...row, state: unit })
       changes.add(key, delta)
       changes.evidence.unit(key, row.state, unit)
-      if (row.byTenant) changes.tenants.sealed(key, unit)
+      if (row.byTenant) changes.tenants.sealed(tenantKeyOf(row), unit)
     }
     await changes.save(this.database, session)
     return due.length
@@ -289,6 +290,8 @@ export class TelemetryWriter {
 /** The store is away: it is so for everyone, and trying each by itself would only take longer. */
 const isOutage = (error: unknown): boolean =>
   error instanceof MongoNetworkError || error instanceof MongoServerSelectionError
+
+const tenantKeyOf = (row: UnitDocument): StratumKey => ({ ...keyOf(row), seq: row.tenantSeq ?? row.seq })
 
 const unitId = (work: UnitWork): string => `${stratumId(work.key)}/${work.report.unit}`
 

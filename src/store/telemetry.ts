@@ -15,6 +15,7 @@ import { StoreClock } from './store-clock'
 import { telemetryCollections as documents, seriesRetentionSeconds } from './telemetry-documents'
 import { TelemetryReader } from './telemetry-reader'
 import { type OutcomeWork, type TelemetryTimes, TelemetryWriter, type UnitWork } from './telemetry-writer'
+import type { TenantDraw } from './tenant-changes'
 import { TenantShares } from './tenant-shares'
 
 export const telemetryCollections: readonly CollectionSpec[] = [
@@ -138,7 +139,7 @@ async function checkStrata({ issued, shares }: Ledgers, batch: TelemetryBatch, p
       refused.push(refusal(`/strata/${index}`, `The stratum was never issued: ${entry}`))
       continue
     }
-    const about = workOf(key, entry, await shares.earlier(entry, key.slice))
+    const about = workOf(key, entry, await shares.drawOf(entry, key.slice))
     const { coversMs = 0 } = batch
     for (const [row, report] of units.entries()) {
       const fault = report.outputs && outputFault(entry.outputs, report.outputs)
@@ -162,14 +163,18 @@ function agoMs(unit: string, coversMs: number): number {
 }
 
 /** What the entry of a stratum says about the units in it. */
-function workOf(key: StratumKey, entry: Allocation, earlier: number): Pick<UnitWork, 'key' | 'draw' | 'tenantRecord'> {
+function workOf(
+  key: StratumKey,
+  entry: Allocation,
+  draw: TenantDraw | undefined,
+): Pick<UnitWork, 'key' | 'draw' | 'tenantRecord'> {
   const slice = entry.exposure[key.slice]
   const { releaseId, tenantSpend = false } = entry
   const compared = slice?.by === 'conversation' && slice.basisPoints > 0 && slice.basisPoints < 10_000
   const kept = releaseId !== undefined && key.arm !== 'none' && (compared || tenantSpend)
   return {
     key,
-    ...(slice?.by === 'tenant' ? { draw: { salt: entry.salt, earlier } } : {}),
+    ...(draw === undefined ? {} : { draw }),
     ...(kept ? { tenantRecord: { releaseId, events: compared, spend: tenantSpend && key.arm === 'candidate' } } : {}),
   }
 }

@@ -15,6 +15,8 @@ import { keyOf, type StratumDocument, type TenantUnitDocument, tenantUnitId } fr
 /** How tenants are drawn in a slice that is exposed by tenant. */
 export interface TenantDraw {
   readonly salt: string
+  /** The entry that drew them: the step itself, where a disable or enable repeats it. */
+  readonly seq: number
   /** Basis points: tenants below were exposed by an earlier step. */
   readonly earlier: number
 }
@@ -70,7 +72,8 @@ export class TenantChanges {
   }
 
   /** A conversation of the tenant changed. */
-  reported(key: StratumKey, { salt, earlier }: TenantDraw, unit: UnitState, delta: UnitContribution): void {
+  reported(stratum: StratumKey, { salt, seq, earlier }: TenantDraw, unit: UnitState, delta: UnitContribution): void {
+    const key = { ...stratum, seq }
     const bucket = bucketOf(salt, unit.tenant)
     const row: TenantUnitDocument = this.row(key, unit.tenant) ?? {
       ...{ _id: tenantUnitId(key, unit.tenant), ...key, tenant: unit.tenant, bucket, fresh: bucket >= earlier },
@@ -87,7 +90,7 @@ export class TenantChanges {
     })
   }
 
-  /** A conversation of the tenant was sealed: the first one gives its values, whatever others come to. */
+  /** A conversation of the tenant was sealed, which counts under the key's entry: the first one gives its values, whatever others come to. */
   sealed(key: StratumKey, unit: UnitState): void {
     const first = unit.sealed ?? {}
     if (unit.gap || closedValueNames.every((name) => first[name] === undefined)) return

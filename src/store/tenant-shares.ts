@@ -1,5 +1,7 @@
 import type { Allocation, Slice } from '../domain/allocation'
+import { isFlag } from '../domain/lane'
 import type { Database } from './database'
+import type { TenantDraw } from './tenant-changes'
 
 /** Entries of one draw that are looked through. */
 const maxEntries = 1_000
@@ -16,38 +18,42 @@ export function shareAmongNew(basisPoints: number, earlier: number): number | un
 
 /** Which tenants earlier steps exposed. What lies before an entry never changes, so an answer holds for ever. */
 export class TenantShares {
-  private readonly known = new Map<string, number>()
+  private readonly known = new Map<string, TenantDraw>()
   private readonly database: Database
 
   constructor(database: Database) {
     this.database = database
   }
 
-  /** The highest share in basis points that earlier entries of the same draw gave to the tenants of the slice. */
-  async earlier(entry: Allocation, slice: number): Promise<number> {
+  /** How the tenants of the slice were drawn; undefined where it is exposed by conversation. */
+  async drawOf(entry: Allocation, slice: number): Promise<TenantDraw | undefined> {
     const target = entry.exposure[slice]
-    if (target?.by !== 'tenant') return 0
+    if (target?.by !== 'tenant') return undefined
     const { environment, task, seq } = entry
     const id = `${environment}/${task}/${seq}/${slice}`
     const known = this.known.get(id)
     if (known !== undefined) return known
-    const share = await this.asked(entry, target)
+    const draw = await this.asked(entry, target)
     if (this.known.size >= maxCached) this.known.clear()
-    this.known.set(id, share)
-    return share
+    this.known.set(id, draw)
+    return draw
   }
 
-  private async asked({ environment, task, salt, seq }: Allocation, slice: Slice): Promise<number> {
+  /** `earlier`: the highest share in basis points that earlier entries of the same draw gave to the tenants of the slice. */
+  private async asked({ environment, task, salt, seq, cause }: Allocation, slice: Slice): Promise<TenantDraw> {
     const target = JSON.stringify(slice.to)
-    const earlier = await this.database
+    const before = await this.database
       .collection<Allocation>('allocations')
       .find({ environment, task, seq: { $lt: seq }, salt })
       .sort({ seq: -1 })
       .limit(maxEntries)
       .toArray()
-    const shares = earlier.flatMap(({ exposure }) =>
-      exposure.filter((other) => other.by === 'tenant' && JSON.stringify(other.to) === target),
+    const step = isFlag(cause) ? (before.find((entry) => !isFlag(entry.cause))?.seq ?? seq) : seq
+    const shares = before.flatMap((entry) =>
+      entry.seq < step
+        ? entry.exposure.filter((other) => other.by === 'tenant' && JSON.stringify(other.to) === target)
+        : [],
     )
-    return Math.max(0, ...shares.map(({ basisPoints }) => basisPoints))
+    return { salt, seq: step, earlier: Math.max(0, ...shares.map(({ basisPoints }) => basisPoints)) }
   }
 }

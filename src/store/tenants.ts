@@ -1,5 +1,6 @@
 import type { ClientSession, Collection, Document } from 'mongodb'
 import { assertId } from '../domain/bucket'
+import { isVetoed, type LaneState, laneName } from '../domain/lane'
 import {
   type LanePin,
   type Ring,
@@ -168,6 +169,8 @@ class MongoTenants implements Tenants {
       await this.gate.holdContents(composite, session)
       const lanes = await this.lanesOf(task, session)
       if (!lanes.some(({ incumbent }) => incumbent === base)) throw baseMoved(task, base)
+      const vetoed = lanes.find((lane) => isVetoed(lane, composite))
+      if (vetoed !== undefined) throw vetoedAsOverride(vetoed, composite)
       const pins = Object.fromEntries(lanes.map((lane) => [lane.environment, pin(composite, lane.headSeq)]))
       return withTask(state, task, { ...state.tasks[task], override: { base, pins } })
     })
@@ -232,6 +235,9 @@ class MongoTenants implements Tenants {
     })
   }
 }
+
+const vetoedAsOverride = (lane: LaneState, composite: Digest): SluiceError =>
+  new SluiceError('vetoed', `${composite} is vetoed in ${laneName(lane)}; no tenant gets it by an override either.`)
 
 const baseMoved = (task: string, base: Digest): SluiceError =>
   new SluiceError(

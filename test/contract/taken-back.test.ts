@@ -2,6 +2,7 @@ import { createReleaseEffects } from '../../activities/release'
 import { rollbackLane } from '../../src/api/release-commands'
 import type { Digest } from '../../src/domain/version'
 import { SluiceError } from '../../src/errors'
+import { Reconciler } from '../../src/reconciler'
 import { type LaneGround, laneGround, production, refusal } from '../support/lane-ground'
 import { crossingPolicy, plannedRelease, type TestRelease } from '../support/planned-release'
 
@@ -85,6 +86,30 @@ describe('what is taken back', () => {
     await rollbackLane(deps(), order(release, 'later'))
     expect(told).toEqual([release.id])
     expect(await releases.lastDecision(release.id, 'rollback')).toMatchObject({ by: 'ann', reason: 'it is bad' })
+  })
+
+  it('is told by the reconciler where the server died before everybody was told', async () => {
+    const release = await settled()
+    await close(release)
+    const dying = { ...deps(), retract: async () => Promise.reject(new Error('it dies here')) }
+    await expect(rollbackLane(dying, order(release, 'dying'))).rejects.toThrow('it dies here')
+    const { releases } = ground.store
+    expect(await releases.lastDecision(release.id, 'rollback')).toMatchObject({ by: 'ann' })
+    const nothing = async () => ({ delivered: 0, failed: 0 })
+    const finish = {
+      settleRelease: async () => undefined,
+      communicateRelease: nothing,
+      closeRelease: async () => undefined,
+      async retractRelease({ releaseId }: { readonly releaseId: string }) {
+        told.push(releaseId)
+        return nothing()
+      },
+    }
+    const orchestrator = { health: async () => ({ kind: 'running' as const, failingTaskAttempts: 0 }) }
+    const reconciler = new Reconciler({ store: ground.store, orchestrator, finish })
+    await reconciler.once()
+    await reconciler.once()
+    expect(told).toEqual([release.id])
   })
 
   it('is told to nobody where only an earlier environment is rolled back', async () => {

@@ -15,6 +15,8 @@ const share = 6_000
 
 let ground: TrafficGround
 let seq: number
+/** The step again, after a disable and an enable. */
+let enabledSeq: number
 let composites: { readonly candidate: Digest; readonly incumbent: Digest }
 
 beforeAll(async () => {
@@ -23,6 +25,12 @@ beforeAll(async () => {
   composites = { incumbent: await ground.settle(0), candidate: await ground.composite(1) }
   await ground.step({ incumbent: 0, candidate: 1, releaseId, exposure: exposure(earlierShare) })
   seq = (await ground.step({ incumbent: 0, candidate: 1, releaseId, exposure: exposure(share) })).seq
+  const flag = async (disabled: boolean) => {
+    const order = { environment, task, key: `flag/${disabled}`, by: 'ann', reason: 'for a test', disabled }
+    return (await ground.ledger.setDisabled(order)).entry.seq
+  }
+  await flag(true)
+  enabledSeq = await flag(false)
 })
 afterAll(() => ground.end())
 beforeEach(empty)
@@ -37,8 +45,10 @@ const telemetry = (): Telemetry =>
 const armOf = (tenant: string) => (bucketOf(releaseId, tenant) < share ? 'candidate' : 'incumbent')
 const batchFor = (reporter: string, report: UnitReport) => {
   const arm = armOf(report.tenant)
-  return batchOf(reporter, { task, seq, slice: 0, arm, composite: composites[arm] }, [report])
+  return batchOf(reporter, { task, seq: seqOf(report), slice: 0, arm, composite: composites[arm] }, [report])
 }
+/** A conversation is bound to one entry; those of a tenant to either. */
+const seqOf = ({ unit }: UnitReport): number => (Number.parseInt(unit, 16) % 2 === 0 ? seq : enabledSeq)
 
 /** Conversations of a few tenants, some of whom an earlier step exposed, as two replicas tell of them. */
 const traffic = fc.array(
@@ -146,10 +156,10 @@ describe('totals with the tenant as unit', () => {
         }
         await servers[0]?.seal()
         await expectFits()
-        const told = await servers[0]?.read.stepUnits({ environment, task, seqs: [seq] })
+        const told = await servers[0]?.read.stepUnits({ environment, task, seqs: [seq, enabledSeq] })
         const [candidate, incumbent] = [await recounted('candidate'), await recounted('incumbent')]
         expect(told).toEqual({ candidate: candidate.tenantUnits, incumbent: incumbent.tenantUnits })
-        const strata = (await servers[0]?.read.strataOf({ environment, task, seqs: [seq] })) ?? []
+        const strata = (await servers[0]?.read.strataOf({ environment, task, seqs: [seq, enabledSeq] })) ?? []
         expect(strata.map((row) => [row.share, row.candidate.units, row.incumbent.units])).toEqual([
           [0.5, candidate.units, incumbent.units],
         ])

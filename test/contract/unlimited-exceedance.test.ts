@@ -31,16 +31,22 @@ async function warnings(policy: string): Promise<readonly string[]> {
   return (await ground.store.planner.plan(request)).warnings
 }
 
-async function serve(count: number): Promise<void> {
+async function serve(count: number, outcome: 'ok' | 'filtered' = 'ok'): Promise<void> {
   const { seq } = (await lane.entries()).at(-1) ?? { seq: 0 }
   const key = { task: lane.task, seq, slice: -1, arm: 'none' as const, composite: incumbent }
   const requests = Array.from({ length: count }, (_, index) => ({
-    ...{ ...key, requestId: `${lane.task}-${index}`, tenant: 'acme', conversation: `c-${index}`, reason: 'settled' },
+    ...{
+      ...key,
+      requestId: `${lane.task}-${outcome}-${index}`,
+      tenant: 'acme',
+      conversation: `c-${index}`,
+      reason: 'settled',
+    },
     ...{
       binding: `${seq}.0`,
       at: Date.now(),
-      outcome: 'ok' as const,
-      latencyMs: index,
+      outcome,
+      latencyMs: outcome === 'ok' ? index : 0,
       inputTokens: 1,
       cachedTokens: 0,
     },
@@ -60,6 +66,17 @@ it('is a warning of the plan until the incumbent has the requests that a limit i
   expect(await warnings('paused')).toContainEqual(unlimited)
   await serve(20)
   expect(await warnings('paused')).not.toContainEqual(unlimited)
+})
+
+it('is told from answered requests alone: what a filter refused took nothing', async () => {
+  await lane.settle(incumbent)
+  await serve(19)
+  await serve(960, 'filtered')
+  expect(await warnings('paused')).toContainEqual(unlimited)
+  await serve(40)
+  await serve(960, 'filtered')
+  const limits = await ground.store.telemetry.read.thresholds(production, lane.task, incumbent)
+  expect(limits?.latencyMs).toBeGreaterThan(30)
 })
 
 it('is none where nothing waits for it, or nothing is there to compare with', async () => {

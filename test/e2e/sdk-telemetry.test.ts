@@ -43,6 +43,19 @@ async function stratum() {
 }
 
 describe('reports of applications', () => {
+  it('are no evidence where the application served by an older entry than the conversation is bound to', async () => {
+    const { seq } = await ground.step({ incumbent: 0, candidate: 1 })
+    const sluice = await ground.connect(server.url, { allowBehind: true })
+    const serving = servingOf(sluice, 'c-1', { binding: `b1.${seq + 1}.0` })
+    expect([serving.behind, serving.seq]).toEqual([true, seq])
+    sluice.report(serving, { outcome: 'ok', latencyMs: 100 })
+    await sluice.flush()
+    const { candidate, incumbent } = await stratum()
+    expect(candidate.units + incumbent.units).toBe(0)
+    const composite = serving.composite.id
+    expect(await ground.store.telemetry.read.compositeTotals({ ...selection, composite })).toMatchObject({ units: 1 })
+  })
+
   it('count each conversation once though it hops between three replicas', async () => {
     await ground.step({ incumbent: 0, candidate: 1, thresholds: { costUsd: 0.001, latencyMs: 500 } })
     const replicas = await Promise.all([0, 1, 2].map(() => ground.connect(server.url)))

@@ -185,6 +185,18 @@ describe('an override', () => {
     ).toBe('lane_moved')
   })
 
+  it('brings back no composite that is vetoed, until the veto is lifted', async () => {
+    await lane.settle(v0)
+    await lane.step(v1, { releaseId: 'r1' })
+    await lane.rollback({ releaseId: 'r1', veto: true })
+    expect(await code(override(v0, v1))).toBe('vetoed')
+    expect(await tenants().current(tenant)).toBeUndefined()
+    const place = { environment: production, task: lane.task }
+    await ground.store.ledger.liftHold({ ...place, veto: v1, ...author })
+    await override(v0, v1)
+    expect((await settings())?.override?.pins[production]?.composite).toBe(v1)
+  })
+
   it('stays pinned while its base moves on, until it is reset', async () => {
     await ground.judge(own, v0)
     await lane.settle(v0)

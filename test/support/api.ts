@@ -28,9 +28,10 @@ export interface CliRun {
   readonly err: string
 }
 
-/** For routes that need no orchestrator and no engines. */
-export async function testApi(): Promise<TestApi> {
-  const { store, drop } = await testStore()
+/** For routes that need no orchestrator and no engines. `change`: what the server has instead of the store. */
+export async function testApi(change: (store: Store) => Store = (store) => store): Promise<TestApi> {
+  const { store: real, drop } = await testStore()
+  const store = change(real)
   const app = buildServer({ store } as Parameters<typeof buildServer>[0])
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const key = await store.keys.create('ann', 'admin')

@@ -32,11 +32,7 @@ export const laneCases: readonly RouteCase[] = [
       await ground.lane.settle(ground.versions[3], { releaseId: await openRelease(ground) })
       return { path: lanePath(ground, 'rollback'), body: because }
     },
-    mayStay: {
-      done: whichRelease,
-      allocations: 'The lane is back at once; the same order given again tells who was told of the release.',
-      lanes: 'As the entry of the lane.',
-    },
+    mayStay: { done: whichRelease },
   },
   {
     route: 'POST /v1/environments/:env/tasks/:task/disable',

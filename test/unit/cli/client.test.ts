@@ -53,6 +53,31 @@ describe('a call that the server does not answer in time', () => {
   })
 })
 
+it('asks for a write that may have arrived until the server is back, under one key', async () => {
+  const { port } = server.address() as AddressInfo
+  handler = (request, response) => {
+    if (asked.length > 1) return response.end('{"seq":3}')
+    request.socket.destroy()
+    server.close()
+    server.closeAllConnections()
+    setTimeout(() => server.listen(port, '127.0.0.1'), 1_200)
+  }
+  const url = `http://127.0.0.1:${port}`
+  const answer = await createApiClient(() => ({ url, apiKey: 'any' })).post('/v1/environments/a/tasks/b/rollback', {})
+  expect(answer).toEqual({ seq: 3 })
+  expect(asked).toHaveLength(2)
+  expect(new Set(asked).size).toBe(1)
+})
+
+it('tells at once of a server that is not there', async () => {
+  const gone = createServer()
+  await new Promise<void>((resolve) => gone.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(gone.address() as AddressInfo).port}`
+  await new Promise((resolve) => gone.close(resolve))
+  const call = createApiClient(() => ({ url, apiKey: 'any' })).post('/v1/composites', {})
+  await expect(call).rejects.toMatchObject({ code: 'api_unreachable', details: { cause: 'ECONNREFUSED' } })
+})
+
 it('asks again for what was lost with its connection', async () => {
   handler = (request, response) => {
     if (asked.length === 1) request.socket.destroy()

@@ -41,6 +41,19 @@ describe('what a release pauses for', () => {
     expect(known.areKnown(known.of(judged(beyond)))).toBe(true)
   })
 
+  it.each(['output:label', 'max_harm', 'sample_ratio', 'error_rate', 'budget_per_release'])(
+    'is %s once a step: it adds up, and a look at which it is not shown means nothing',
+    async (name) => {
+      const of = (verdicts: object[], asks: string[]) =>
+        ({ lane: { baseSeq: 5 }, assessment: { verdicts, asks } }) as unknown as Judgement
+      const known = await open()
+      const fails = of([], [`${name}:differs`])
+      known.add(known.of(fails))
+      known.see(of([{ name, reason: 'within_limit' }], []))
+      expect(known.areKnown(known.of(fails))).toBe(true)
+    },
+  )
+
   it('is known to the next attempt of the watch', async () => {
     const known = await open('2 probe:queue:absolute_limit', '2 probe:queue:absolute_limit #2')
     expect(known.areKnown(known.of(judged(beyond)))).toBe(true)
