@@ -7,9 +7,11 @@ import type { Store } from '../src/store/store'
 
 /** What the notes of a release are made of, tenant by tenant; read again on every attempt of the activity. */
 export interface NoteSource {
-  /** `channels`: where the note goes; absent: every enabled channel that reaches the tenant. */
-  noteInputs(releaseId: string, kind: NoteKind): AsyncIterable<NoteInput & { readonly channels?: readonly string[] }>
+  noteInputs(releaseId: string, kind: NoteKind): AsyncIterable<AddressedNote>
 }
+
+/** `channels`: where the note goes; absent: every enabled channel that reaches the tenant. */
+export type AddressedNote = NoteInput & { readonly channels?: readonly string[] }
 
 export interface DispatchDeps {
   readonly store: Pick<Store, 'database' | 'outbox'>
@@ -66,18 +68,18 @@ export function createCommunicateActivities(deps: CommunicateDeps): CommunicateA
   const { outbox } = deps.store
   return {
     async enqueueNotes({ releaseId, kind }) {
+      // An attempt to write the notes that was given up may come late: first it finds every place taken, then all that
+      // it wrote until then is retracted.
+      if (kind === 'retraction') {
+        for await (const drafts of draftBatches(deps, releaseId, 'release')) {
+          await outbox.keepOut(drafts, await clock(deps))
+        }
+      }
       let total: Enqueued = { enqueued: 0, cancelled: 0 }
-      let batch: MessageDraft[] = []
-      const flush = async () => {
-        const done = await outbox.enqueue(batch, await clock(deps))
+      for await (const drafts of draftBatches(deps, releaseId, kind)) {
+        const done = await outbox.enqueue(drafts, await clock(deps))
         total = { enqueued: total.enqueued + done.enqueued, cancelled: total.cancelled + done.cancelled }
-        batch = []
       }
-      for await (const input of deps.source.noteInputs(releaseId, kind)) {
-        batch.push(...(await draftsOf(outbox, input)))
-        if (batch.length >= enqueueBatch) await flush()
-      }
-      await flush()
       return total
     },
     async deliverNotes({ releaseId }) {
@@ -89,10 +91,22 @@ export function createCommunicateActivities(deps: CommunicateDeps): CommunicateA
   }
 }
 
-async function draftsOf(
-  outbox: Outbox,
-  { channels, ...input }: NoteInput & { readonly channels?: readonly string[] },
-): Promise<MessageDraft[]> {
+async function* draftBatches(
+  { source, store }: CommunicateDeps,
+  releaseId: string,
+  kind: NoteKind,
+): AsyncGenerator<readonly MessageDraft[]> {
+  let batch: MessageDraft[] = []
+  for await (const input of source.noteInputs(releaseId, kind)) {
+    batch.push(...(await draftsOf(store.outbox, input)))
+    if (batch.length < enqueueBatch) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}
+
+async function draftsOf(outbox: Outbox, { channels, ...input }: AddressedNote): Promise<MessageDraft[]> {
   const note = renderNote(input)
   const names = channels ?? (await outbox.channels.namesFor(input.tenant.id))
   const about = { release: input.release.id, kind: input.kind, tenant: input.tenant.id }

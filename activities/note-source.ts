@@ -1,26 +1,36 @@
 import type { EvaluationReport, FieldShift } from '../src/domain/evaluation'
-import type { Audience, Drift, NoteInput, NoteKind, Shift } from '../src/domain/note-input'
+import type { Audience, Drift, Held, NoteInput, NoteKind, Shift } from '../src/domain/note-input'
+import { receives } from '../src/domain/note-wording'
 import type { Plan } from '../src/domain/plan'
 import { rolloutEnvironment } from '../src/domain/rollout'
 import type { TenantEntry } from '../src/domain/tenant'
 import { openRelease, type ReleaseFile } from '../src/store/assessor'
 import { allTenants, audienceOf } from '../src/store/planner'
 import type { Store } from '../src/store/store'
-import type { NoteSource } from './communicate'
+import type { AddressedNote, NoteSource } from './communicate'
 
-/** Notes from what was planned and measured, for every tenant that the ledger knows and that runs the task. */
+/** What is the same in every note of a release. */
+type Common = Omit<NoteInput, 'tenant' | 'audience' | 'held'>
+
+/**
+ * Notes from what was planned and measured: of a release for every tenant that the ledger knows and that runs the task, of
+ * its rollback wherever a note of it went.
+ */
 export function createNoteSource(store: Store): NoteSource {
   return { noteInputs: (releaseId, kind) => noteInputs(store, releaseId, kind) }
 }
 
-async function* noteInputs(store: Store, releaseId: string, kind: NoteKind): AsyncGenerator<NoteInput> {
+async function* noteInputs(store: Store, releaseId: string, kind: NoteKind): AsyncGenerator<AddressedNote> {
   const file = await openRelease(store, releaseId)
-  const { plan, policy, record } = file
-  const task = await store.catalog.task(plan.task)
-  const verdict = await store.evidence.verdictOf(releaseId)
-  const rollback = kind === 'retraction' ? await rollbackReason(store, releaseId) : undefined
+  const common = await commonOf(store, file, kind)
+  yield* kind === 'release' ? announcements(store, file, common) : retractions(store, file, common)
+}
+
+async function commonOf(store: Store, { plan, record }: ReleaseFile, kind: NoteKind): Promise<Common> {
+  const verdict = await store.evidence.verdictOf(record.id)
+  const rollback = kind === 'retraction' ? await rollbackReason(store, record.id) : undefined
   const { why, expect } = plan.request
-  const base = {
+  return {
     kind,
     release: { id: record.id, task: plan.task, why, ...(expect === undefined ? {} : { expect }) },
     change: plan.changes.map(({ role, from, to, changes }) => ({
@@ -33,13 +43,47 @@ async function* noteInputs(store: Store, releaseId: string, kind: NoteKind): Asy
     shifts: verdict ? measuredShifts(verdict.report) : [],
     ...(rollback === undefined ? {} : { rollbackReason: rollback }),
   }
+}
+
+async function* announcements(store: Store, file: ReleaseFile, common: Common): AsyncGenerator<AddressedNote> {
+  const task = await store.catalog.task(file.plan.task)
   for await (const entry of allTenants(store.tenants)) {
-    const group = audienceOf(entry, task, rolloutEnvironment(policy))
+    const group = audienceOf(entry, task, rolloutEnvironment(file.policy))
     if (group === 'notSubscribed') continue
     const { locale } = entry.state
     const tenant = { id: entry.tenant, ...(locale === undefined ? {} : { locale }) }
-    yield { ...base, tenant, audience: await audience(store, file, entry, group) }
+    yield { ...common, tenant, audience: await audience(store, file, entry, group) }
   }
+}
+
+/** By what was told, not by who would be told now: subscriptions, channels and pins may have changed since. */
+async function* retractions(store: Store, file: ReleaseFile, common: Common): AsyncGenerator<AddressedNote> {
+  const task = await store.catalog.task(file.plan.task)
+  const environment = rolloutEnvironment(file.policy)
+  for await (const { tenant, audience, channel } of store.outbox.told(file.record.id)) {
+    const entry = await store.tenants.current(tenant.id)
+    const held = entry === undefined ? [] : await heldBy(store, file, entry)
+    // Who gave up a pin after the note got the change all the same.
+    const got = !receives(audience) && entry !== undefined && audienceOf(entry, task, environment) === 'affected'
+    yield {
+      ...common,
+      tenant,
+      audience: got ? { kind: 'affected' } : audience,
+      channels: [channel],
+      ...(held.length === 0 ? {} : { held }),
+    }
+  }
+}
+
+/** Where the tenant's present override has what the release brought. The candidate itself as an override is revoked. */
+async function heldBy(store: Store, { plan, policy }: ReleaseFile, { state }: TenantEntry): Promise<Held[]> {
+  const pin = state.tasks[plan.task]?.override?.pins[rolloutEnvironment(policy)]
+  if (pin === undefined || pin.composite === plan.candidate) return []
+  const [own, candidate] = await store.catalog.compositesByIds([pin.composite, plan.candidate])
+  return plan.changes.flatMap(({ role }) => {
+    const mine = own?.roles[role]
+    return mine !== undefined && mine.digest === candidate?.roles[role]?.digest ? [{ role, own: mine.ref }] : []
+  })
 }
 
 async function audience(

@@ -26,6 +26,12 @@ export interface Drift {
   readonly now: string
 }
 
+/** One role of a tenant's own version in which it still holds what a rollback took back. */
+export interface Held {
+  readonly role: string
+  readonly own: string
+}
+
 /** One role that moved, as the plan has it; references are labels for people. */
 export interface NoteChange {
   readonly role: string
@@ -56,6 +62,8 @@ export interface NoteInput {
   readonly tenant: { readonly id: string; readonly locale?: string }
   /** Of a retraction. */
   readonly rollbackReason?: string
+  /** Of a retraction, to a tenant whose own version a rollback cannot reach; absent: it holds nothing of the change. */
+  readonly held?: readonly Held[]
 }
 
 /** A note for programs. Texts are as they were given; who shows them escapes them. */

@@ -1,5 +1,5 @@
 import { assertNever } from '../errors'
-import type { Audience, Drift, NoteInput } from './note-input'
+import type { Audience, Drift, Held, NoteInput } from './note-input'
 import { plainText, type Span } from './note-markup'
 
 /** Whether the tenant's new conversations get the change. */
@@ -13,8 +13,9 @@ export function sentence(texts: TemplateStringsArray, ...names: readonly string[
   })
 }
 
-export function subjectOf({ kind, release, audience }: NoteInput): string {
+export function subjectOf({ kind, release, audience, held }: NoteInput): string {
   const task = plainText(release.task)
+  if (held !== undefined) return `${task}: a change was rolled back that your own version still holds`
   const taken = kind === 'retraction'
   if (receives(audience)) return taken ? `${task}: the change was rolled back` : `${task} has changed`
   return `${task}: ${taken ? 'a change was taken back' : 'a change'} that does not affect you`
@@ -43,7 +44,13 @@ function afterRelease({ release: { task }, audience }: NoteInput): readonly Span
   }
 }
 
-function afterRollback({ release: { task }, audience }: NoteInput): readonly Span[] {
+function afterRollback({ release: { task }, audience, held }: NoteInput): readonly Span[] {
+  if (held !== undefined) {
+    return [
+      ...sentence`A change of ${task} was rolled back. You run your own version, and it still holds what was taken back.`,
+      ...held.flatMap(heldSentence),
+    ]
+  }
   switch (audience.kind) {
     case 'affected':
       return sentence`The change of ${task} that we announced was rolled back. The version before it serves again, also for conversations that had begun on the change.`
@@ -63,6 +70,8 @@ const driftSentence = ({ role, own, base, now }: Drift): readonly Span[] =>
     ? sentence` Your ${role} ${own} was made from ${base}, which still is the base.`
     : sentence` Your ${role} ${own} was made from ${base}; the base now is ${now}.`
 
+const heldSentence = ({ role, own }: Held): readonly Span[] => sentence` Your ${role} still is ${own}.`
+
 /** How to get what the tenant has not: the earlier version, or the change. */
 export function otherWay({ release: { id, task }, audience, tenant }: NoteInput): readonly Span[] {
   switch (audience.kind) {
@@ -81,7 +90,13 @@ export function otherWay({ release: { id, task }, audience, tenant }: NoteInput)
 const recalibrate = 'Recalibrate thresholds, alerts and reports that use the measures above.'
 
 /** What the tenant should do, in order; empty: nothing. */
-export function actionsOf({ kind, audience, changeClass, shifts }: NoteInput): readonly string[] {
+export function actionsOf({ kind, audience, changeClass, shifts, held }: NoteInput): readonly string[] {
+  if (held !== undefined) {
+    return [
+      'Rebase your override on the version that serves again, or reset it to the default: until then your conversations stay on what was taken back.',
+      'Then undo what you recalibrated for the change: thresholds, alerts and reports.',
+    ]
+  }
   if (!receives(audience)) return []
   if (kind === 'retraction') {
     return ['Undo what you recalibrated for the change: thresholds, alerts and reports are as they were before it.']

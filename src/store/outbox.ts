@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AnyBulkWriteOperation, ClientSession, Collection, Filter } from 'mongodb'
-import type { NoteKind, RenderedNote } from '../domain/note-input'
+import type { Audience, NoteDocument, NoteKind, RenderedNote } from '../domain/note-input'
 import { SluiceError } from '../errors'
 import type { Delivery, Message } from '../notify/channel'
 import { type Channels, createChannels } from './channels'
@@ -46,6 +46,13 @@ export interface Enqueued {
   readonly cancelled: number
 }
 
+/** A note of a release as it went out: to whom, through what, and as what. */
+export interface ToldNote {
+  readonly tenant: NoteDocument['tenant']
+  readonly audience: Audience
+  readonly channel: string
+}
+
 export interface MessageFilter {
   readonly release?: string
   readonly tenant?: string
@@ -61,8 +68,15 @@ export interface MessageFilter {
  */
 export interface Outbox {
   readonly channels: Channels
-  /** Idempotent by message id. A retraction of a note that nobody can have read cancels that note and is not sent. */
+  /**
+   * Idempotent by message id. A retraction of a note that nobody can have read cancels that note and is not sent; one of
+   * a note that was never written does nothing.
+   */
   enqueue(drafts: readonly MessageDraft[], now: number, session?: ClientSession): Promise<Enqueued>
+  /** Takes the places of those of these notes that are not written: who comes late to write them writes nothing. */
+  keepOut(drafts: readonly MessageDraft[], now: number): Promise<void>
+  /** The notes of a release that are not cancelled unread, page by page; what is written meanwhile may be among them. */
+  told(release: string): AsyncIterable<ToldNote>
   /** The message that waits longest; its attempt counts from here on, whatever becomes of the sender. */
   claim(now: number, release?: string): Promise<Claim | undefined>
   /** What became of an attempt. `delivered` always counts; the rest only while the claim holds. */
@@ -123,6 +137,13 @@ export function createOutbox(database: Database): Outbox {
       const retracted = await (session ? retract(session) : database.transact(retract))
       return { enqueued: announced + retracted.enqueued, cancelled: retracted.cancelled }
     },
+    async keepOut(drafts, now) {
+      await insert(
+        messages,
+        drafts.map((draft) => ({ ...fresh(draft, now), state: 'cancelled' })),
+      )
+    },
+    told: (release) => told(messages, release),
     claim: (now, release) => claim(messages, now, release),
     settle: (claimed, delivery, now) => settle(messages, claimed, delivery, now),
     async buryExhausted(now) {
@@ -206,7 +227,8 @@ async function retractAll(
   let enqueued = 0
   let cancelled = 0
   for (const draft of drafts) {
-    const note = await cancelNote(messages, draft, now, session)
+    const note = await cancelNote(messages, draft, session)
+    if (note === undefined) continue
     if (note.attempts === 0) {
       cancelled += 1
     } else {
@@ -218,23 +240,36 @@ async function retractAll(
   return { enqueued, cancelled }
 }
 
-/** Takes the note of a retraction out, where it is not delivered. A note that comes late finds its place taken. */
+/** Takes the note of a retraction out, where it is not delivered. Answers what it was before. */
 async function cancelNote(
   messages: Messages,
   draft: MessageDraft,
-  now: number,
   session: ClientSession,
-): Promise<MessageDocument> {
+): Promise<MessageDocument | undefined> {
   const _id = messageId({ ...draft, kind: 'release' })
   const note = await messages.findOne({ _id }, { session })
-  if (note) {
-    if (note.state === 'delivered') return note
-    await messages.updateOne({ _id }, { $set: { state: 'cancelled' } }, { session })
-    return note
+  if (note === null) return undefined
+  if (note.state !== 'delivered') await messages.updateOne({ _id }, { $set: { state: 'cancelled' } }, { session })
+  return note
+}
+
+async function* told(messages: Messages, release: string): AsyncGenerator<ToldNote> {
+  const prefix = `${release}/release`
+  let after = `${prefix}/`
+  for (;;) {
+    const page = await messages
+      .find<Pick<MessageDocument, '_id' | 'channel' | 'data'>>(
+        // `0` comes right after `/`. Rows of a release whose id begins with this prefix lie in the range too.
+        { _id: { $gt: after, $lt: `${prefix}0` }, release, $nor: [{ state: 'cancelled', attempts: 0 }] },
+        { projection: { channel: 1, 'data.tenant': 1, 'data.audience': 1 }, sort: { _id: 1 }, limit: maxPage },
+      )
+      .hint({ _id: 1 })
+      .toArray()
+    const last = page.at(-1)
+    if (last === undefined) return
+    yield* page.map(({ channel, data: { tenant, audience } }) => ({ tenant, audience, channel }))
+    after = last._id
   }
-  const place: MessageDocument = { ...fresh({ ...draft, kind: 'release' }, now), state: 'cancelled' }
-  await messages.insertOne(place, { session })
-  return place
 }
 
 async function claim(messages: Messages, now: number, release?: string): Promise<Claim | undefined> {

@@ -74,6 +74,11 @@ describe('a note', () => {
     expect(renderNote(retraction).markdown).toBe(golden('retraction.md'))
   })
 
+  it('of a rollback says what the tenant must do itself where its own version holds what was taken back', () => {
+    const held = [{ role: 'prompt', own: 'prompt/csat@1.2.0' }]
+    expect(renderNote({ ...retraction, held }).markdown).toBe(golden('retraction-held.md'))
+  })
+
   it('asks nothing of a tenant that does not get the change', () => {
     for (const audience of audiences.slice(2)) expect(renderNote({ ...release, audience }).data.actions).toEqual([])
   })
@@ -147,6 +152,7 @@ function withText(text: string, kind: NoteInput['kind'], audience: Audience['kin
     audience: audience === 'overridden' ? { kind: audience, drift } : { kind: audience },
     tenant: { id: text },
     rollbackReason: text,
+    ...(kind === 'retraction' && audience === 'pilot' ? { held: [{ role: text, own: text }] } : {}),
   }
 }
 

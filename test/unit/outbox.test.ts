@@ -209,10 +209,36 @@ describe('a retraction', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
-  it('keeps out a note that is written late', async () => {
-    await retract()
+  it('of a note that was never written does nothing, and what is kept out is not written late', async () => {
+    expect(await retract()).toEqual({ enqueued: 0, cancelled: 0 })
+    await store.outbox.keepOut([messageDraft()], start)
     expect(await enqueue()).toEqual({ enqueued: 0, cancelled: 0 })
+    expect(await retract()).toEqual({ enqueued: 0, cancelled: 1 })
     expect(await dispatchOutbox(at(start), { limit: 10 })).toMatchObject({ delivered: 0 })
+    expect(await store.outbox.list({})).toMatchObject([{ id: note, state: 'cancelled' }])
+  })
+
+  it('leaves alone what was written where a place was to be kept', async () => {
+    await enqueue()
+    await store.outbox.keepOut([messageDraft()], start)
+    expect(await stateOf(note)).toBe('pending')
+  })
+
+  it('finds every note that went out, page by page, and none of another release or kept out', async () => {
+    const tenants = Array.from({ length: 450 }, (_, n) => `tenant-${String(n).padStart(3, '0')}`)
+    await store.outbox.enqueue(
+      tenants.map((tenant) => messageDraft({ tenant })),
+      start,
+    )
+    await store.outbox.enqueue([messageDraft({ release: 'r1/release/r2' }), messageDraft({ release: 'r10' })], start)
+    await store.outbox.keepOut([messageDraft({ tenant: 'unheard' })], start)
+    await enqueue({ tenant: 'tenant-000', kind: 'retraction' })
+    const found: string[] = []
+    for await (const { tenant, audience, channel } of store.outbox.told('r1')) {
+      expect([audience, channel]).toEqual([{ kind: 'affected' }, 'file'])
+      found.push(tenant.id)
+    }
+    expect(found).toEqual(tenants.slice(1))
   })
 
   it('follows a note that was delivered', async () => {
