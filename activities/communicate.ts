@@ -143,6 +143,9 @@ async function attempt(deps: DispatchDeps, claim: Claim): Promise<Delivery['resu
 async function send(deps: DispatchDeps, { message }: Claim): Promise<Delivery> {
   const setting = await deps.store.outbox.channels.find(message.channel)
   if (!setting?.enabled) return { result: 'refused', reason: `no channel ${message.channel} is set up and enabled` }
+  if (setting.tenant !== undefined && setting.tenant !== message.tenant) {
+    return { result: 'refused', reason: `the channel ${message.channel} reaches another tenant only` }
+  }
   const context = { now: await clock(deps), folder: deps.notesFolder }
   return channels[setting.type].send(message, setting.options, context)
 }

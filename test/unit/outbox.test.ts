@@ -165,6 +165,23 @@ describe('dispatching', () => {
     expect(hooked.received).toEqual([])
   })
 
+  it('sends nothing of one tenant through a channel that was given to another meanwhile', async () => {
+    const hooked = await hook(always(200))
+    await store.outbox.enqueue(
+      ['acme', 'beta'].map((tenant) => messageDraft({ tenant, channel: 'hook' })),
+      start,
+    )
+    await store.outbox.channels.put(
+      { name: 'hook', type: 'webhook', tenant: 'beta', options: { url: hooked.url } },
+      'ann',
+    )
+    expect(await dispatchOutbox(at(start), { limit: 5 })).toEqual({ delivered: 1, retried: 0, refused: 1 })
+    expect(idsReceived(hooked)).toEqual(['r1/release/beta/hook'])
+    expect(await store.outbox.list({ state: 'dead' })).toMatchObject([
+      { tenant: 'acme', lastError: 'the channel hook reaches another tenant only' },
+    ])
+  })
+
   it('gives up after the last attempt, also where every sender vanished', async () => {
     await enqueue()
     let now = start
