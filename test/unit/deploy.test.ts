@@ -95,6 +95,17 @@ describe('docker-compose.yml', () => {
     expect(published.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([])
   })
 
+  it('keeps notes in one volume, whichever process writes them, and the admin key from the worker', () => {
+    const writers = services.filter(([, { command }]) =>
+      [serverCommand, workerCommand].some((started) => started.join(' ') === command?.join(' ')),
+    )
+    expect(writers.map(([name]) => name)).toEqual(['server', 'worker'])
+    const folder = /SLUICE_FOLDER=(\S+)/.exec(text('Dockerfile'))?.[1]
+    for (const [, { volumes = [] }] of writers) expect(volumes).toContain(`notes:${folder}/notes`)
+    expect(service('worker').volumes).not.toContain(`sluice:${folder}`)
+    expect(text('Dockerfile')).toContain(`install -d -o node -g node ${folder} ${folder}/notes`)
+  })
+
   it('mounts only files that exist, and runs scripts that do', () => {
     const mounted = services.flatMap(([, { volumes = [] }]) => volumes.filter((volume) => volume.startsWith('.')))
     const scripts = services.flatMap(([, { command = [] }]) => command.filter((word) => word.startsWith('/deploy/')))
