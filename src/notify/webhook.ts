@@ -13,7 +13,10 @@ const maxRetryAfterMs = 3_600_000
 const maxReasonCharacters = 300
 
 const options = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }).max(2_000),
+  url: z
+    .url({ protocol: /^https?$/ })
+    .max(2_000)
+    .refine((url) => !namesUser(url), 'the signature authenticates; leave user name and password out'),
   secret: z.string().regex(secretShape),
   timeoutMs: z.int().min(100).max(maxTimeoutMs).optional(),
 })
@@ -53,6 +56,13 @@ export const webhook = defineChannel({
   },
 })
 
+/** `fetch` refuses such a URL, and its error repeats the password. */
+function namesUser(url: string): boolean {
+  if (!URL.canParse(url)) return false
+  const { username, password } = new URL(url)
+  return username !== '' || password !== ''
+}
+
 /** A secret to share with a receiver: 32 random bytes. */
 export const newWebhookSecret = (): string => `whsec_${randomBytes(32).toString('base64')}`
 
@@ -89,6 +99,7 @@ function retryAfter(text: string | null, now: number): number | undefined {
 
 function faultOf(error: Error): string {
   if (error.name === 'TimeoutError') return 'the receiver did not answer in time'
-  const cause = (error.cause as { code?: string } | undefined)?.code ?? error.message
+  // The text of an error may repeat the URL, by which many receivers know who may write to them.
+  const cause = (error.cause as { code?: string } | undefined)?.code ?? error.name
   return `the receiver cannot be reached (${cause})`.slice(0, maxReasonCharacters)
 }

@@ -179,6 +179,23 @@ describe('webhook', () => {
     release()
   })
 
+  it('tells nothing of the URL where it cannot be fetched: receivers are known by it', async () => {
+    const url = 'https://receiver.example/hidden'
+    const fetching = jest.spyOn(globalThis, 'fetch').mockRejectedValue(new TypeError(`cannot fetch ${url}`))
+    const delivery = await channels.webhook.send(message(), { url, secret }, context())
+    fetching.mockRestore()
+    expect(delivery).toEqual({ result: 'retry', reason: 'the receiver cannot be reached (TypeError)' })
+  })
+
+  it('sends nothing to a URL with a password, and does not repeat it', async () => {
+    const delivery = await channels.webhook.send(message(), { url: 'https://ann:hidden@a.example', secret }, context())
+    expect(delivery).toMatchObject({
+      result: 'refused',
+      reason: expect.stringContaining('the signature authenticates'),
+    })
+    expect(JSON.stringify(delivery)).not.toContain('hidden')
+  })
+
   it('carries any tenant in a header, each its own', () => {
     expect(webhookId('r1/release/Zürich 株/hook')).toBe('r1/release/Z%C3%BCrich%20%E6%A0%AA/hook')
     expect(webhookId('r1/release/a.b/hook')).toBe('r1/release/a%2Eb/hook')
