@@ -85,7 +85,7 @@ function inlineMarkdown(text: string): string {
     .replace(controls, ' ')
     .replace(/[\\`*_[\]<>|~&]/g, '\\$&')
     .replace(/:(?=\/\/)/g, '\\:')
-    .replace(/\bwww\./gi, (found) => `${found.slice(0, -1)}\\.`)
+    .replace(/www\./gi, (found) => `${found.slice(0, -1)}\\.`)
     .replace(/(?<=\S)@(?=\S)/g, '\\@')
 }
 

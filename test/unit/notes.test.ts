@@ -126,6 +126,7 @@ const hostile = [
   '` `` ``` ```` ~~~',
   'a | b | c',
   'https://evil.example and www.evil.example and ann@evil.example',
+  'see _www.evil.example/x, *WWW.evil.example and éwww.evil.example',
   '\n# heading\n- list\n| --- |',
   '# heading',
   '1. list',
