@@ -219,10 +219,10 @@ interface ChatCompletion {
     readonly message?: { readonly content?: unknown; readonly tool_calls?: unknown }
   }[]
   readonly usage?: {
-    readonly prompt_tokens?: number
-    readonly completion_tokens?: number
-    readonly prompt_tokens_details?: { readonly cached_tokens?: number } | null
-  }
+    readonly prompt_tokens?: unknown
+    readonly completion_tokens?: unknown
+    readonly prompt_tokens_details?: { readonly cached_tokens?: unknown } | null
+  } | null
 }
 
 function readAnswer(call: EngineCall, { text, isCut }: Posted, latencyMs: number): Attempt {
@@ -236,12 +236,13 @@ function readAnswer(call: EngineCall, { text, isCut }: Posted, latencyMs: number
   }
   const choice = body.choices?.[0]
   const toolCalls = readToolCalls(choice?.message?.tool_calls)
-  const said = choice?.message?.content ?? (toolCalls.length > 0 ? '' : undefined)
+  // A message without content is an answer without words: cut off before the first one, or filtered; it is billed all the same.
+  const said = choice?.message ? (choice.message.content ?? '') : undefined
   if (typeof said !== 'string') return unreadable('the answer holds no text')
   const usage = {
-    inputTokens: body.usage?.prompt_tokens ?? 0,
-    cachedTokens: body.usage?.prompt_tokens_details?.cached_tokens ?? 0,
-    outputTokens: body.usage?.completion_tokens ?? 0,
+    inputTokens: countOf(body.usage?.prompt_tokens),
+    cachedTokens: countOf(body.usage?.prompt_tokens_details?.cached_tokens),
+    outputTokens: countOf(body.usage?.completion_tokens),
   }
   return {
     answer: {
@@ -255,6 +256,12 @@ function readAnswer(call: EngineCall, { text, isCut }: Posted, latencyMs: number
       ...(body.system_fingerprint ? { fingerprint: body.system_fingerprint } : {}),
     },
   }
+}
+
+/** Some gateways write numbers as text. What is no count says nothing. */
+function countOf(value: unknown): number {
+  const count = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
+  return typeof count === 'number' && Number.isSafeInteger(count) && count >= 0 ? count : 0
 }
 
 /** Calls that cannot be read are left out; calls of what is no function tool as well. */

@@ -60,6 +60,35 @@ const call = (change: Partial<EngineContent> = {}, rest: Partial<EngineCall> = {
   })
 
 describe('calling an OpenAI-compatible engine', () => {
+  it.each([
+    ['numbers written as text', { prompt_tokens: '1000', completion_tokens: '100' }, [1000, 0, 100]],
+    ['counts below zero', { prompt_tokens: -5, completion_tokens: 100 }, [0, 0, 100]],
+    [
+      'cached tokens below zero',
+      { ...completion.usage, prompt_tokens_details: { cached_tokens: -10 } },
+      [1000, 0, 100],
+    ],
+    ['what is no number', { prompt_tokens: { a: 1 }, completion_tokens: '1e3' }, [0, 0, 0]],
+    ['none', null, [0, 0, 0]],
+  ])('takes of a usage nothing but counts: %s', async (_, usage, [inputTokens = 0, cachedTokens, outputTokens = 0]) => {
+    handler = (_request, response) => answer(response, 200, { ...completion, usage })
+    const given = await call()
+    expect(given).toMatchObject({ inputTokens, cachedTokens, outputTokens })
+    expect(given.costUsd).toBeCloseTo((inputTokens * 2 + outputTokens * 8) / 1e6, 12)
+  })
+
+  it.each(['length', 'content_filter', 'stop'])(
+    'takes a message without content for an answer without words, which is billed: %s',
+    async (reason) => {
+      const choices = [{ finish_reason: reason, message: { content: null } }]
+      handler = (_, response) => answer(response, 200, { ...completion, choices })
+      const given = await call()
+      expect(given).toMatchObject({ text: '', truncated: reason === 'length', outputTokens: 100 })
+      expect(given.costUsd).toBeGreaterThan(0)
+      expect(calls).toBe(1)
+    },
+  )
+
   it('sends the pinned parameters and reads text, tokens, cost, model and fingerprint', async () => {
     let sent: unknown
     let key: string | undefined
