@@ -11,15 +11,15 @@ import { heardWithinMs } from '../src/store/attendance'
 import type { Store } from '../src/store/store'
 import { assertOpen } from '../src/store/withdrawal'
 import type { AdvanceOutcome, AdvanceRequest } from '../workflows/messages'
-import { comparisonOf } from './pause-causes'
+import { differenceOf } from './pause-causes'
 
 /** No forward step without a tick of the safety clock younger than this; one of the future is of a clock that jumped. */
 const tickMaxAgeMs = 10_000
 /** Nor on a judgement that is older when the entry is appended: the database failed over in between, or the process stood still. */
 const judgementMaxAgeMs = 10_000
 const pollMs = 500
-/** More than the `startToCloseTimeout` of `ledger` in workflows/proxies.ts. */
-const longestAttemptMs = 20_000
+/** Between Temporal, which schedules, and MongoDB, which dates a pause. */
+const clockErrorMs = 2_000
 
 /**
  * Not yet: the attempt ends and the next one looks again. Attempts leave no trace in the history, so a step may wait for
@@ -44,17 +44,26 @@ function unlessLast({ isLast }: AdvanceRequest, waitingFor: readonly string[]): 
   throw notYet(waitingFor)
 }
 
-/** Judges the evidence of the step in force and appends the next entry with its decision, in one transaction. */
-export async function advanceRelease(store: Store, request: AdvanceRequest): Promise<AdvanceOutcome> {
+type Scheduled = AdvanceRequest & { readonly scheduledAt: number }
+
+/**
+ * Judges the evidence of the step in force and appends the next entry with its decision, in one transaction. `scheduledAt`: when the
+ * workflow asked for it, in milliseconds since the epoch; attempts that are tried again keep it.
+ */
+export async function advanceRelease(
+  store: Store,
+  request: AdvanceRequest,
+  scheduledAt: number,
+): Promise<AdvanceOutcome> {
   const file = await openRelease(store, request.releaseId)
   try {
-    return await advance(store, file, request)
+    return await advance(store, file, { ...request, scheduledAt })
   } catch (error) {
     return refusal(error, request)
   }
 }
 
-async function advance(store: Store, file: ReleaseFile, request: AdvanceRequest): Promise<AdvanceOutcome> {
+async function advance(store: Store, file: ReleaseFile, request: Scheduled): Promise<AdvanceOutcome> {
   const environment = request.step?.environment ?? rolloutEnvironment(file.policy)
   const place = { environment, task: file.plan.task, key: `${file.record.id}/${request.step?.name ?? 'settle'}/append` }
   const lane = await store.ledger.lane(environment, file.plan.task)
@@ -67,7 +76,7 @@ async function advance(store: Store, file: ReleaseFile, request: AdvanceRequest)
   await assertWatched(store, file)
   const inRollout = request.from?.environment === rolloutEnvironment(file.policy)
   if (inRollout) await assertAttended(store)
-  const baked = inRollout ? await acceptedBy(store, await bakeOver(store, file, lane), lane) : file
+  const baked = inRollout ? await accepting(store, await bakeOver(store, file, lane), lane, request) : file
   const judgedAt = await store.database.now()
   const judged = request.from === undefined ? undefined : await judge(store, baked)
   if (judged && inRollout && !judged.assessment.mayAdvance) return unlessLast(request, judged.assessment.waitingFor)
@@ -113,15 +122,20 @@ async function bakeOver(store: Store, file: ReleaseFile, { baseSeq: bakedSeq }: 
 }
 
 /**
- * The comparisons that paused the step in force: whoever resumed the release went on in spite of them. A pause that is so young
- * that an attempt begun before it may still run says nothing yet.
+ * The differences of outputs that paused the step in force and that somebody accepted. A pause cancels this activity, and the resume
+ * schedules it anew: so whatever paused before it was scheduled was resumed. Attempts that are tried again keep that time.
  */
-async function acceptedBy(store: Store, file: ReleaseFile, { baseSeq }: LaneState): Promise<ReleaseFile> {
-  const until = (await store.database.now()) - longestAttemptMs
+async function accepting(
+  store: Store,
+  file: ReleaseFile,
+  { baseSeq }: LaneState,
+  { scheduledAt }: Scheduled,
+): Promise<ReleaseFile> {
+  const until = scheduledAt - clockErrorMs
   const accepted = new Set<string>()
   for await (const { by, at, evidence } of store.releases.decisionsOf(file.record.id, 'pause')) {
     const { causes = [] } = evidence as { readonly causes?: readonly string[] }
-    const names = by === 'guardrail' && at <= until ? causes.map((cause) => comparisonOf(cause, baseSeq)) : []
+    const names = by === 'guardrail' && at < until ? causes.map((cause) => differenceOf(cause, baseSeq)) : []
     for (const name of names) if (name !== undefined) accepted.add(name)
   }
   return { ...file, accepted: [...accepted].sort() }

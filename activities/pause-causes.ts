@@ -58,21 +58,18 @@ export class PauseCauses {
 }
 
 /**
- * The comparison that a cause of the entry in force names: what a person went on in spite of holds no longer, since it adds up and would
- * never let go. A number of the moment may come back within its limit, and a budget is no comparison.
+ * The output whose difference a cause of the entry in force tells of. No count says whether different is worse, and it adds up: only a
+ * person can let it go. Whatever else pauses has to be mended.
  */
-export function comparisonOf(cause: string, baseSeq: number): string | undefined {
-  const start = `${baseSeq} `
-  const end = cause.lastIndexOf(':')
-  if (!cause.startsWith(start) || end < 0) return undefined
-  const name = cause.slice(start.length, end)
-  return otherThanComparisons.some((other) => name.startsWith(other)) ? undefined : name
+export function differenceOf(cause: string, baseSeq: number): string | undefined {
+  const [start, end] = [`${baseSeq} `, ':output_differs']
+  const name = cause.slice(start.length, -end.length)
+  return cause === `${start}${name}${end}` && name.startsWith('output:') ? name : undefined
 }
 
 const numbered = (cause: string, episode: number): string => (episode === 1 ? cause : `${cause} #${episode}`)
 const bare = (cause: string): string => cause.replace(/ #\d+$/, '')
 
-const otherThanComparisons = ['probe:', 'error_breaker', 'budget_', 'provider', 'sample_ratio'] as const
 /** By the beginnings of their names. */
 const momentary = ['probe:', 'error_breaker', 'budget_per_hour'] as const
 

@@ -1,4 +1,4 @@
-import { cancellationSignal } from '@temporalio/activity'
+import { activityInfo, cancellationSignal } from '@temporalio/activity'
 import { ulid } from 'ulid'
 import { planText } from '../src/domain/plan'
 import { rolloutEnvironment } from '../src/domain/rollout'
@@ -36,7 +36,7 @@ export function createReleaseEffects(deps: ReleaseDeps): ReleaseActivities {
   return {
     planRelease: (request) => planRelease(deps, request),
     testRelease: ({ releaseId }) => testRelease(deps, releaseId),
-    advanceRelease: (request) => advanceRelease(store, request),
+    advanceRelease: (request) => advanceRelease(store, request, activityInfo().scheduledTimestampMs),
     shadowRelease: ({ releaseId }) => shadowRelease(store, releaseId),
     smokeRelease: (request) => smokeRelease(deps, request),
     settleRelease: ({ releaseId }) => settleEarlierLanes(store, releaseId),

@@ -80,9 +80,10 @@ export class Reconciler {
   /** Ends what has no workflow any more. It takes as long as the receivers of notes do. */
   async end(): Promise<readonly Reconciled[]> {
     const pass: Pass = { temporalAnswers: true }
-    const ended = await each(await this.open(), (record) => this.endOne(record, pass))
     const owing = await this.deps.store.releases.list({ owing: true, limit: maxOpenReleases })
-    return [...ended, ...(await each(owing, (record) => this.takeBackNotes(record)))]
+    return each([...owing, ...(await this.open())], (record) =>
+      record.owesRetraction ? this.takeBackNotes(record) : this.endOne(record, pass),
+    )
   }
 
   /** Of a release that had ended when it was rolled back, by a server that died before everybody was told. */

@@ -26,8 +26,7 @@ function armsTable(candidate: ArmSummary, incumbent: ArmSummary): string[] {
 /** Who or what the release waits for, in one sentence. */
 export function awaited(state: ReleaseState): string {
   if (state.ending !== undefined) return `going back: ${plain(state.ending.reason)}`
-  if (state.paused !== undefined)
-    return `paused by ${plain(state.paused.by)}: ${plain(state.paused.reason)}; waits for \`resume\` or \`rollback\``
+  if (state.paused !== undefined) return `paused by ${pausesOf(state.paused)}; waits for \`resume\` or \`rollback\``
   if (state.phase === 'awaiting_approval') {
     return `waits for ${state.approvalsWanted} approval(s): signal \`approve\` with {"by", "reason", "plan": "${state.planDigest}"}`
   }
@@ -52,3 +51,6 @@ export function detailsMarkdown(state: ReleaseState): string {
     ...state.notes.slice(-8).map((note) => `- ${plain(note.text)}`),
   ].join('\n')
 }
+
+const pausesOf = ({ next, ...first }: NonNullable<ReleaseState['paused']>): string =>
+  [first, ...(next ? [next] : [])].map(({ by, reason }) => `${plain(by)}: ${plain(reason)}`).join('; then by ')

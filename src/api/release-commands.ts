@@ -10,7 +10,7 @@ import type { Digest } from '../domain/version'
 import { SluiceError } from '../errors'
 import { openRelease } from '../store/assessor'
 import type { Ledger } from '../store/ledger'
-import { once } from '../store/once'
+import { doneUnder, once } from '../store/once'
 import type { ReleaseRecord } from '../store/releases'
 import type { Store } from '../store/store'
 import { rollbackKey, withdraw } from '../store/withdrawal'
@@ -169,7 +169,7 @@ export async function rollbackLane(
   const { store } = deps
   const written = await store.ledger.find({ environment, task, key })
   if (written) return takenBack(deps, written)
-  const { release } = await toTakeBack(store, order, key)
+  const release = await toTakeBack(store, order, key)
   if (release !== undefined) {
     const back = await store.ledger.find({ environment, task, key: rollbackKey(release) })
     if (back === undefined && (await isOpen(store, release))) {
@@ -195,14 +195,16 @@ export async function rollbackLane(
  * The open release whose candidate the order takes back, as it was when the order was given first: given again it is not
  * taken for an order to go back further, since the candidate is gone by then.
  */
-function toTakeBack({ database, ledger, releases }: Store, order: LaneRollback, key: string) {
+async function toTakeBack({ database, ledger, releases }: Store, order: LaneRollback, key: string) {
   const { environment, task, to } = order
-  return once(database, `${key}/release`, async (session): Promise<{ readonly release?: string }> => {
-    const { candidate, releaseId } = await ledger.lane(environment, task, session)
-    if (to !== undefined || candidate === undefined || releaseId === undefined) return {}
-    const record = await releases.find(releaseId, session)
-    return record !== undefined && !isClosed(record.phase) ? { release: releaseId } : {}
-  })
+  const place = `${key}/release`
+  const known = await doneUnder<{ readonly release: string }>(database, place)
+  if (known !== undefined) return known.release
+  const { candidate, releaseId } = await ledger.lane(environment, task)
+  if (to !== undefined || candidate === undefined || releaseId === undefined) return undefined
+  const record = await releases.find(releaseId)
+  if (record === undefined || isClosed(record.phase)) return undefined
+  return (await once(database, place, async () => ({ release: releaseId }))).release
 }
 
 /** With the entry itself: where the process dies before anybody is told, the reconciler finds what is owed. */

@@ -84,6 +84,7 @@ function factsOf({
     ),
     ['approve', live && approvalText(live)],
     ['paused', live?.paused && `by ${live.paused.by}: ${live.paused.reason}`],
+    ['then', live?.paused?.next && `by ${live.paused.next.by}: ${live.paused.next.reason}`],
     ['going back', live?.ending && `${live.ending.by}: ${live.ending.reason}`],
     ['shadow', shadow && shadowText(shadow)],
     ['awaited', step && live?.phase === 'running' && assessment ? waitingText(assessment.waitingFor) : undefined],

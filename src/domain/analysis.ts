@@ -98,7 +98,8 @@ const missingEvidence: readonly VerdictReason[] = [
 function reasonsToWait(all: readonly Judged[], { input, sample, ratio }: Situation): readonly VerdictReason[] {
   const reasons = new Set<VerdictReason>()
   const blocking = all.map(({ verdict }) => verdict).filter(({ role }) => role !== 'notify')
-  const isAccepted = ({ name, role }: GuardrailVerdict) => role === 'pause' && input.accepted?.includes(name) === true
+  const isAccepted = ({ name, reason }: GuardrailVerdict) =>
+    reason === 'output_differs' && input.accepted?.includes(name) === true
   for (const verdict of blocking) if (verdict.verdict === 'fail' && !isAccepted(verdict)) reasons.add(verdict.reason)
   if (ratio.reason === 'ratio_mismatch') reasons.add('ratio_mismatch')
   // Also where nothing is compared: breakers see nothing either of what nobody tells. A step that nobody met has nothing to tell.

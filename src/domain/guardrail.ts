@@ -102,7 +102,7 @@ export interface AssessmentInput {
     /** Units of each arm bound to the step whatever the share (1.0 slices included): the sample where nothing is compared. */
     readonly units: { readonly candidate: number; readonly incumbent: number }
   }
-  /** Comparisons that paused the step in force and that a person went on in spite of, by name. Absent: none. */
+  /** Verdicts of outputs that differ, which paused the step in force and which a person accepted, by name. Absent: none. */
   readonly accepted?: readonly string[]
   /** Faults of the evidence itself. Absent: none. */
   readonly reporting?: {

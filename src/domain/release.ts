@@ -46,6 +46,12 @@ export interface ReleaseNote {
   readonly text: string
 }
 
+/** Who asked for a pause, and why. */
+export interface Pause {
+  readonly by: string
+  readonly reason: string
+}
+
 /** The whole state of a release: one JSON-safe value, replaced, never changed. */
 export interface ReleaseState {
   readonly releaseId: string
@@ -61,7 +67,8 @@ export interface ReleaseState {
   readonly approvalRules: { readonly notTheAuthor: boolean; readonly trustSignals: boolean }
   /** Name of the step in force, and its place among the steps. */
   readonly step?: { readonly name: string; readonly index: number; readonly of: number }
-  readonly paused?: { readonly by: string; readonly reason: string }
+  /** `next`: what a guardrail paused for meanwhile; it holds once the first is resumed. */
+  readonly paused?: Pause & { readonly next?: Pause }
   /** Why the release goes or went back; set once, by whoever came first. */
   readonly ending?: { readonly kind: 'rollback' | 'reject' | 'supersede'; readonly by: string; readonly reason: string }
   /** Whether the step in force is baking; only then there is time that `advance` can skip. */
@@ -151,23 +158,30 @@ export function command(state: ReleaseState, order: Command): CommandResult {
 
 const needsTrust = (name: CommandName): boolean => name === 'approve' || name === 'resume' || name === 'advance'
 
-/** A guardrail tells of each cause once, so one that fires in a pause for another reason is not lost with the resume of that. */
+/**
+ * A guardrail tells of each cause once, so one that fires while a pause for another reason holds comes after that: whoever resumes that
+ * one need not have read it.
+ */
 function pause(state: ReleaseState, order: Command): CommandResult {
-  const { paused: before } = state
-  if (before !== undefined && (order.by !== 'guardrail' || before.reason.includes(order.reason)))
-    return refuse('command_refused', `The release is paused already (${before.reason}).`)
   const { by, reason } = order
-  const paused =
-    before === undefined
-      ? { by, reason }
-      : { by: before.by, reason: cutText(`${before.reason}; and by ${by}: ${reason}`, maxReasonLength) }
-  return accept(noted(withPhase({ ...state, paused }), order.at, `paused by ${order.by}: ${order.reason}`))
+  const before = state.paused
+  const isNext = before !== undefined && by === 'guardrail' && ![before, before.next].some((one) => tells(one, reason))
+  if (before !== undefined && !isNext)
+    return refuse('command_refused', `The release is paused already (${before.reason}).`)
+  const told = before?.next === undefined ? reason : `${reason}; ${before.next.reason}`
+  const next = { by, reason: cutText(told, maxReasonLength) }
+  const paused = before === undefined ? { by, reason } : { ...before, next }
+  return accept(noted(withPhase({ ...state, paused }), order.at, `paused by ${by}: ${reason}`))
 }
+
+const tells = (pause: Pause | undefined, reason: string): boolean => pause?.reason.includes(reason) === true
 
 function resume(state: ReleaseState, order: Command): CommandResult {
   if (state.paused === undefined) return refuse('command_refused', 'The release is not paused.')
-  const { paused: _paused, ...rest } = state
-  return accept(noted(withPhase(rest), order.at, `resumed by ${order.by}: ${order.reason}`))
+  const { paused, ...rest } = state
+  const after = paused.next === undefined ? rest : { ...rest, paused: paused.next }
+  const still = paused.next === undefined ? '' : `; it stays paused by ${paused.next.by}: ${paused.next.reason}`
+  return accept(noted(withPhase(after), order.at, `resumed by ${order.by}: ${order.reason}${still}`))
 }
 
 function approve(state: ReleaseState, order: Command): CommandResult {

@@ -15,6 +15,12 @@ export const onceCollections: readonly CollectionSpec[] = [
   { name: 'done', indexes: [{ key: { at: 1 }, expireAfterSeconds: retentionSeconds }] },
 ]
 
+/** What was done under the key; undefined where nothing was, or nothing to be told. */
+export async function doneUnder<T>(database: Database, key: string): Promise<T | undefined> {
+  const before = await database.collection<DoneDocument>('done').findOne({ _id: key })
+  return before?.result === undefined ? undefined : (JSON.parse(before.result) as T)
+}
+
 /**
  * A transaction that happens once under a key, however often it is asked for: a call whose process died before it answered
  * finds, when it is sent again, what it did, whatever happened since. Without a key every call is another one. The result

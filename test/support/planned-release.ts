@@ -24,7 +24,8 @@ export interface TestRelease {
   readonly id: string
   readonly lane: TestLane
   readonly candidate: Digest
-  advance(step: number | 'settle', from?: number, isLast?: true): Promise<AdvanceOutcome>
+  /** `scheduledAt`: when its workflow asked for it; absent: now. */
+  advance(step: number | 'settle', from?: number, isLast?: true, scheduledAt?: number): Promise<AdvanceOutcome>
   withdraw(): Promise<readonly string[]>
   /** The environments in which the candidate is exposed. */
   exposed(): Promise<readonly string[]>
@@ -62,9 +63,9 @@ export async function plannedRelease(ground: LaneGround, policy: Digest): Promis
   const step = (index: number | undefined) => (index === undefined ? undefined : plan.steps[index])
   return {
     ...{ id, lane, candidate },
-    advance(index, from, isLast) {
+    advance(index, from, isLast, scheduledAt = Date.now()) {
       const order = { releaseId: id, step: index === 'settle' ? undefined : step(index), from: step(from), isLast }
-      return advanceRelease(store, order as Parameters<typeof advanceRelease>[1])
+      return advanceRelease(store, order as Parameters<typeof advanceRelease>[1], scheduledAt)
     },
     async withdraw() {
       const order = { by: 'ann', reason: 'for a test', penalise: false }

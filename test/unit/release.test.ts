@@ -127,12 +127,12 @@ describe('an accepted command', () => {
     expect(accepted('paused while baking', order('resume')).paused).toBeUndefined()
   })
 
-  it('a pause by a guardrail joins one that somebody else asked for, once, so that whoever resumes has read it', () => {
+  it('a pause by a guardrail comes after one that somebody else asked for, once, so that nobody resumes it unread', () => {
     const fired = order('pause', { by: 'guardrail', reason: 'queue 90: the limit is 20', authenticated: false })
     const held = accepted('paused while baking', fired)
     expect(held).toMatchObject({
       phase: 'paused',
-      paused: { by: 'ann', reason: 'lunch; and by guardrail: queue 90: the limit is 20' },
+      paused: { by: 'ann', reason: 'lunch', next: { by: 'guardrail', reason: 'queue 90: the limit is 20' } },
     })
     expect(held.notes.at(-1)?.text).toBe('paused by guardrail: queue 90: the limit is 20')
     expect(outcomeOf(held, fired)).toBe('command_refused')
@@ -141,7 +141,12 @@ describe('an accepted command', () => {
       const result = command(state, { ...fired, reason })
       return result.accepted ? result.state : state
     }, held)
-    expect(flooded.paused?.reason.length).toBeLessThanOrEqual(2_000)
+    expect(flooded.paused?.next?.reason.length).toBeLessThanOrEqual(2_000)
+    expect(flooded.paused?.next?.reason).toMatch(/^limit 99 /)
+    const still = command(held, order('resume'))
+    const { state } = still as Extract<typeof still, { accepted: true }>
+    expect([state.phase, state.paused]).toEqual(['paused', { by: 'guardrail', reason: 'queue 90: the limit is 20' }])
+    expect(outcomeOf(state, order('resume'))).toBe('running')
   })
 
   it('advance asks for the rest of the bake to be skipped, and for nothing else', () => {

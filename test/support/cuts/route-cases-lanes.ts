@@ -13,7 +13,6 @@ const whichRelease = 'Which release the order takes back: given again it goes by
 export const laneCases: readonly RouteCase[] = [
   {
     route: 'POST /v1/environments/:env/tasks/:task/rollback',
-    mayStay: { done: whichRelease },
     prepare: async (ground) => ({ path: lanePath(ground, 'rollback'), body: because }),
   },
   {
@@ -32,7 +31,6 @@ export const laneCases: readonly RouteCase[] = [
       await ground.lane.settle(ground.versions[3], { releaseId: await openRelease(ground) })
       return { path: lanePath(ground, 'rollback'), body: because }
     },
-    mayStay: { done: whichRelease },
   },
   {
     route: 'POST /v1/environments/:env/tasks/:task/disable',

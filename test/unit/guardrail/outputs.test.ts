@@ -72,6 +72,22 @@ describe('outputs that differ', () => {
     expect(verdictOf(row, 'output:score')).toMatchObject({ verdict: 'pass' })
   })
 
+  it('keep the release from going on until somebody accepts that very difference, and nothing beside it', () => {
+    const row = shown({ good: 250, bad: 250, mean: 3 }, same)
+    const step = { bakeComplete: true }
+    const look = (accepted: readonly string[], rows = [row]) =>
+      assess(inputOf(rows, { policy: policyWith({ outputs }), step, accepted }))
+    expect(look([])).toMatchObject({ action: 'pause', mayAdvance: false, waitingFor: ['output_differs'] })
+    expect(look(['output:score', 'error_rate'])).toMatchObject({ mayAdvance: false })
+    expect(look(['output:mood'])).toMatchObject({ action: 'pause', mayAdvance: true, waitingFor: [] })
+    const failing = { ...row, candidate: { ...row.candidate, events: { ...row.candidate.events, error: 400 } } }
+    for (const role of ['pause', 'rollback'] as const) {
+      const policy = policyWith({ outputs, guardrail: { role } })
+      const accepted = ['output:mood', 'error_rate', 'max_harm']
+      expect(assess(inputOf([failing], { policy, step, accepted })).mayAdvance).toBe(false)
+    }
+  })
+
   it('take their part of alpha', () => {
     const [first] = judged(shown(same, same)).verdicts
     expect(first?.threshold).toBeCloseTo(60)
