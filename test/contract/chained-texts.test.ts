@@ -31,8 +31,8 @@ async function verify(): Promise<void> {
 
 describe('what is chained is what is stored', () => {
   it('where the bound of a command falls into an emoji', async () => {
-    const told = readCommandPayload({ by: 'ann', reason: `${'x'.repeat(999)}😀 and more` })
-    expect(told).toEqual({ by: 'ann', reason: 'x'.repeat(999) })
+    const told = readCommandPayload({ by: 'ann', reason: `${'x'.repeat(1_999)}😀 and more` })
+    expect(told).toEqual({ by: 'ann', reason: 'x'.repeat(1_999) })
     await withdrawnFor(told?.by ?? '', told?.reason ?? '')
     await verify()
   })
