@@ -55,7 +55,7 @@ const armReport = z.object({
 const caseList = z.object({ count: z.number(), cases: list(z.string()) })
 const spread = z.object({ p10: z.number(), p50: z.number(), p90: z.number() })
 const shiftDetail = z.object({
-  measure: z.enum(['changed_share', 'distance']),
+  measure: z.enum(['changed_share', 'distance', 'one_sided']),
   moved: z.number(),
   changed: estimate,
   mix: list(z.object({ value: z.string(), before: z.number(), after: z.number() })).optional(),

@@ -220,7 +220,10 @@ function shiftCheck({ comparison, policy }: GateInput): {
 }
 
 function shiftText({ field, detail }: FieldShift, value: number): string {
-  const how = detail?.measure === 'distance' ? 'has distributions' : 'differs in'
-  const end = detail?.measure === 'distance' ? ' apart' : ' of the cases'
-  return `The most moved output field, ${field}, ${how} ${percent(value)}${end}`
+  const moved = {
+    changed_share: `differs in ${percent(value)} of the cases`,
+    distance: `has distributions ${percent(value)} apart`,
+    one_sided: `is a number on one side alone in ${percent(value)} of the cases`,
+  }
+  return `The most moved output field, ${field}, ${moved[detail?.measure ?? 'changed_share']}`
 }

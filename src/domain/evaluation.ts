@@ -117,10 +117,11 @@ export interface FieldShift {
 /** How much of a field moved, and how. */
 export interface ShiftDetail {
   /**
-   * What a margin is held against. `changed_share`: the share of pairs in which the value differs; `distance`: of a
-   * number with many values, the largest difference of the two distribution functions (Kolmogorov and Smirnov).
+   * What a margin is held against. `changed_share`: the share of pairs in which the value differs. Of a number with many
+   * values the larger of two: `distance`, the largest difference of the two distribution functions (Kolmogorov and
+   * Smirnov), and `one_sided`, the share of pairs that have a number on one side alone.
    */
-  readonly measure: 'changed_share' | 'distance'
+  readonly measure: 'changed_share' | 'distance' | 'one_sided'
   readonly moved: number
   /** 95 % interval of the share of pairs that differ, by group. */
   readonly changed: GroupedEstimate

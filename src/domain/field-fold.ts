@@ -11,6 +11,8 @@ const maxExampleCharacters = 120
 /** Numbers that are kept for the distributions of one field in one arm: those of the first pairs. */
 const maxNumbers = 20_000
 const absent = 'absent'
+/** Classes that are no values: a field of numbers stays one where some of them are missing. */
+const nothings = [absent, 'null']
 
 /** One pair of values of a field, with the case that it comes from. */
 export interface ValuePair {
@@ -24,6 +26,8 @@ export interface ValuePair {
 export class FieldFold {
   private changed = 0
   private pairs = 0
+  /** Pairs with a quantity on one side alone. */
+  private oneSided = 0
   private readonly before = new ValueFold()
   private readonly after = new ValueFold()
   private readonly examples: ShiftExample[] = []
@@ -36,6 +40,7 @@ export class FieldFold {
     const quantities = [quantityOf(before), quantityOf(after)] as const
     const [from, to] = quantities
     const difference = from === undefined || to === undefined ? {} : { difference: to - from }
+    if ((from === undefined) !== (to === undefined)) this.oneSided += 1
     if (before !== undefined && after !== undefined && sameJson(before, after)) return { changed: 0, ...difference }
     this.changed += 1
     if (this.examples.length < maxExamples) {
@@ -78,8 +83,14 @@ export class FieldFold {
     const isContinuous = kind === 'number' && distinctOf([this.before, this.after]) > maxCategories
     if (!isContinuous)
       return { ...share, mix: this.mix(pairs), ...(kind === 'number' ? spread : {}), examples: this.examples }
-    const moved = distance(this.before.numbers, this.after.numbers)
-    return { measure: 'distance', moved, ...spread, examples: this.examples }
+    return { ...this.movedNumbers(pairs), ...spread, examples: this.examples }
+  }
+
+  /** The numbers that remain say nothing of those that are gone. */
+  private movedNumbers(pairs: number): Pick<ShiftDetail, 'measure' | 'moved'> {
+    const apart = distance(this.before.numbers, this.after.numbers)
+    const oneSided = this.oneSided / pairs
+    return oneSided > apart ? { measure: 'one_sided', moved: oneSided } : { measure: 'distance', moved: apart }
   }
 
   private mix(pairs: number): readonly ClassShare[] {
@@ -100,7 +111,7 @@ export class FieldFold {
   }
 }
 
-/** How values of one key are compared: by what all of them are, absent ones aside. */
+/** How values of one key are compared: by what all of them are, absent ones and `null` aside. */
 export function fieldKind(values: readonly unknown[]): FieldShift['kind'] {
   const fold = new ValueFold()
   for (const value of values) fold.add(value)
@@ -108,19 +119,21 @@ export function fieldKind(values: readonly unknown[]): FieldShift['kind'] {
 }
 
 function kindOf(sides: readonly ValueFold[]): FieldShift['kind'] {
-  if (sides.every((side) => side.isAll('boolean'))) return 'boolean'
-  if (sides.every((side) => side.isAll('number'))) return 'number'
+  for (const kind of ['boolean', 'number'] as const) {
+    if (sides.some((side) => side.has(kind)) && sides.every((side) => side.isAll(kind))) return kind
+  }
   return sides.every((side) => side.isShort) && distinctOf(sides) <= maxCategories ? 'category' : 'text'
 }
 
 function distinctOf(sides: readonly ValueFold[]): number {
   const values = new Set(sides.flatMap((side) => [...side.classes.keys()]))
-  return values.size - (values.has(absent) ? 1 : 0)
+  return values.size - nothings.filter((name) => values.has(name)).length
 }
 
 /** One field of one arm: enough to tell what kind of values it has, their level as that kind and their classes. */
 class ValueFold {
   private values = 0
+  private nulls = 0
   private booleans = 0
   private sumOfTrue = 0
   private numberCount = 0
@@ -138,6 +151,7 @@ class ValueFold {
     }
     const json = JSON.stringify(value)
     this.values += 1
+    if (value === null) this.nulls += 1
     if (typeof value === 'boolean') {
       this.booleans += 1
       this.sumOfTrue += value ? 1 : 0
@@ -154,17 +168,27 @@ class ValueFold {
 
   private count(name: string): void {
     const known = this.classes.get(name)
-    if (known !== undefined || this.classes.size <= maxCategories + 1) this.classes.set(name, (known ?? 0) + 1)
+    if (known !== undefined || this.classes.size <= maxCategories + nothings.length)
+      this.classes.set(name, (known ?? 0) + 1)
+  }
+
+  has(kind: 'boolean' | 'number'): boolean {
+    return this.countOf(kind) > 0
   }
 
   isAll(kind: 'boolean' | 'number'): boolean {
-    return this.values === (kind === 'boolean' ? this.booleans : this.numberCount)
+    return this.values - this.nulls === this.countOf(kind)
   }
 
   level(kind: FieldShift['kind']): number | undefined {
-    if (kind === 'category' || this.values === 0) return undefined
+    if (kind === 'category') return undefined
     const sums = { boolean: this.sumOfTrue, number: this.sumOfNumbers, text: this.characters }
-    return sums[kind] / this.values
+    const count = this.countOf(kind)
+    return count === 0 ? undefined : sums[kind] / count
+  }
+
+  private countOf(kind: 'boolean' | 'number' | 'text'): number {
+    return { boolean: this.booleans, number: this.numberCount, text: this.values }[kind]
   }
 
   spread(): Spread | undefined {

@@ -137,13 +137,16 @@ function judgeShift(shift: FieldShift, margin: number): Judged {
   if (kind === 'text') return { verdict: 'not_applicable', reason: 'Free text is shown, not judged.' }
   const moved = movedOf(shift)
   const verdict = moved > margin ? 'fail' : 'pass'
-  if (detail?.measure === 'distance') {
-    if (pairs < minPairsOfDistribution) {
-      return { verdict: 'no_evidence', reason: `${pairs} pairs are too few to compare two distributions.` }
-    }
-    const reason = `The two distributions are ${percent(moved)} apart over ${pairs} pairs; margin ${percent(margin)}.`
-    return { verdict, reason }
+  const isDistribution = detail !== undefined && detail.measure !== 'changed_share'
+  if (isDistribution && pairs < minPairsOfDistribution) {
+    return { verdict: 'no_evidence', reason: `${pairs} pairs are too few to compare two distributions.` }
   }
+  return { verdict, reason: `${movedText(shift, moved)}; margin ${percent(margin)}.` }
+}
+
+function movedText({ pairs, detail }: FieldShift, moved: number): string {
+  if (detail?.measure === 'distance') return `The two distributions are ${percent(moved)} apart over ${pairs} pairs`
+  if (detail?.measure === 'one_sided') return `One side alone has a number in ${percent(moved)} of ${pairs} pairs`
   const interval = detail ? ` (${percent(detail.changed.lower)} to ${percent(detail.changed.upper)} by group)` : ''
-  return { verdict, reason: `It differs in ${percent(moved)}${interval} of ${pairs} pairs; margin ${percent(margin)}.` }
+  return `It differs in ${percent(moved)}${interval} of ${pairs} pairs`
 }

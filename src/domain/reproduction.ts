@@ -202,7 +202,8 @@ function columnOf(field: string, rows: readonly ReadonlyMap<string, unknown>[]):
   const matches = texts.slice(1).filter((text) => text === texts[0]).length / Math.max(1, texts.length - 1)
   const measured = fieldKind(values)
   // A number that some outputs leave out has no distance from them.
-  const kind = measured === 'boolean' || (measured === 'number' && values.includes(undefined)) ? 'category' : measured
+  const isPartial = values.some((value) => value === undefined || value === null)
+  const kind = measured === 'boolean' || (measured === 'number' && isPartial) ? 'category' : measured
   const scores = scoresOf(kind, values, texts)
   const silent = new Set(scores).size === 1 && texts.length > 1 && new Set(texts).size === texts.length
   const pValues = scores.map((score) => scores.filter((other) => other >= score).length / scores.length)

@@ -154,6 +154,23 @@ describe('whatever the outputs are', () => {
     expect(belonging?.matches).toBe(1)
   })
 
+  it('a number that some outputs give as null or not at all is of sorts, however many numbers there are', () => {
+    const outputs = [null, undefined, ...Array(30).keys()].map((score) => ({
+      output: score === undefined ? {} : { score },
+      valid: true,
+    }))
+    for (const gone of [null, undefined]) {
+      const repeats = outputs.filter(({ output }) => output.score !== gone)
+      const { belonging } = judgeReproduction({
+        logged: { output: { score: 1 }, valid: true },
+        repeats,
+        cases: [],
+        alpha: 0.05,
+      })
+      expect(belonging?.fields).toContainEqual(expect.objectContaining({ field: 'score', kind: 'category' }))
+    }
+  })
+
   it('outputs that never repeat and cannot be compared are not called fitting', () => {
     const ids = Array.from({ length: 15 }, (_, index) => ({ output: { id: `id-${index}` }, valid: true }))
     const { verdict, reasons } = judgeReproduction({

@@ -134,10 +134,61 @@ describe('the shift of one field', () => {
       spread: { before: { p10: 9, p50: 49, p90: 89 }, after: { p10: 39, p50: 79, p90: 119 } },
     })
   })
+
+  it('tells the mean of the values of its kind, and null is none of them', () => {
+    const comparison = compare(
+      40,
+      (index) => ({ x: index < 20 ? 4 : null, y: index < 10 ? true : null, z: null }),
+      () => ({ x: 4, y: true, z: null }),
+    )
+    expect(shiftOf(comparison, 'x')).toMatchObject({ kind: 'number', before: 4, after: 4, changedShare: 0.5 })
+    expect(shiftOf(comparison, 'x').detail?.mix).toContainEqual({ value: 'null', before: 0.5, after: 0 })
+    expect(shiftOf(comparison, 'y')).toMatchObject({ kind: 'boolean', before: 1, after: 1, changedShare: 0.75 })
+    expect(shiftOf(comparison, 'z')).toMatchObject({ kind: 'category', changedShare: 0 })
+  })
+
+  it('of numbers counts no more values because some are null or absent', () => {
+    const valued = (count: number) => (index: number) =>
+      index === 0 ? { x: null } : index === 1 ? { z: 1 } : { x: index % count }
+    const measureOf = (count: number) => shiftOf(compare(60, valued(count), valued(count))).detail?.measure
+    expect([measureOf(20), measureOf(21)]).toEqual(['changed_share', 'distance'])
+  })
 })
 
 describe('a field against the margin', () => {
   const verdictOf = (comparison: Comparison, margin: number) => judgeShifts(comparison, margin)[0]
+  const amount = (index: number): Output => ({ x: 10 + index * 0.37 })
+
+  it.each<[string, (index: number) => Output, string]>([
+    ['is never given', () => ({}), '100.0 %'],
+    ['is left out in half of the cases', (index) => (index % 2 === 0 ? {} : amount(index)), '50.0 %'],
+    ['is null in half of the cases', (index) => (index % 2 === 0 ? { x: null } : amount(index)), '50.0 %'],
+  ])('is different where a number of many values %s', (_, after, share) => {
+    const reason = `One side alone has a number in ${share} of 200 pairs; margin 10.0 %.`
+    for (const comparison of [compare(200, amount, after), compare(200, after, amount)]) {
+      expect(verdictOf(comparison, 0.1)).toEqual({ field: 'x', verdict: 'fail', reason })
+      expect(shiftOf(comparison).detail).toMatchObject({ measure: 'one_sided' })
+    }
+  })
+
+  it('is different where all numbers moved, though one is null', () => {
+    const comparison = compare(
+      200,
+      (index) => (index === 7 ? { x: null } : amount(index)),
+      (index) => ({ x: 1010 + index * 0.37 }),
+    )
+    const reason = 'The two distributions are 100.0 % apart over 200 pairs; margin 10.0 %.'
+    expect(verdictOf(comparison, 0.1)).toEqual({ field: 'x', verdict: 'fail', reason })
+  })
+
+  it('is the same where both sides leave the number out, be it as null or altogether', () => {
+    const comparison = compare(
+      200,
+      (index) => (index % 2 === 0 ? { x: null } : amount(index)),
+      (index) => (index % 2 === 0 ? {} : amount(index)),
+    )
+    expect(verdictOf(comparison, 0.1)).toMatchObject({ verdict: 'pass' })
+  })
 
   it('is different beyond it, and says by how much', () => {
     const comparison = compare(
@@ -238,6 +289,12 @@ describe('the gate', () => {
     )
     expect(shifted).toMatchObject({ verdict: 'fail', shifting: true, shifts: [{ verdict: 'fail' }] })
     expect(shifted.reasons).toEqual([expect.stringContaining('x, has distributions 100.0 % apart')])
+    const gone = gateOf(
+      armOf(Array(40).fill({})),
+      objects(40, (index) => index),
+    )
+    expect(gone).toMatchObject({ verdict: 'fail', shifting: true, shifts: [{ verdict: 'fail' }] })
+    expect(gone.reasons).toEqual([expect.stringContaining('x, is a number on one side alone in 100.0 % of the cases')])
   })
 
   it('leaves few cases without evidence out, and concludes nothing from many', () => {
