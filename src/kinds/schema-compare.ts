@@ -1,5 +1,5 @@
+import { isMultipleOf } from '../domain/decimal'
 import { isRecord, own, sameJson } from '../domain/diff'
-import { isMultipleOf } from '../domain/multiple-of'
 import { compilePattern } from '../domain/pattern'
 import {
   compareCondition,

@@ -1,3 +1,4 @@
+import { isWithin } from '../domain/decimal'
 import { numberOption, right, type Scorer, textOption, valueAt, wrong } from './scorer'
 
 /** A number of a JSON output is within a tolerance of its label, the larger of the absolute and the relative one. */
@@ -20,9 +21,8 @@ export const numericTolerance: Scorer = {
         const wanted = valueAt(expected, label)
         if (typeof wanted !== 'number') return wrong(`the case has no number ${label}`)
         if (typeof got !== 'number') return wrong(`${path} is not a number`)
-        const tolerance = Math.max(absolute, relative * Math.abs(wanted))
-        if (Math.abs(got - wanted) <= tolerance) return right
-        return wrong(`${path} is ${got}, expected ${wanted} ± ${tolerance}`)
+        if (isWithin(got, wanted, { absolute, relative })) return right
+        return wrong(`${path} is ${got}, expected ${wanted} ± ${Math.max(absolute, relative * Math.abs(wanted))}`)
       },
     }
   },

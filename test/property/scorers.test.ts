@@ -120,6 +120,38 @@ describe('fields', () => {
   })
 })
 
+describe('a number within a tolerance', () => {
+  const within = (got: number, wanted: number, tolerance: ScorerOptions): number =>
+    score('numeric-tolerance', { path: 'x', ...tolerance }, sampleOf({ x: got }, { x: wanted })).value
+
+  it('is told of the decimals as they are written, as whole hundredths are', () => {
+    const hundredths = fc.integer({ min: -1_000, max: 1_000 })
+    const tolerances = fc.record({ absolute: fc.nat({ max: 40 }), relative: fc.nat({ max: 20 }) })
+    fc.assert(
+      fc.property(hundredths, fc.integer({ min: -30, max: 30 }), tolerances, (wanted, off, { absolute, relative }) => {
+        const isWithin = Math.abs(off) <= absolute || Math.abs(off) * 100 <= relative * Math.abs(wanted)
+        const tolerance = { absolute: absolute / 100, relative: relative / 100 }
+        expect(within((wanted + off) / 100, wanted / 100, tolerance)).toBe(isWithin ? 1 : 0)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it.each([
+    [1.1, 1, { absolute: 0.1 }, 1],
+    [4.4, 4.3, { absolute: 0.1 }, 1],
+    [1.2, 1.1, { absolute: 0.1 }, 1],
+    [1.1, 1, { relative: 0.1 }, 1],
+    [1.1000000000000003, 1, { absolute: 0.1 }, 0],
+    [5e-324, 0, { absolute: 5e-324 }, 1],
+    [1.7976931348623157e308, 1e308, { relative: 5e-324 }, 0],
+    [Number.POSITIVE_INFINITY, 1, { relative: 1e308 }, 0],
+    [1, Number.POSITIVE_INFINITY, { relative: 1 }, 0],
+  ])('%p against %p within %p is scored %p', (got, wanted, tolerance, expected) => {
+    expect(within(got, wanted, tolerance)).toBe(expected)
+  })
+})
+
 describe('a ratio of totals by group', () => {
   it('is the share by group where the denominators count cases', () => {
     const cases = fc.array(fc.tuple(fc.nat({ max: 4 }), fc.boolean()), { minLength: 2, maxLength: 40 })
