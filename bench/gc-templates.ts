@@ -52,8 +52,7 @@ export async function historyTemplates({ store, ledger }: LiveGround): Promise<H
   const { suiteDigest: suite, policyDigest: policy } = await catalog.task(task)
   const [evaluationId, key] = [randomUUID(), { candidate: composite.id, suite, policy }]
   await evaluations.begin(evaluationId, key, 'bench')
-  const place = { composite: composite.id, suite, caseId: 'one', repeat: 0 }
-  await evidence.results.begin(place)
+  const place = await evidence.results.begin({ composite: composite.id, suite, caseId: 'one', repeat: 0 })
   const said = { text: 'said', truncated: false, latencyMs: 1, call: composite.id, measuredAt: 0, evaluationId }
   const paid = { inputTokens: 1, cachedTokens: 0, outputTokens: 1, costUsd: 0, uncachedCostUsd: 0 }
   await evidence.results.put(place, { ...said, ...paid })

@@ -6,14 +6,14 @@ import { type ProviderPair, pairOf } from '../domain/provider-change'
 import type { Digest } from '../domain/version'
 import { callEngine, createSlots, defaultConcurrency, endpointOf, paceOf, type Slots } from '../engines'
 import type { Endpoint, Endpoints, EngineAnswer, EngineCall } from '../engines/engine'
-import { SluiceError } from '../errors'
+import { assert, SluiceError } from '../errors'
 import { answerRequest, enginesOf, type PipelineOutcome, sentTo } from '../pipeline/pipeline'
 import type { EvaluationBudget } from './evaluation-budget'
 import { type CallJob, jobPages, placeOf, seedOf, worstCost } from './evaluation-jobs'
 import { CallPace } from './evaluation-pace'
 import type { Callable, EvaluationCatalog, LoadedSuite } from './evaluation-plan'
 import type { EvaluationProgress } from './evaluations'
-import type { ResultKey, ResultStore } from './evidence-results'
+import type { ResultKey, ResultPlace, ResultStore } from './evidence-results'
 
 export interface CallsDeps {
   readonly catalog: EvaluationCatalog
@@ -94,6 +94,8 @@ interface Asked {
   calls: number
   /** Of the last engine that was asked to answer. */
   seed: number
+  /** Where its first call was counted; so are the others, and what they left. */
+  place?: ResultPlace
   classifier?: Pick<ProviderPair, 'model' | 'fingerprint'>
 }
 interface Sending {
@@ -221,7 +223,7 @@ class CallRun {
       const outcome = await this.answer(job, asked, last)
       paid = outcome.used.costUsd
       if ('answer' in outcome) return { kept: this.keep(job, outcome, asked) }
-      return { kept: this.keepFailure(job, outcome, last) }
+      return { kept: this.keepFailure(job, outcome, { asked, last }) }
     } catch (error) {
       this.fail(error)
       return last
@@ -249,26 +251,28 @@ class CallRun {
     const { signal } = this.input
     const endpoint = endpointOf(endpoints, sent.engine.endpoint)
     const pace = new CallPace(paceOf(endpoint), this.slots, this.waitSignal)
-    await Promise.all([results.begin(key), to.last.kept])
+    const [place] = await Promise.all([results.begin(to.asked.place ?? key), to.last.kept])
+    to.asked.place = place
     return callEngine({ ...sent, endpoint, pace, ...(signal ? { signal } : {}) }).finally(async () => {
-      if (!pace.wasSent) return results.forgo(key)
+      if (!pace.wasSent) return results.forgo(place)
       this.calls += 1
       to.asked.calls += 1
     })
   }
 
-  private async keep({ key, call }: CallJob, outcome: Answered, { calls, seed, classifier }: Asked): Promise<void> {
+  private async keep({ call }: CallJob, outcome: Answered, { calls, seed, classifier, place }: Asked): Promise<void> {
+    assert(place !== undefined, 'what was answered was counted before')
     const { attempts: _attempts, ...measured } = outcome.answer
     const { evaluationId } = this.input
     const { branch } = outcome
     const routed = branch === undefined ? {} : { branch, calls, ...(classifier ? { classifier } : {}) }
     const paid = { measuredAt: Date.now(), evaluationId }
-    await this.deps.results.put(key, { ...measured, ...outcome.used, ...routed, seed, call, ...paid })
+    await this.deps.results.put(place, { ...measured, ...outcome.used, ...routed, seed, call, ...paid })
     this.ended()
   }
 
   /** A classifier may have been paid though no candidate answered. */
-  private async keepFailure(job: CallJob, { error, used }: Failed, last: Kept): Promise<void> {
+  private async keepFailure(job: CallJob, { error, used }: Failed, { asked, last }: Sending): Promise<void> {
     // It was not its turn when the run stopped: nothing was asked, or the provider had refused for now.
     if (error !== this.halt.signal.reason) {
       if (!(error instanceof SluiceError) || error.code !== 'engine_failed') this.fail(error)
@@ -276,7 +280,10 @@ class CallRun {
     }
     const { costUsd } = used
     const { evaluationId } = this.input
-    if (costUsd > 0) await this.deps.results.charge(job.key, { evaluationId, costUsd })
+    if (costUsd > 0) {
+      assert(asked.place !== undefined, 'what was paid was counted before')
+      await this.deps.results.charge(asked.place, { evaluationId, costUsd })
+    }
     await last.kept
   }
 

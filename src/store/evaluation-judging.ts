@@ -111,15 +111,15 @@ export class Judging {
     const { signal, evaluationId } = this.input
     const pace = new CallPace(paceOf(endpoint), this.slots, this.waitSignal)
     const { messages, seed, ...key } = question
-    await this.judgements.begin(key)
+    const place = await this.judgements.begin(key)
     const order = { engine: judge.engine, endpoint, messages, seed, pace, ...(signal ? { signal } : {}) }
     const answer = await callEngine(order).finally(async () => {
       if (pace.wasSent) this.calls += 1
-      else await this.judgements.forgo(key)
+      else await this.judgements.forgo(place)
     })
     const { attempts: _attempts, truncated: _truncated, text, ...measured } = answer
     const kept = text.slice(0, maxAnswerCharacters + 1)
-    await this.judgements.put(key, { ...measured, text: kept, measuredAt: Date.now(), evaluationId })
+    await this.judgements.put(place, { ...measured, text: kept, measuredAt: Date.now(), evaluationId })
     return answer.costUsd
   }
 

@@ -19,6 +19,12 @@ export interface ResultKey extends ResultSet {
   readonly repeat: number
 }
 
+/** Where a call is counted, and where its result is kept, whatever its provider does in between. */
+export interface ResultPlace extends ResultKey {
+  /** Provider changes of the composite by then. */
+  readonly epoch: number
+}
+
 /**
  * What one call gave, or all those that a router made of the case together; raw: scores are computed when they are needed,
  * so a changed scorer costs no call.
@@ -65,14 +71,17 @@ export interface ResultStore {
   dropped(set: ResultSet): Promise<OutputDropped | undefined>
   /** Those of the keys that have a result, without reading the outputs. */
   known(keys: readonly ResultKey[]): Promise<readonly ResultKey[]>
-  /** Counts a call before it is made, so that one lost to a crash is known. */
-  begin(key: ResultKey): Promise<void>
+  /**
+   * Counts a call before it is made, so that one lost to a crash is known, and answers where. Further calls of the same
+   * request are counted at the place of the first.
+   */
+  begin(at: ResultKey | ResultPlace): Promise<ResultPlace>
   /** Takes the count back where the call was not made after all. */
-  forgo(key: ResultKey): Promise<void>
-  /** Keeps the first result of its key. */
-  put(key: ResultKey, result: RawResult): Promise<void>
+  forgo(place: ResultPlace): Promise<void>
+  /** Keeps the first result of its place. */
+  put(place: ResultPlace, result: RawResult): Promise<void>
   /** What calls cost that left no result: a classifier was answered, and then no candidate was. */
-  charge(key: ResultKey, paid: Charge): Promise<void>
+  charge(place: ResultPlace, paid: Charge): Promise<void>
   /** Of these calls, those that a composite answered in any suite: a changed scorer costs no call. */
   byCalls(composite: Digest, calls: readonly Digest[]): Promise<ReadonlyMap<Digest, RawResult>>
   /** The same without reading the outputs. */
@@ -180,24 +189,25 @@ class MongoResults implements ResultStore {
     return (await this.documents.findOne(gone, { projection: { dropped: 1 } }))?.dropped
   }
 
-  async begin(key: ResultKey): Promise<void> {
-    const epoch = await this.epochOf(key.composite)
-    const update = { $inc: { calls: 1 }, $setOnInsert: { ...keyOf(key), ...stamped(epoch) } }
-    await this.writes.write({ updateOne: { filter: { _id: idOf(key, epoch) }, update, upsert: true } })
+  async begin(at: ResultKey | ResultPlace): Promise<ResultPlace> {
+    const epoch = 'epoch' in at ? at.epoch : await this.epochOf(at.composite)
+    const update = { $inc: { calls: 1 }, $setOnInsert: { ...keyOf(at), ...stamped(epoch) } }
+    await this.writes.write({ updateOne: { filter: { _id: idOf(at, epoch) }, update, upsert: true } })
+    return { ...keyOf(at), epoch }
   }
 
-  async forgo(key: ResultKey): Promise<void> {
-    const filter = { _id: idOf(key, await this.epochOf(key.composite)) }
+  async forgo(place: ResultPlace): Promise<void> {
+    const filter = { _id: idOf(place, place.epoch) }
     await this.writes.write({ updateOne: { filter, update: { $inc: { calls: -1 } } } })
   }
 
-  async put(key: ResultKey, result: RawResult): Promise<void> {
-    const filter = { _id: idOf(key, await this.epochOf(key.composite)), 'result.text': { $exists: false } }
+  async put(place: ResultPlace, result: RawResult): Promise<void> {
+    const filter = { _id: idOf(place, place.epoch), 'result.text': { $exists: false } }
     await this.writes.write({ updateOne: { filter, update: { $set: { result } } } })
   }
 
-  async charge(key: ResultKey, paid: Charge): Promise<void> {
-    const filter = { _id: idOf(key, await this.epochOf(key.composite)) }
+  async charge(place: ResultPlace, paid: Charge): Promise<void> {
+    const filter = { _id: idOf(place, place.epoch) }
     await this.writes.write({ updateOne: { filter, update: { $push: { charges: paid } } } })
   }
 

@@ -16,6 +16,12 @@ export interface QuestionKey {
   readonly output: Digest
 }
 
+/** Where a call is counted, and where its answer is kept, whatever the judge's provider does in between. */
+export interface QuestionPlace {
+  /** The id of the question, after the number of the engine's provider changes where there were any. */
+  readonly place: string
+}
+
 /** What a judge answered, raw: it is read when scores are computed. */
 export interface Judgement extends TokenUsage, Cost {
   readonly text: string
@@ -40,12 +46,12 @@ export interface JudgementStore {
   answers(questions: readonly QuestionKey[]): Promise<ReadonlyMap<Digest, JudgeAnswer>>
   /** Ids of those that are answered. */
   answered(questions: readonly QuestionKey[]): Promise<ReadonlySet<Digest>>
-  /** Counts a call before it is made, so that one lost to a crash is known. */
-  begin(key: QuestionKey): Promise<void>
+  /** Counts a call before it is made, so that one lost to a crash is known, and answers where. */
+  begin(key: QuestionKey): Promise<QuestionPlace>
   /** Takes the count back where the call was not made after all. */
-  forgo(key: QuestionKey): Promise<void>
-  /** Keeps the first answer of its question. */
-  put(key: QuestionKey, answer: Judgement): Promise<void>
+  forgo(place: QuestionPlace): Promise<void>
+  /** Keeps the first answer of its place. */
+  put(place: QuestionPlace, answer: Judgement): Promise<void>
   /** What an evaluation has paid judges so far, over all its runs, and for how many answers. */
   paidBy(evaluationId: string): Promise<{ readonly answers: number; readonly costUsd: number }>
   /** Calls of these judges that left no answer: failed ones and those in flight at a crash. */
@@ -53,8 +59,7 @@ export interface JudgementStore {
 }
 
 interface JudgementDocument extends Omit<QuestionKey, 'id'> {
-  /** The id of the question, after the number of the engine's provider changes where there were any. */
-  readonly _id: string
+  readonly _id: QuestionPlace['place']
   readonly calls: number
   readonly answer?: Judgement
 }
@@ -100,13 +105,13 @@ export function createJudgementStore(database: Database, providers: Pick<Provide
         if (!(error instanceof MongoServerError && error.code === duplicateKey)) throw error
         await documents.updateOne({ _id }, { $inc: { calls: 1 } })
       }
+      return { place: _id }
     },
-    async forgo(question) {
-      await documents.updateOne({ _id: await placeOf(question) }, { $inc: { calls: -1 } })
+    async forgo({ place }) {
+      await documents.updateOne({ _id: place }, { $inc: { calls: -1 } })
     },
-    async put(question, answer) {
-      const open = { _id: await placeOf(question), answer: { $exists: false } }
-      await documents.updateOne(open, { $set: { answer } })
+    async put({ place }, answer) {
+      await documents.updateOne({ _id: place, answer: { $exists: false } }, { $set: { answer } })
     },
     async paidBy(evaluationId) {
       const pipeline = [

@@ -206,7 +206,7 @@ async function scoresOf(
 /** What was captured is encrypted: an answer that may quote it is kept as its score alone. */
 const wordless = (judgements: JudgementStore): JudgementStore => ({
   ...judgements,
-  put: (key, answer) => judgements.put(key, { ...answer, text: scoreAlone(answer.text) }),
+  put: (place, answer) => judgements.put(place, { ...answer, text: scoreAlone(answer.text) }),
 })
 
 function scorerOf(metric: string, judge: Judge, rubric: string | undefined): PreparedScorer {

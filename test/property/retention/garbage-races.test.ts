@@ -53,8 +53,8 @@ async function oldThing(): Promise<Thing> {
   const answer = { text: `said of ${name}`, truncated: false, latencyMs: 1, call: composite, measuredAt: 0 }
   const paid = { inputTokens: 1, cachedInputTokens: 0, outputTokens: 1, costUsd: 0, evaluationId: name }
   const key = { composite, suite, caseId: 'one', repeat: 0 }
-  await store.evidence.results.begin(key)
-  await store.evidence.results.put(key, { ...answer, ...paid } as never)
+  const place = await store.evidence.results.begin(key)
+  await store.evidence.results.put(place, { ...answer, ...paid } as never)
   const file: string[] = []
   for await (const line of await store.catalog.exportComposite(composite, { rows: true })) file.push(line)
   const lane = await ground.lane()
