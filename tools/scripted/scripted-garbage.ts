@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Client } from '@temporalio/client'
-import { ApplicationFailure } from '@temporalio/common'
 import { type NativeConnection, Worker } from '@temporalio/worker'
 import { defaultRetention, type GarbagePhase, type GarbageRun, nothingDropped } from '../../src/domain/retention'
 import type { GarbageActivities, GarbageInput, GarbageStatus } from '../../workflows/garbage-messages'
 import { bulkQueueOf } from '../../workflows/task-queues'
+import { scriptedFailure } from './scripted-failure'
 import { identity, untilCancelled, workflowSource } from './scripted-worker'
 
 /** One way a run of retention can go, with a recorded history that must replay. */
@@ -55,7 +55,7 @@ export async function runGarbage(
     async collectGarbagePart({ phase }) {
       parts.push(phase)
       if (phase === path.cancelledAt) await untilCancelled(() => client.workflow.getHandle(workflowId).cancel())
-      if (phase === path.fails) throw tooMany()
+      if (phase === path.fails) throw scriptedFailure('the rows are too many', 'payload_too_large')
       return { count: parts.length, bytes: 100 }
     },
     async closeGarbageRun({ state, failure }) {
@@ -73,13 +73,6 @@ export async function runGarbage(
     return { workflowId, status, parts, ...(run === undefined ? {} : { run }) }
   }
   return main.runUntil(bulk.runUntil(work()))
-}
-
-/** Recorded histories name no machine: the stack is no more than its first line. */
-function tooMany(): ApplicationFailure {
-  const failure = ApplicationFailure.nonRetryable('the rows are too many', 'payload_too_large')
-  failure.stack = String(failure)
-  return failure
 }
 
 async function endOf(result: Promise<GarbageStatus>): Promise<GarbageStatus | 'closed'> {

@@ -1,4 +1,3 @@
-import { ApplicationFailure } from '@temporalio/common'
 import { notYet } from '../../activities/advance'
 import type { PlannedStep } from '../../src/domain/rollout'
 import type {
@@ -8,6 +7,7 @@ import type {
   WatchActivities,
   WatchOutcome,
 } from '../../workflows/messages'
+import { scriptedFailure } from './scripted-failure'
 
 /** What the activities of a scripted release answer; the workflow is the real one. */
 export interface Script {
@@ -115,7 +115,7 @@ export function scriptedActivities(script: Script): ScriptedActivities {
     },
     async closeRelease({ phase }) {
       calls.push(`close ${phase}`)
-      if (script.takenBack && phase === 'done') throw ApplicationFailure.nonRetryable('taken back', 'lane_moved')
+      if (script.takenBack && phase === 'done') throw scriptedFailure('taken back', 'lane_moved')
     },
     async watchRelease() {
       return script.harmAfter === undefined ? { kind: 'ended' } : watched

@@ -2,9 +2,9 @@ import { homedir, hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { type Finding, findAll, type Rule, type SourceFile } from '../source'
 
-/** Places of somebody's machine: home folders, private networks, folders above the repository. */
+/** Places of somebody's machine: home folders, private networks, folders above the repository, frames of a recorded stack. */
 const somewhere =
-  /(?<![\w.-])\/(root|home\/[a-z][\w-]*|Users\/[A-Za-z][\w-]*)\/|\b(10\.\d{1,3}|192\.168|172\.(1[6-9]|2\d|3[01]))(\.\d{1,3}){2}\b|\b[\w-]+\.(internal|corp|lan)\b|(?<![\w/])\.\.\/shared\//g
+  /(?<![\w.-])\/(root|home\/[a-z][\w-]*|Users\/[A-Za-z][\w-]*)\/|\b(10\.\d{1,3}|192\.168|172\.(1[6-9]|2\d|3[01]))(\.\d{1,3}){2}\b|\b[\w-]+\.(internal|corp|lan)\b|(?<![\w/])\.\.\/shared\/|\(\/[^()\s]+:\d+:\d+\)/g
 
 /** What this machine calls itself and where this checkout stands; short names would match by chance. */
 const here: readonly string[] = [homedir(), hostname(), resolve(__dirname, '../../..')].filter(
